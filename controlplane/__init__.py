@@ -1,0 +1,1 @@
+"""A throwaway Kubernetes control plane, the real one, for tests, demo and benchmark."""

@@ -1,0 +1,105 @@
+"""The commands, each loaded only when it is called, and the way every run ends."""
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer._click.exceptions import NoArgsIsHelpError
+from typer._click.exceptions import UsageError as TyperUsageError
+
+from kubectl_pxauth import __version__
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.errors import PxauthError, UsageError
+
+PROGRAM = "kubectl pxauth"
+COMMANDS = ("issue", "token")
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+_HELP = """Issue Portworx tokens into Kubernetes Secrets.
+
+\b
+Example:
+  # A token for Kubernetes in Secret portworx/px-k8s-user, made or renewed
+  kubectl pxauth issue kubernetes -n portworx
+"""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    try:
+        app = typer.main.get_command(_app(arguments))
+        app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except NoArgsIsHelpError as error:
+        print(error.format_message())
+    except TyperUsageError as error:
+        command = error.ctx.command_path if error.ctx else PROGRAM
+        output.problem(UsageError(error.format_message(), hint=f"see `{command} --help`"))
+        return MISUSED
+    except UsageError as error:
+        output.problem(error)
+        return MISUSED
+    except PxauthError as error:
+        output.problem(error)
+        return FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more may be written to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - a traceback could show a key or a token
+        output.problem(_bug(error))
+        return FAILED
+    return DONE
+
+
+def _bug(error: Exception) -> PxauthError:
+    """What an error that nobody thought of may say: where it was, but none of its words."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f" in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return PxauthError(
+        f"kubectl-pxauth {__version__} has a bug: {type(error).__name__}{where}",
+        hint="please report it, with the command that you ran",
+    )
+
+
+def _app(arguments: list[str]) -> typer.Typer:
+    app = typer.Typer(
+        name=PROGRAM,
+        help=_HELP,
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    )
+    app.callback()(_root)
+    called = next((word for word in arguments if word in COMMANDS), None)
+    for name in [called] if called else COMMANDS:
+        module = import_module(f"kubectl_pxauth.cli.{name}")
+        command: Callable[..., None] = module.command
+        app.command(name, help=module.HELP)(command)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kubectl-pxauth {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", is_eager=True, callback=_show_version
+        ),
+    ] = False,
+) -> None: ...

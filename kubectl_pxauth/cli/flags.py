@@ -1,0 +1,197 @@
+"""Flags that several commands share, as dataclasses; a command takes each group as one value."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions
+
+
+@dataclass(frozen=True)
+class IdentityFlags:
+    """Who the token is for."""
+
+    filename: Annotated[
+        str | None,
+        typer.Option(
+            "--filename",
+            "-f",
+            "--auth-config",
+            metavar="FILE",
+            help="User file (YAML) with the identity; - is standard input.",
+        ),
+    ] = None
+    name: Annotated[str | None, typer.Option(metavar="TEXT", help="The user's name.")] = None
+    email: Annotated[str | None, typer.Option(metavar="TEXT", help="The user's email address.")] = None
+    sub: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The user's unique id; volumes belong to it.")
+    ] = None
+    role: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE", help="A role, instead of the profile's; repeatable.")
+    ] = None
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="GROUP", help="A group, instead of the profile's; repeatable.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class AuthorityFlags:
+    """What signs the token, and in whose name."""
+
+    issuer: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="The cluster's JWT issuer.", show_default="portworx.com"),
+    ] = None
+    shared_secret_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[NAMESPACE/]NAME[:KEY]",
+            help="Secret that holds the shared secret.",
+            show_default="kube-system/pxkeys:shared-secret",
+        ),
+    ] = None
+    shared_secret_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="File that holds the shared secret; - is standard input. The environment"
+            " variable PORTWORX_AUTH_SHARED_SECRET is taken where neither flag is given.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class TokenFlags:
+    """How long the token lives, and where it is meant to be kept."""
+
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAME",
+            help="Namespace of the token's Secret.",
+            show_default="the kubeconfig's current one",
+        ),
+    ] = None
+    secret: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The token's Secret, not the profile's.")
+    ] = None
+    duration: Annotated[
+        str,
+        typer.Option(
+            "--duration",
+            "--token-duration",
+            metavar="TIME",
+            help="How long the token lives: 30m, 12h, 90d, 1y.",
+        ),
+    ] = "1y"
+
+
+@dataclass(frozen=True)
+class ConnectionFlags:
+    """kubectl's own flags for the server to talk to."""
+
+    kubeconfig: Annotated[str | None, typer.Option(metavar="FILE", help="The kubeconfig file.")] = None
+    context: Annotated[str | None, typer.Option(metavar="NAME", help="The kubeconfig's context.")] = None
+    cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The kubeconfig's cluster.")] = None
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="The kubeconfig's user.")] = None
+    as_user: Annotated[
+        str | None, typer.Option("--as", help="User to impersonate.", metavar="USER")
+    ] = None
+    as_group: Annotated[
+        list[str] | None, typer.Option(metavar="GROUP", help="Group to impersonate; repeatable.")
+    ] = None
+    as_uid: Annotated[str | None, typer.Option(metavar="UID", help="UID to impersonate.")] = None
+    bearer_token: Annotated[
+        str | None, typer.Option("--token", help="Bearer token for the API server.", metavar="TOKEN")
+    ] = None
+    server: Annotated[
+        str | None, typer.Option("--server", "-s", metavar="URL", help="The API server's address.")
+    ] = None
+    certificate_authority: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The server's certificate authority.")
+    ] = None
+    client_certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Client certificate for TLS.")
+    ] = None
+    client_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Client key for TLS.")
+    ] = None
+    insecure_skip_tls_verify: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-skip-tls-verify", help="Do not check the server's certificate. Insecure."
+        ),
+    ] = False
+    tls_server_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name that the server's certificate must have.")
+    ] = None
+    request_timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="Time for one request: 1s, 2m, 3h; 0 is no limit.")
+    ] = "0"
+    verbosity: Annotated[
+        int, typer.Option("-v", "--v", help="6 and more log each request.", metavar="LEVEL")
+    ] = 0
+
+    def options(self) -> ConnectionOptions:
+        """The flags as the cluster package takes them; raises UsageError."""
+        from kubectl_pxauth.cluster.kubeconfig import parse_timeout
+
+        return ConnectionOptions(
+            kubeconfig=self.kubeconfig,
+            context=self.context,
+            cluster=self.cluster,
+            user=self.user,
+            as_user=self.as_user,
+            as_groups=tuple(self.as_group or ()),
+            as_uid=self.as_uid,
+            token=self.bearer_token,
+            server=self.server,
+            certificate_authority=self.certificate_authority,
+            client_certificate=self.client_certificate,
+            client_key=self.client_key,
+            insecure_skip_tls_verify=self.insecure_skip_tls_verify,
+            tls_server_name=self.tls_server_name,
+            request_timeout=parse_timeout(self.request_timeout),
+        )
+
+
+def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Show typer each field of the command's dataclass parameters as a parameter of its own."""
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, type] = {}
+    hints = get_type_hints(command, include_extras=True)
+    for parameter in inspect.signature(command).parameters.values():
+        kind = hints[parameter.name]
+        if not is_dataclass(kind):
+            parameters.append(
+                parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY)
+            )
+            continue
+        groups[parameter.name] = kind
+        field_hints = get_type_hints(kind, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=field_hints[field.name],
+            )
+            for field in fields(kind)
+        ]
+
+    @functools.wraps(command)
+    def call(**values: Any) -> None:
+        for name, kind in groups.items():
+            group = {field.name: values.pop(field.name) for field in fields(kind)}
+            values[name] = kind(**group)
+        command(**values)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call

@@ -1,0 +1,149 @@
+"""From flags to what the operations take: files and standard input are read here."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from kubectl_pxauth.authority import AuthoritySource, SecretKeyReference
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import AuthorityFlags, ConnectionFlags, IdentityFlags, TokenFlags
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.kubeconfig import Kubeconfig, read_kubeconfig
+from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
+from kubectl_pxauth.errors import PxauthError, SharedSecretError, UsageError, UserFileError
+from kubectl_pxauth.mint import TokenRequest
+from kubectl_pxauth.token.claims import check_issuer
+from kubectl_pxauth.token.duration import parse_duration
+from kubectl_pxauth.token.identity import Identity, PartialIdentity
+from kubectl_pxauth.token.profile import Profile, find_profile
+from kubectl_pxauth.token.shared_secret import SharedSecret
+
+SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
+_LOG_REQUESTS = 6  # the level at which kubectl logs requests
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The cluster that the flags name; nothing is read before it is asked for."""
+
+    flags: ConnectionFlags
+
+    @cached_property
+    def _kubeconfig(self) -> Kubeconfig:
+        return read_kubeconfig(self.flags.options())
+
+    def namespace(self) -> str:
+        """The namespace that kubectl would use without -n."""
+        return self._kubeconfig.namespace
+
+    def open(self) -> Cluster:
+        """A cluster to send requests to; raises ClusterError."""
+        log = output.log if self.flags.verbosity >= _LOG_REQUESTS else None
+        return Cluster(self._kubeconfig.target(), self.flags.options().request_timeout, log)
+
+
+def read_authority_source(
+    flags: AuthorityFlags, environ: Mapping[str, str] = os.environ
+) -> AuthoritySource:
+    """Where issuer and shared secret come from; raises UsageError and SharedSecretError."""
+    if flags.shared_secret_file is not None and flags.shared_secret_from is not None:
+        raise UsageError("--shared-secret-file and --shared-secret-from exclude each other")
+    local = None
+    if flags.shared_secret_file is not None:
+        source = _source(flags.shared_secret_file)
+        local = SharedSecret(_read(flags.shared_secret_file, SharedSecretError), source)
+    elif flags.shared_secret_from is None and SHARED_SECRET_VARIABLE in environ:
+        value = os.fsencode(environ[SHARED_SECRET_VARIABLE])
+        local = SharedSecret(value, f"the environment variable {SHARED_SECRET_VARIABLE}")
+    return AuthoritySource(
+        issuer=None if flags.issuer is None else check_issuer(flags.issuer),
+        shared_secret=local,
+        shared_secret_from=SecretKeyReference.parse(flags.shared_secret_from)
+        if flags.shared_secret_from is not None
+        else None,
+    )
+
+
+def read_token_request(
+    profile_name: str | None,
+    identity: IdentityFlags,
+    token: TokenFlags,
+    connection: Connection,
+    *,
+    needs_secret: bool = True,
+) -> TokenRequest:
+    """The token that the flags ask for; raises UsageError and UserFileError."""
+    profile = find_profile(profile_name) if profile_name is not None else None
+    if profile is None and identity.filename is None:
+        raise UsageError(
+            "there is no user to make a token for",
+            hint="name a profile (kubernetes or admin), or a user file with -f",
+        )
+    return TokenRequest(
+        profile=profile,
+        user=_read_user(identity),
+        named=_named(identity),
+        secret=_secret_name(token, profile, needs_secret),
+        namespace=connection.namespace()
+        if token.namespace is None
+        else check_namespace(token.namespace),
+        duration=parse_duration(token.duration),
+        now=datetime.now(UTC),
+    )
+
+
+def _secret_name(token: TokenFlags, profile: Profile | None, needed: bool) -> str:
+    if token.secret is not None:
+        return check_secret_name(token.secret)
+    if profile is not None:
+        return profile.secret
+    if not needed:
+        return ""
+    raise UsageError(
+        "there is no Secret to put the token into",
+        hint="name it with --secret, or name a profile (kubernetes or admin) beside the user file",
+    )
+
+
+def _read_user(identity: IdentityFlags) -> Identity | None:
+    if identity.filename is None:
+        return None
+    from kubectl_pxauth.token.user_file import read_user_file
+
+    data = _read(identity.filename, UserFileError)
+    return read_user_file(data, _source(identity.filename), _named(identity))
+
+
+def _named(identity: IdentityFlags) -> PartialIdentity:
+    named = {
+        "--name": identity.name,
+        "--email": identity.email,
+        "--sub": identity.sub,
+        **{"--role": role for role in identity.role or () if not role},
+        **{"--group": group for group in identity.group or () if not group},
+    }
+    for flag, value in named.items():
+        if value is not None and not value.strip():
+            raise UsageError(f"{flag} is empty")
+    return PartialIdentity(
+        sub=identity.sub,
+        name=identity.name,
+        email=identity.email,
+        roles=tuple(identity.role) if identity.role else None,
+        groups=tuple(identity.group) if identity.group else None,
+    )
+
+
+def _source(filename: str) -> str:
+    return "standard input" if filename == "-" else filename
+
+
+def _read(filename: str, error_type: type[PxauthError]) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if filename == "-" else Path(filename).read_bytes()
+    except OSError as error:
+        raise error_type(f"{filename}: {error.strerror}") from None

@@ -1,0 +1,92 @@
+"""kubectl pxauth issue"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import (
+    AuthorityFlags,
+    ConnectionFlags,
+    IdentityFlags,
+    TokenFlags,
+    takes_groups,
+)
+from kubectl_pxauth.cli.inputs import Connection, read_authority_source, read_token_request
+from kubectl_pxauth.cluster.names import check_data_key
+from kubectl_pxauth.issue import DryRun, IssueRequest, IssueResult, issue
+
+HELP = """Issue a token into a Secret: make it, or renew it in place.
+
+PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
+px-admin-token, role system.admin). A repeat keeps the user of the token that is
+there, and so its volumes.
+
+\b
+Examples:
+  # The token for Kubernetes, in Secret portworx/px-k8s-user
+  kubectl pxauth issue kubernetes -n portworx
+
+\b
+  # The user of a file, as `pxctl auth token generate --auth-config` takes it
+  kubectl pxauth issue kubernetes -n portworx -f kubernetes.yaml
+
+\b
+  # A manifest for kubectl or for Git, without touching the cluster
+  kubectl pxauth issue kubernetes -n portworx --dry-run=client -o yaml
+"""
+
+
+@takes_groups
+def command(  # noqa: PLR0913 - a flag each
+    *,
+    profile: Annotated[
+        str | None, typer.Argument(metavar="PROFILE", help="kubernetes or admin.")
+    ] = None,
+    token: TokenFlags,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="Key of the Secret's data.")
+    ] = "auth-token",
+    identity: IdentityFlags,
+    change_identity: Annotated[
+        bool, typer.Option("--change-identity", help="Let the token become another user's.")
+    ] = False,
+    authority: AuthorityFlags,
+    dry_run: Annotated[
+        DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
+    ] = DryRun.NONE,
+    form: Annotated[
+        output.Format | None, typer.Option("--output", "-o", help="Output format.")
+    ] = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, issue, print."""
+    door = Connection(connection)
+    request = IssueRequest(
+        token=read_token_request(profile, identity, token, door),
+        key=check_data_key(key),
+        change_identity=change_identity,
+        dry_run=dry_run,
+    )
+    result = issue(request, read_authority_source(authority), door.open)
+    for warning in result.warnings:
+        output.warning(warning)
+    _show(result, dry_run, form)
+
+
+def _show(result: IssueResult, dry_run: DryRun, form: output.Format | None) -> None:
+    if form in (output.Format.JSON, output.Format.YAML):
+        output.objects(result.manifest, form)
+        return
+    name = f"secret/{result.secret}"
+    if form is output.Format.NAME:
+        print(name)
+        return
+    suffix = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
+    print(f"{name} {'created' if result.created else 'configured'}{suffix[dry_run]}")
+    if sys.stdout.isatty():
+        claims = result.claims
+        print(f"  subject  {claims.identity.sub}")
+        print(f"  issuer   {claims.issuer}")
+        print(f"  expires  {claims.expires_at.astimezone():%Y-%m-%d %H:%M %Z}")

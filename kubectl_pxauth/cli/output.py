@@ -1,0 +1,79 @@
+"""What goes to the terminal: results to standard output, all else to standard error."""
+
+import json
+import os
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from kubectl_pxauth.errors import PxauthError
+
+
+class Format(StrEnum):
+    """kubectl's -o, as far as it makes sense for one Secret."""
+
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def problem(found: PxauthError) -> None:
+    """One `error:` line, and a `hint:` line where there is one."""
+    error(str(found))
+    if found.hint:
+        _line("hint", found.hint)
+
+
+def error(message: str) -> None:
+    """One `error:` line on standard error."""
+    _line("error", message)
+
+
+def warning(message: str) -> None:
+    """One `warning:` line on standard error."""
+    _line("warning", message)
+
+
+def log(message: str) -> None:
+    """One line on standard error, for -v."""
+    print(_printable(message), file=sys.stderr)
+
+
+def objects(manifest: dict[str, Any], form: Format) -> None:
+    """An object as kubectl prints it with -o json or yaml."""
+    if form is Format.JSON:
+        print(json.dumps(manifest, indent=4))
+    else:
+        import yaml
+
+        print(yaml.safe_dump(manifest, default_flow_style=False, width=float("inf")), end="")
+
+
+def private_file(path: str, text: str) -> None:
+    """Write a line to a file that its owner alone can read: whole, or not at all."""
+    target = Path(path)
+    try:
+        # mkstemp makes it with mode 0600.
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
+            file.write(f"{text}\n")
+        try:
+            os.replace(file.name, target)
+        except OSError:
+            os.unlink(file.name)
+            raise
+    except OSError as failure:
+        raise PxauthError(f"{path}: {failure.strerror}") from None
+
+
+def _line(kind: str, message: str) -> None:
+    print(f"{kind}: {_printable(message)}", file=sys.stderr)
+
+
+def _printable(message: str) -> str:
+    """One line that can't steer a terminal, whatever a server or a file put into it."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in " ".join(message.split())
+    )

@@ -1,0 +1,60 @@
+"""kubectl pxauth token"""
+
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import (
+    AuthorityFlags,
+    ConnectionFlags,
+    IdentityFlags,
+    TokenFlags,
+    takes_groups,
+)
+from kubectl_pxauth.cli.inputs import Connection, read_authority_source, read_token_request
+from kubectl_pxauth.mint import make_token
+
+HELP = """Make a token and print it; nothing is stored in the cluster.
+
+The user is the same as with `issue`, but for one thing: the Secret is not read,
+so the user of a token that is in it is not taken over.
+
+\b
+Examples:
+  # A token for the storage administrator, as `pxctl auth token generate` makes it
+  kubectl pxauth token -f admin.yaml --duration 12h
+
+\b
+  # Without a cluster, into a file that only you can read
+  kubectl pxauth token admin --shared-secret-file key --output admin.jwt
+"""
+
+
+@takes_groups
+def command(
+    *,
+    profile: Annotated[
+        str | None, typer.Argument(metavar="PROFILE", help="kubernetes or admin.")
+    ] = None,
+    token: TokenFlags,
+    identity: IdentityFlags,
+    authority: AuthorityFlags,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--output", metavar="FILE", help="Write the token to this file, mode 0600, instead."
+        ),
+    ] = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, make the token, print it or write it."""
+    door = Connection(connection)
+    request = read_token_request(profile, identity, token, door, needs_secret=False)
+    minted = make_token(request, read_authority_source(authority), door.open)
+    for warning in minted.warnings:
+        output.warning(warning)
+    if file is None:
+        print(minted.token)
+    else:
+        output.private_file(file, minted.token)

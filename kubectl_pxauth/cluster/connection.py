@@ -1,0 +1,300 @@
+"""Requests to one API server, over the kubernetes package's authentication and transport."""
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from kubectl_pxauth.cluster.exec_credential import run_plugin
+from kubectl_pxauth.cluster.kubeconfig import Target
+from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
+from kubectl_pxauth.lean import skip_init
+
+if TYPE_CHECKING:
+    import urllib3
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.client.rest import RESTClientObject
+
+_CONNECT_SECONDS = 30  # what client-go gives a connection
+_RETRIES_WHEN_BUSY = 10  # as client-go: only where the server itself says Retry-After
+
+Log = Callable[[str], None]
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+
+class Cluster:
+    """An open door to one API server; each method is one round trip."""
+
+    def __init__(
+        self, target: Target, timeout: timedelta | None = None, log: Log | None = None
+    ) -> None:
+        """Authenticate as the target's user; log, if given, gets a line for each request."""
+        if plugin := target.user.get("exec"):
+            credentials = run_plugin(plugin, target.cluster)
+            kept = {key: value for key, value in target.user.items() if key != "exec"}
+            target = replace(target, user=kept | credentials)
+        self._target = target
+        self._configuration = _configuration(target)
+        self._rest = _transport(self._configuration)
+        self._impersonation = _impersonation(target.user)
+        self._timeout = timeout.total_seconds() if timeout else (_CONNECT_SECONDS, None)
+        self._log = log
+
+    @property
+    def server(self) -> str:
+        """The server's address, as the kubeconfig or the flag has it."""
+        return str(self._target.cluster["server"])
+
+    def get(self, *path: str, **query: str) -> dict[str, Any]:
+        """Read an object or a list; raises NotFoundError and the other ClusterErrors."""
+        return self._request("GET", path, query)
+
+    def post(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """Create an object; raises ConflictError where it exists."""
+        return self._request("POST", path, query, body, "application/json")
+
+    def merge_patch(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """Change what the body names; raises ConflictError where its resourceVersion is old."""
+        return self._request("PATCH", path, query, body, "application/merge-patch+json")
+
+    def _request(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        query: dict[str, str],
+        body: dict[str, Any] | None = None,
+        content_type: str | None = None,
+    ) -> dict[str, Any]:
+        url = self.server.rstrip("/") + "".join(f"/{quote(part, safe='')}" for part in path)
+        if query:
+            url += f"?{urlencode(query)}"
+        headers = self._headers()
+        if content_type:
+            headers["Content-Type"] = content_type
+        started = time.monotonic()
+        status, data = self._send(method, url, headers, body)
+        if self._log:
+            milliseconds = (time.monotonic() - started) * 1000
+            self._log(f"{method} {url} {status} in {milliseconds:.0f} milliseconds")
+        try:
+            answer = json.loads(data)
+        except ValueError:
+            answer = None
+        if status >= 400 or not isinstance(answer, dict):  # noqa: PLR2004 - HTTP's own bound
+            raise _refusal(self._target, status, answer if isinstance(answer, dict) else {})
+        return answer
+
+    def _headers(self) -> "urllib3.HTTPHeaderDict":
+        from urllib3 import HTTPHeaderDict
+
+        headers = HTTPHeaderDict({"Accept": "application/json", "User-Agent": "kubectl-pxauth"})
+        # kubectl sends credentials over TLS alone.
+        if self.server.startswith("https://"):
+            authorization = self._configuration.get_api_key_with_prefix("BearerToken")
+            if authorization:
+                headers["Authorization"] = authorization
+        headers.extend(self._impersonation)
+        return headers
+
+    def _send(
+        self, method: str, url: str, headers: "urllib3.HTTPHeaderDict", body: dict[str, Any] | None
+    ) -> tuple[int, bytes]:
+        import urllib3
+        from kubernetes.client.exceptions import ApiException
+
+        try:
+            response = self._rest.request(
+                method, url, headers=headers, body=body, _request_timeout=self._timeout
+            )
+            return response.status, response.read()
+        except (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError) as error:
+            raise _unreachable(self.server, error) from None
+
+
+def side_by_side(
+    first: Callable[[], First], second: Callable[[], Second]
+) -> tuple[First, Second]:
+    """Run two requests at once; the first one's error goes before the second's."""
+    results: list[Second] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(second())
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    result = first()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result, results[0]
+
+
+def _configuration(target: Target) -> "Configuration":
+    """The kubernetes package's own configuration for the target."""
+    config_loader, configuration_type = _kubernetes(needs_oidc="auth-provider" in target.user)
+    configuration: Configuration = configuration_type()
+    configuration.retries = _retries()
+    cluster = {key: value for key, value in target.cluster.items() if not key.endswith("-data")}
+    if data := target.cluster.get("certificate-authority-data"):
+        # Given as data it needs no temporary file.
+        configuration.ca_cert_data = _decoded(data, "certificate-authority-data").decode()
+        cluster.pop("certificate-authority", None)
+    kubeconfig = {
+        "current-context": "the",
+        "contexts": [{"name": "the", "context": {"cluster": "the", "user": "the"}}],
+        "clusters": [{"name": "the", "cluster": cluster}],
+        "users": [{"name": "the", "user": target.user}],
+    }
+    from kubernetes.config.config_exception import ConfigException
+
+    try:
+        config_loader(kubeconfig, config_base_path="").load_and_set(configuration)
+    except (ConfigException, ValueError) as error:
+        raise ClusterError(f"kubeconfig: {_one_line(error)}") from None
+    return configuration
+
+
+def _kubernetes(*, needs_oidc: bool) -> tuple[Any, Any]:
+    """The package's kubeconfig loader and Configuration, without its models and OAuth stack.
+
+    Only the refresh of an auth-provider's OpenID Connect token needs those.
+    """
+    if not needs_oidc:
+        skip_init("kubernetes", "kubernetes.client", "kubernetes.config", "kubernetes.utils")
+        skip_init("oauthlib", "oauthlib.oauth2", "requests_oauthlib")
+        import kubernetes.client
+        import requests_oauthlib
+        from kubernetes.client.configuration import Configuration
+
+        kubernetes.client.Configuration = Configuration
+        kubernetes.client.ApiClient = requests_oauthlib.OAuth2Session = None
+    from kubernetes.client import Configuration
+    from kubernetes.config.kube_config import KubeConfigLoader
+
+    return KubeConfigLoader, Configuration
+
+
+def _transport(configuration: "Configuration") -> "RESTClientObject":
+    from kubernetes.client.rest import RESTClientObject
+
+    rest = RESTClientObject(configuration)
+    if configuration.host.startswith("https://"):
+        pool = rest.pool_manager.connection_pool_kw
+        # One context for all connections: urllib3 would load the certificates into it again for
+        # each connection, which is slow, and goes wrong where two are opened at once.
+        for key in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
+            pool.pop(key, None)
+        pool["ssl_context"] = _tls(configuration)
+    return rest
+
+
+def _tls(configuration: "Configuration") -> ssl.SSLContext:
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
+    # Python 3.13 asks for X.509 extensions that Kubernetes' own authorities often lack, and that
+    # kubectl does not ask for.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    try:
+        if not configuration.verify_ssl:
+            import urllib3
+
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif configuration.ca_cert_data or configuration.ssl_ca_cert:
+            context.load_verify_locations(
+                cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
+            )
+        else:
+            context.load_default_certs()
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"kubeconfig: a certificate or key can't be used: {error}") from None
+    return context
+
+
+def _retries() -> "urllib3.Retry":
+    from urllib3 import Retry
+
+    return Retry(
+        total=_RETRIES_WHEN_BUSY,
+        connect=0,
+        read=0,
+        other=0,
+        redirect=0,
+        allowed_methods=None,
+        raise_on_status=False,
+    )
+
+
+def _impersonation(user: dict[str, Any]) -> list[tuple[str, str]]:
+    headers = []
+    if user.get("as"):
+        headers.append(("Impersonate-User", str(user["as"])))
+        headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or []]
+        if user.get("as-uid"):
+            headers.append(("Impersonate-Uid", str(user["as-uid"])))
+        for key, values in (user.get("as-user-extra") or {}).items():
+            headers += [(f"Impersonate-Extra-{quote(key, safe='')}", str(v)) for v in values]
+    return headers
+
+
+def _refusal(target: Target, status: int, answer: dict[str, Any]) -> ClusterError:
+    """The error for an answer that is none; answer is a Status object or empty."""
+    message = _one_line(answer.get("message") or f"the server answered with HTTP status {status}")
+    match status:
+        case 401:
+            who = f' (context "{target.context}")' if target.context else ""
+            return ClusterError(
+                f"the server {target.cluster['server']} does not accept the credentials{who}:"
+                " Unauthorized",
+                hint="log in again, or choose another user with --context or --user;"
+                " `kubectl auth whoami` shows whom the server sees",
+            )
+        case 403:
+            return ForbiddenError(message)
+        case 404:
+            return NotFoundError(message)
+        case 409:
+            return ConflictError(message)
+    return ClusterError(message)
+
+
+def _unreachable(server: str, error: Exception) -> ClusterError:
+    import urllib3
+
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
+        error = error.reason
+    cause = error.__cause__ or error.__context__ or error
+    reason = getattr(cause, "strerror", None) or _one_line(cause)
+    hint = None
+    if "certificate verify failed" in str(error):
+        hint = "the kubeconfig's certificate-authority is not the one of this server"
+    elif isinstance(error, urllib3.exceptions.NewConnectionError):
+        hint = "`kubectl cluster-info` asks the same server"
+    return ClusterError(f"the server {server} can't be reached: {reason}", hint=hint)
+
+
+def _decoded(data: str, key: str) -> bytes:
+    import base64
+
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError:
+        raise ClusterError(f"kubeconfig: {key} is not base64") from None
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

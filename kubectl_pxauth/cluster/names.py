@@ -1,0 +1,48 @@
+"""The names that Kubernetes takes, checked before anything is asked of a server.
+
+Source: Kubernetes docs, concepts/overview/working-with-objects/names.
+"""
+
+import re
+
+from kubectl_pxauth.errors import UsageError
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_NAMESPACE = re.compile(_LABEL)
+_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_NAMESPACE_LENGTH = 63
+_SUBDOMAIN_LENGTH = 253
+
+
+def check_secret_name(name: str) -> str:
+    """Pass on a Secret's name; raises UsageError for one that Kubernetes would refuse."""
+    if not _SUBDOMAIN.fullmatch(name) or len(name) > _SUBDOMAIN_LENGTH:
+        raise UsageError(
+            f'"{name}" is not a name for a Secret',
+            hint="a name has lower case letters, digits, '-' and '.', begins and ends with a"
+            f" letter or digit, and has {_SUBDOMAIN_LENGTH} characters at most",
+        )
+    return name
+
+
+def check_namespace(name: str) -> str:
+    """Pass on a namespace's name; raises UsageError for one that Kubernetes would refuse."""
+    if not _NAMESPACE.fullmatch(name) or len(name) > _NAMESPACE_LENGTH:
+        raise UsageError(
+            f'"{name}" is not a name for a namespace',
+            hint="a namespace has lower case letters, digits and '-', begins and ends with a"
+            f" letter or digit, and has {_NAMESPACE_LENGTH} characters at most",
+        )
+    return name
+
+
+def check_data_key(key: str) -> str:
+    """Pass on a key of a Secret's data; raises UsageError for one that Kubernetes would refuse."""
+    if not _KEY.fullmatch(key) or len(key) > _SUBDOMAIN_LENGTH or key == "." or key.startswith(".."):
+        raise UsageError(
+            f'"{key}" is not a key for a Secret\'s data',
+            hint="a key has letters, digits, '-', '_' and '.', and"
+            f" {_SUBDOMAIN_LENGTH} characters at most",
+        )
+    return key

@@ -1,0 +1,162 @@
+"""Secrets, read and written."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
+
+FIELD_MANAGER = "kubectl-pxauth"
+_RBAC_REFUSAL = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource')
+_SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A Secret as the API server has it; manifest is the whole object, for printing."""
+
+    namespace: str
+    name: str
+    data: Mapping[str, bytes] = field(repr=False)
+    manifest: dict[str, Any] = field(repr=False)
+
+    @property
+    def resource_version(self) -> str:
+        """The precondition of a write that follows this read."""
+        return str(self.manifest["metadata"]["resourceVersion"])
+
+    def unwritable(self) -> ClusterError | None:
+        """Why a token must not be written here, if it must not."""
+        who = f"Secret {self.namespace}/{self.name}"
+        if self.manifest.get("immutable"):
+            return ClusterError(
+                f"{who} is immutable",
+                hint=f"choose another with --secret, or make room for it:"
+                f" kubectl delete secret {self.name} -n {self.namespace}",
+            )
+        if self.manifest.get("type") == _SERVICE_ACCOUNT_TOKEN:
+            return ClusterError(
+                f"{who} holds a service account's token ({_SERVICE_ACCOUNT_TOKEN})",
+                hint="choose another with --secret",
+            )
+        for owner in self.manifest["metadata"].get("ownerReferences") or []:
+            group = owner.get("apiVersion", "").partition("/")[0]
+            if owner.get("kind") == "StorageCluster" and group == "core.libopenstorage.org":
+                return ClusterError(
+                    f"{who} is kept by the Portworx operator (StorageCluster {owner['name']}),"
+                    " which would undo the change",
+                    hint="choose another with --secret",
+                )
+        return None
+
+
+@dataclass(frozen=True)
+class SecretContent:
+    """What this plugin writes into a Secret, and nothing else in it."""
+
+    data: Mapping[str, bytes] = field(repr=False)
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    def manifest(self, namespace: str, name: str) -> dict[str, Any]:
+        """A Secret of just this content, as `kubectl apply -f -` takes it."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace, **self._metadata()},
+            "type": "Opaque",
+            "data": self._data(),
+        }
+
+    def patch(self, resource_version: str) -> dict[str, Any]:
+        """The change to an existing Secret, as a merge patch that is void if it has changed."""
+        return {
+            "metadata": {"resourceVersion": resource_version, **self._metadata()},
+            "data": self._data(),
+        }
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+
+    def _data(self) -> dict[str, str]:
+        return {key: base64.b64encode(value).decode() for key, value in self.data.items()}
+
+
+def find_secret(cluster: Cluster, namespace: str, name: str) -> Secret | None:
+    """The Secret, or None where there is none; raises ForbiddenError and other ClusterErrors."""
+    try:
+        return _secret(cluster.get(*_path(namespace), name))
+    except NotFoundError:
+        return None
+    except ForbiddenError as error:
+        raise _forbidden(error, "get", namespace, name) from None
+
+
+def create_secret(
+    cluster: Cluster, namespace: str, name: str, content: SecretContent, *, dry_run: bool = False
+) -> Secret:
+    """Make the Secret; raises NotFoundError without its namespace, ConflictError if it exists."""
+    try:
+        answer = cluster.post(
+            *_path(namespace), body=content.manifest(namespace, name), **_write_query(dry_run)
+        )
+    except NotFoundError:
+        raise NotFoundError(
+            f'namespace "{namespace}" not found', hint=f"kubectl create namespace {namespace}"
+        ) from None
+    except ForbiddenError as error:
+        raise _forbidden(error, "create", namespace, name) from None
+    return _secret(answer)
+
+
+def update_secret(
+    cluster: Cluster, secret: Secret, content: SecretContent, *, dry_run: bool = False
+) -> Secret:
+    """Lay the content over the Secret as it was read; raises ConflictError if it has changed."""
+    try:
+        answer = cluster.merge_patch(
+            *_path(secret.namespace),
+            secret.name,
+            body=content.patch(secret.resource_version),
+            **_write_query(dry_run),
+        )
+    except NotFoundError as error:
+        raise ConflictError(f"Secret {secret.namespace}/{secret.name}: {error}") from None
+    except ForbiddenError as error:
+        raise _forbidden(error, "patch", secret.namespace, secret.name) from None
+    return _secret(answer)
+
+
+def _path(namespace: str) -> tuple[str, ...]:
+    return "api", "v1", "namespaces", namespace, "secrets"
+
+
+def _write_query(dry_run: bool) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+
+
+def _secret(manifest: dict[str, Any]) -> Secret:
+    metadata = manifest["metadata"]
+    metadata.pop("managedFields", None)  # kubectl leaves them out as well
+    data = manifest.get("data") or {}
+    return Secret(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        data={key: base64.b64decode(value) for key, value in data.items()},
+        manifest=manifest,
+    )
+
+
+def _forbidden(error: ForbiddenError, verb: str, namespace: str, name: str) -> ForbiddenError:
+    """RBAC's refusal in its own words, shortened; another's (an admission's, a quota's) as it is."""
+    refusal = _RBAC_REFUSAL.search(str(error))
+    if refusal is None:
+        return ForbiddenError(f"Secret {namespace}/{name}: {error}")
+    return ForbiddenError(
+        f'user "{refusal["user"]}" may not {verb} Secret {namespace}/{name}:'
+        f' verb "{verb}" on resource "secrets" in namespace "{namespace}" is forbidden',
+        hint=f"kubectl auth can-i {verb} secrets/{name} -n {namespace}",
+    )

@@ -1,0 +1,45 @@
+"""What can go wrong, said to the person who can mend it."""
+
+
+class PxauthError(Exception):
+    """Something did not work.
+
+    str(error) is one line that names the file, field or object; hint, where there is one, is
+    what to do next. Neither ever holds a key or a token.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(PxauthError):
+    """The command line asks for something that can't be."""
+
+
+class UserFileError(PxauthError):
+    """A user file can't be read as one."""
+
+
+class SharedSecretError(PxauthError):
+    """The shared secret is missing, empty or can't be a key."""
+
+
+class IdentityError(PxauthError):
+    """The token would not belong to the user that it should belong to."""
+
+
+class ClusterError(PxauthError):
+    """The API server can't be reached, or refused."""
+
+
+class NotFoundError(ClusterError):
+    """The API server has no such object."""
+
+
+class ConflictError(ClusterError):
+    """The object changed, or came to be, between the read and the write."""
+
+
+class ForbiddenError(ClusterError):
+    """RBAC does not let this user do that."""

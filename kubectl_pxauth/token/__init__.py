@@ -1,0 +1,1 @@
+"""Tokens as Portworx takes them: no cluster, no clock, no printing."""

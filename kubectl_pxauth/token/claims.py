@@ -1,0 +1,66 @@
+"""What a token says."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.token.identity import Identity
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far iat is set back: a verifier whose clock is behind refuses an iat in its future.
+
+The Portworx operator does the same by the same amount; the SDK's generator does not.
+"""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims that the OpenStorage verifier reads; times are in UTC and whole seconds."""
+
+    issuer: str
+    identity: Identity
+    issued_at: datetime
+    expires_at: datetime
+
+    def as_json(self) -> dict[str, object]:
+        """The JSON object that is signed; groups is absent where the user file has none."""
+        identity = self.identity
+        claims: dict[str, object] = {
+            "iss": self.issuer,
+            "sub": identity.sub,
+            "name": identity.name,
+            "email": identity.email,
+            "roles": list(identity.roles),
+            "iat": int(self.issued_at.timestamp()),
+            "exp": int(self.expires_at.timestamp()),
+        }
+        if identity.groups is not None:
+            claims["groups"] = list(identity.groups)
+        return claims
+
+
+def lifetime(now: datetime, duration: timedelta) -> tuple[datetime, datetime]:
+    """iat and exp of a token that is made now and lives this long from now.
+
+    Raises UsageError where the end is past the last date there is.
+    """
+    moment = now.astimezone(UTC).replace(microsecond=0)
+    try:
+        return moment - CLOCK_SKEW, moment + duration
+    except OverflowError:
+        raise UsageError(
+            f"a token that lives {duration.days} days would end after the year 9999"
+        ) from None
+
+
+def check_issuer(issuer: str) -> str:
+    """Pass on an issuer that a self-signed token may carry; raises UsageError for others."""
+    if not issuer:
+        raise UsageError("the issuer is empty")
+    if issuer.startswith("https://"):
+        raise UsageError(
+            f'the issuer "{issuer}" begins with https://',
+            hint="Portworx takes such an issuer for an OpenID Connect provider's;"
+            " name the cluster's own JWT issuer, such as portworx.com",
+        )
+    return issuer

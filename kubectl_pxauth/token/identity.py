@@ -1,0 +1,53 @@
+"""Who a token speaks for."""
+
+import base64
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user as a token describes one; groups is None where its user file has none.
+
+    A cluster tells the owners of volumes by sub, or with -username_claim by name or email.
+    """
+
+    sub: str
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    groups: tuple[str, ...] | None
+
+
+OWNER_CLAIMS = ("sub", "name", "email")
+
+
+@dataclass(frozen=True)
+class PartialIdentity:
+    """What flags, or a token that was found, say of a user; None where they say nothing."""
+
+    sub: str | None = None
+    name: str | None = None
+    email: str | None = None
+    roles: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+
+    def over(self, base: Identity) -> Identity:
+        """The base with what is said here in its place."""
+        return replace(base, **{k: value for k, value in vars(self).items() if value is not None})
+
+
+def default_identity(
+    secret: str, namespace: str, issuer: str, roles: tuple[str, ...], groups: tuple[str, ...]
+) -> Identity:
+    """The user for a Secret where nobody names one: its own, and the same at every repeat."""
+    account = f"{secret}.{namespace}"
+    address = f"{account}@{issuer}"
+    return Identity(sub=address, name=account, email=address, roles=roles, groups=groups)
+
+
+def generated_sub(name: str, email: str) -> str:
+    """The sub that the generators make for a user file without one.
+
+    Source: cmd/openstorage-sdk-auth/main.go of libopenstorage/openstorage-sdk-auth.
+    """
+    return base64.b64encode(f"openstorage.io/{name}/{email}".encode()).decode()
