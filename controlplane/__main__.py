@@ -2,9 +2,12 @@
 
 import contextlib
 import signal
+import sys
 
 from controlplane.run import ControlPlane
 
-with ControlPlane() as plane, contextlib.suppress(KeyboardInterrupt):
-    print(f"export KUBECONFIG={plane.kubeconfig()}", flush=True)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+with contextlib.suppress(KeyboardInterrupt), ControlPlane() as plane:
+    sys.stdout.write(f"export KUBECONFIG={plane.kubeconfig()}\n")
+    sys.stdout.flush()
     signal.pause()

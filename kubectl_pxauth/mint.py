@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from kubectl_pxauth.authority import (
     Authority,
@@ -12,8 +12,8 @@ from kubectl_pxauth.authority import (
 )
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.token.claims import Claims, lifetime
-from kubectl_pxauth.token.identity import Identity, PartialIdentity, default_identity
+from kubectl_pxauth.token.claims import Claims
+from kubectl_pxauth.token.identity import NOBODY, Identity, PartialIdentity, default_identity
 from kubectl_pxauth.token.jwt import sign
 from kubectl_pxauth.token.profile import Profile
 
@@ -30,8 +30,8 @@ class TokenRequest:
     named: PartialIdentity
     secret: str
     namespace: str
-    duration: timedelta
-    now: datetime
+    issued_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ class MintedToken:
     warnings: tuple[str, ...]
 
 
-def identity_for(
-    request: TokenRequest, issuer: str, kept: PartialIdentity = PartialIdentity()
-) -> Identity:
+def identity_for(request: TokenRequest, issuer: str, kept: PartialIdentity = NOBODY) -> Identity:
     """Who the token is for: the user file's, or the flags over what is kept over the default.
 
     Raises UsageError where neither a profile nor a user file is named.
@@ -68,9 +66,8 @@ def identity_for(
 
 
 def mint(request: TokenRequest, authority: Authority, identity: Identity) -> MintedToken:
-    """A token for the identity; raises UsageError where it would outlive the last date."""
-    issued_at, expires_at = lifetime(request.now, request.duration)
-    claims = Claims(authority.issuer, identity, issued_at, expires_at)
+    """A token for the identity, signed by the authority."""
+    claims = Claims(authority.issuer, identity, request.issued_at, request.expires_at)
     secret = authority.shared_secret
     return MintedToken(sign(claims, secret), claims, secret.warnings())
 

@@ -29,13 +29,15 @@ Example:
 """
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     """Run one command line; returns the exit code."""
     try:
         app = typer.main.get_command(_app(arguments))
-        app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        # typer returns the code of an exit, which an interrupt is too, and else nothing.
+        code: int | None = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except NoArgsIsHelpError as error:
         print(error.format_message())
+        return DONE
     except TyperUsageError as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
         output.problem(UsageError(error.format_message(), hint=f"see `{command} --help`"))
@@ -52,10 +54,10 @@ def run(arguments: list[str]) -> int:
         # Whoever read our output has seen enough; nothing more may be written to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception as error:  # noqa: BLE001 - a traceback could show a key or a token
+    except Exception as error:  # a traceback could show a key or a token
         output.problem(_bug(error))
         return FAILED
-    return DONE
+    return code or DONE
 
 
 def _bug(error: Exception) -> PxauthError:
@@ -96,7 +98,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _root(
-    version: Annotated[  # noqa: ARG001 - its callback does the work
+    version: Annotated[
         bool,
         typer.Option(
             "--version", help="Show the version and exit.", is_eager=True, callback=_show_version

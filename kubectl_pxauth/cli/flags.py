@@ -26,15 +26,19 @@ class IdentityFlags:
         ),
     ] = None
     name: Annotated[str | None, typer.Option(metavar="TEXT", help="The user's name.")] = None
-    email: Annotated[str | None, typer.Option(metavar="TEXT", help="The user's email address.")] = None
+    email: Annotated[str | None, typer.Option(metavar="TEXT", help="The user's email address.")] = (
+        None
+    )
     sub: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The user's unique id; volumes belong to it.")
     ] = None
     role: Annotated[
-        list[str] | None, typer.Option(metavar="ROLE", help="A role, instead of the profile's; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="ROLE", help="A role, instead of the profile's; repeatable."),
     ] = None
     group: Annotated[
-        list[str] | None, typer.Option(metavar="GROUP", help="A group, instead of the profile's; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="A group, instead of the profile's; repeatable."),
     ] = None
 
 
@@ -96,9 +100,15 @@ class TokenFlags:
 class ConnectionFlags:
     """kubectl's own flags for the server to talk to."""
 
-    kubeconfig: Annotated[str | None, typer.Option(metavar="FILE", help="The kubeconfig file.")] = None
-    context: Annotated[str | None, typer.Option(metavar="NAME", help="The kubeconfig's context.")] = None
-    cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The kubeconfig's cluster.")] = None
+    kubeconfig: Annotated[str | None, typer.Option(metavar="FILE", help="The kubeconfig file.")] = (
+        None
+    )
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The kubeconfig's context.")
+    ] = None
+    cluster: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The kubeconfig's cluster.")
+    ] = None
     user: Annotated[str | None, typer.Option(metavar="NAME", help="The kubeconfig's user.")] = None
     as_user: Annotated[
         str | None, typer.Option("--as", help="User to impersonate.", metavar="USER")
@@ -108,7 +118,8 @@ class ConnectionFlags:
     ] = None
     as_uid: Annotated[str | None, typer.Option(metavar="UID", help="UID to impersonate.")] = None
     bearer_token: Annotated[
-        str | None, typer.Option("--token", help="Bearer token for the API server.", metavar="TOKEN")
+        str | None,
+        typer.Option("--token", help="Bearer token for the API server.", metavar="TOKEN"),
     ] = None
     server: Annotated[
         str | None, typer.Option("--server", "-s", metavar="URL", help="The API server's address.")
@@ -119,9 +130,9 @@ class ConnectionFlags:
     client_certificate: Annotated[
         str | None, typer.Option(metavar="FILE", help="Client certificate for TLS.")
     ] = None
-    client_key: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Client key for TLS.")
-    ] = None
+    client_key: Annotated[str | None, typer.Option(metavar="FILE", help="Client key for TLS.")] = (
+        None
+    )
     insecure_skip_tls_verify: Annotated[
         bool,
         typer.Option(
@@ -129,7 +140,8 @@ class ConnectionFlags:
         ),
     ] = False
     tls_server_name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name that the server's certificate must have.")
+        str | None,
+        typer.Option(metavar="NAME", help="Name that the server's certificate must have."),
     ] = None
     request_timeout: Annotated[
         str, typer.Option(metavar="TIME", help="Time for one request: 1s, 2m, 3h; 0 is no limit.")
@@ -164,7 +176,7 @@ class ConnectionFlags:
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Show typer each field of the command's dataclass parameters as a parameter of its own."""
     parameters: list[inspect.Parameter] = []
-    groups: dict[str, type] = {}
+    groups: dict[str, Any] = {}
     hints = get_type_hints(command, include_extras=True)
     for parameter in inspect.signature(command).parameters.values():
         kind = hints[parameter.name]

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,13 +15,14 @@ from kubectl_pxauth.cluster.kubeconfig import Kubeconfig, read_kubeconfig
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
 from kubectl_pxauth.errors import PxauthError, SharedSecretError, UsageError, UserFileError
 from kubectl_pxauth.mint import TokenRequest
-from kubectl_pxauth.token.claims import check_issuer
+from kubectl_pxauth.token.claims import check_issuer, lifetime
 from kubectl_pxauth.token.duration import parse_duration
-from kubectl_pxauth.token.identity import Identity, PartialIdentity
+from kubectl_pxauth.token.identity import Identity, PartialIdentity, is_placeholder
 from kubectl_pxauth.token.profile import Profile, find_profile
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
+_STANDARD_INPUT = "-"
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests
 
 
@@ -46,18 +46,18 @@ class Connection:
         return Cluster(self._kubeconfig.target(), self.flags.options().request_timeout, log)
 
 
-def read_authority_source(
-    flags: AuthorityFlags, environ: Mapping[str, str] = os.environ
-) -> AuthoritySource:
+def read_authority_source(flags: AuthorityFlags, identity: IdentityFlags) -> AuthoritySource:
     """Where issuer and shared secret come from; raises UsageError and SharedSecretError."""
+    if flags.shared_secret_file == _STANDARD_INPUT and identity.filename == _STANDARD_INPUT:
+        raise UsageError("-f and --shared-secret-file can't both read standard input")
     if flags.shared_secret_file is not None and flags.shared_secret_from is not None:
         raise UsageError("--shared-secret-file and --shared-secret-from exclude each other")
     local = None
     if flags.shared_secret_file is not None:
         source = _source(flags.shared_secret_file)
         local = SharedSecret(_read(flags.shared_secret_file, SharedSecretError), source)
-    elif flags.shared_secret_from is None and SHARED_SECRET_VARIABLE in environ:
-        value = os.fsencode(environ[SHARED_SECRET_VARIABLE])
+    elif flags.shared_secret_from is None and SHARED_SECRET_VARIABLE in os.environ:
+        value = os.fsencode(os.environ[SHARED_SECRET_VARIABLE])
         local = SharedSecret(value, f"the environment variable {SHARED_SECRET_VARIABLE}")
     return AuthoritySource(
         issuer=None if flags.issuer is None else check_issuer(flags.issuer),
@@ -83,6 +83,7 @@ def read_token_request(
             "there is no user to make a token for",
             hint="name a profile (kubernetes or admin), or a user file with -f",
         )
+    issued_at, expires_at = lifetime(datetime.now(UTC), parse_duration(token.duration))
     return TokenRequest(
         profile=profile,
         user=_read_user(identity),
@@ -91,8 +92,8 @@ def read_token_request(
         namespace=connection.namespace()
         if token.namespace is None
         else check_namespace(token.namespace),
-        duration=parse_duration(token.duration),
-        now=datetime.now(UTC),
+        issued_at=issued_at,
+        expires_at=expires_at,
     )
 
 
@@ -119,16 +120,14 @@ def _read_user(identity: IdentityFlags) -> Identity | None:
 
 
 def _named(identity: IdentityFlags) -> PartialIdentity:
-    named = {
-        "--name": identity.name,
-        "--email": identity.email,
-        "--sub": identity.sub,
-        **{"--role": role for role in identity.role or () if not role},
-        **{"--group": group for group in identity.group or () if not group},
-    }
-    for flag, value in named.items():
+    named = [("--name", identity.name), ("--email", identity.email), ("--sub", identity.sub)]
+    named += [("--role", role) for role in identity.role or ()]
+    named += [("--group", group) for group in identity.group or ()]
+    for flag, value in named:
         if value is not None and not value.strip():
             raise UsageError(f"{flag} is empty")
+        if value is not None and is_placeholder(value):
+            raise UsageError(f'{flag} is the unfilled placeholder "{value}"')
     return PartialIdentity(
         sub=identity.sub,
         name=identity.name,
@@ -139,11 +138,13 @@ def _named(identity: IdentityFlags) -> PartialIdentity:
 
 
 def _source(filename: str) -> str:
-    return "standard input" if filename == "-" else filename
+    return "standard input" if filename == _STANDARD_INPUT else filename
 
 
 def _read(filename: str, error_type: type[PxauthError]) -> bytes:
     try:
-        return sys.stdin.buffer.read() if filename == "-" else Path(filename).read_bytes()
+        return (
+            sys.stdin.buffer.read() if filename == _STANDARD_INPUT else Path(filename).read_bytes()
+        )
     except OSError as error:
         raise error_type(f"{filename}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""kubectl pxauth issue"""
+"""The command `kubectl pxauth issue`."""
 
 import sys
 from typing import Annotated
@@ -39,7 +39,7 @@ Examples:
 
 
 @takes_groups
-def command(  # noqa: PLR0913 - a flag each
+def command(
     *,
     profile: Annotated[
         str | None, typer.Argument(metavar="PROFILE", help="kubernetes or admin.")
@@ -63,13 +63,14 @@ def command(  # noqa: PLR0913 - a flag each
 ) -> None:
     """Parse, issue, print."""
     door = Connection(connection)
+    source = read_authority_source(authority, identity)
     request = IssueRequest(
         token=read_token_request(profile, identity, token, door),
         key=check_data_key(key),
         change_identity=change_identity,
         dry_run=dry_run,
     )
-    result = issue(request, read_authority_source(authority), door.open)
+    result = issue(request, source, door.open)
     for warning in result.warnings:
         output.warning(warning)
     _show(result, dry_run, form)

@@ -1,7 +1,6 @@
 """What goes to the terminal: results to standard output, all else to standard error."""
 
 import json
-import os
 import sys
 import tempfile
 from enum import StrEnum
@@ -59,9 +58,9 @@ def private_file(path: str, text: str) -> None:
         with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
             file.write(f"{text}\n")
         try:
-            os.replace(file.name, target)
+            Path(file.name).replace(target)
         except OSError:
-            os.unlink(file.name)
+            Path(file.name).unlink()
             raise
     except OSError as failure:
         raise PxauthError(f"{path}: {failure.strerror}") from None

@@ -1,4 +1,4 @@
-"""kubectl pxauth token"""
+"""The command `kubectl pxauth token`."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ so the user of a token that is in it is not taken over.
 
 \b
 Examples:
-  # A token for the storage administrator, as `pxctl auth token generate` makes it
+  # For the storage administrator, as `pxctl auth token generate` makes it
   kubectl pxauth token -f admin.yaml --duration 12h
 
 \b
@@ -50,8 +50,9 @@ def command(
 ) -> None:
     """Parse, make the token, print it or write it."""
     door = Connection(connection)
+    source = read_authority_source(authority, identity)
     request = read_token_request(profile, identity, token, door, needs_secret=False)
-    minted = make_token(request, read_authority_source(authority), door.open)
+    minted = make_token(request, source, door.open)
     for warning in minted.warnings:
         output.warning(warning)
     if file is None:

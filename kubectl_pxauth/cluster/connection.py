@@ -109,7 +109,7 @@ class Cluster:
         from kubernetes.client.exceptions import ApiException
 
         try:
-            response = self._rest.request(
+            response = self._rest.request(  # type: ignore[no-untyped-call]
                 method, url, headers=headers, body=body, _request_timeout=self._timeout
             )
             return response.status, response.read()
@@ -117,9 +117,7 @@ class Cluster:
             raise _unreachable(self.server, error) from None
 
 
-def side_by_side(
-    first: Callable[[], First], second: Callable[[], Second]
-) -> tuple[First, Second]:
+def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
     """Run two requests at once; the first one's error goes before the second's."""
     results: list[Second] = []
     errors: list[BaseException] = []
@@ -127,7 +125,7 @@ def side_by_side(
     def run() -> None:
         try:
             results.append(second())
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+        except BaseException as error:  # raised again by the caller's thread
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -176,8 +174,9 @@ def _kubernetes(*, needs_oidc: bool) -> tuple[Any, Any]:
         import requests_oauthlib
         from kubernetes.client.configuration import Configuration
 
-        kubernetes.client.Configuration = Configuration
-        kubernetes.client.ApiClient = requests_oauthlib.OAuth2Session = None
+        kubernetes.client.Configuration = Configuration  # type: ignore[misc]
+        kubernetes.client.ApiClient = None  # type: ignore[misc, assignment]
+        requests_oauthlib.OAuth2Session = None
     from kubernetes.client import Configuration
     from kubernetes.config.kube_config import KubeConfigLoader
 

@@ -78,7 +78,7 @@ def _may_ask(plugin: dict[str, Any], command: str) -> bool:
 def _cluster_info(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
     if not plugin.get("provideClusterInfo"):
         return {}
-    info = {key: cluster[key] for key in _CLUSTER_KEYS if key in cluster}
+    info = {key: cluster[key] for key in _CLUSTER_KEYS if key in cluster} | {"config": None}
     if "certificate-authority" in cluster and "certificate-authority-data" not in info:
         import base64
         from pathlib import Path

@@ -244,7 +244,9 @@ def _with_cluster_flags(cluster: Entry, options: ConnectionOptions) -> Entry:
         scheme = "https" if has_authority or insecure else "http"
         cluster["server"] = f"{scheme}://{cluster['server']}"
     if insecure and has_authority:
-        raise ClusterError("a certificate authority and insecure-skip-tls-verify exclude each other")
+        raise ClusterError(
+            "a certificate authority and insecure-skip-tls-verify exclude each other"
+        )
     return cluster
 
 

@@ -39,7 +39,12 @@ def check_namespace(name: str) -> str:
 
 def check_data_key(key: str) -> str:
     """Pass on a key of a Secret's data; raises UsageError for one that Kubernetes would refuse."""
-    if not _KEY.fullmatch(key) or len(key) > _SUBDOMAIN_LENGTH or key == "." or key.startswith(".."):
+    if (
+        not _KEY.fullmatch(key)
+        or len(key) > _SUBDOMAIN_LENGTH
+        or key == "."
+        or key.startswith("..")
+    ):
         raise UsageError(
             f'"{key}" is not a key for a Secret\'s data',
             hint="a key has letters, digits, '-', '_' and '.', and"

@@ -151,7 +151,7 @@ def _secret(manifest: dict[str, Any]) -> Secret:
 
 
 def _forbidden(error: ForbiddenError, verb: str, namespace: str, name: str) -> ForbiddenError:
-    """RBAC's refusal in its own words, shortened; another's (an admission's, a quota's) as it is."""
+    """RBAC's refusal, shortened; an admission's or a quota's as it is."""
     refusal = _RBAC_REFUSAL.search(str(error))
     if refusal is None:
         return ForbiddenError(f"Secret {namespace}/{name}: {error}")

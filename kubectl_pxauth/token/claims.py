@@ -40,7 +40,7 @@ class Claims:
 
 
 def lifetime(now: datetime, duration: timedelta) -> tuple[datetime, datetime]:
-    """iat and exp of a token that is made now and lives this long from now.
+    """Iat and exp of a token that is made now and lives this long from now.
 
     Raises UsageError where the end is past the last date there is.
     """

@@ -1,7 +1,10 @@
 """Who a token speaks for."""
 
 import base64
+import re
 from dataclasses import dataclass, replace
+
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}|^<[^<>]*>$|\bthe email of the\b|\bor email of the\b")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class PartialIdentity:
         return replace(base, **{k: value for k, value in vars(self).items() if value is not None})
 
 
+NOBODY = PartialIdentity()
+
+
 def default_identity(
     secret: str, namespace: str, issuer: str, roles: tuple[str, ...], groups: tuple[str, ...]
 ) -> Identity:
@@ -51,3 +57,8 @@ def generated_sub(name: str, email: str) -> str:
     Source: cmd/openstorage-sdk-auth/main.go of libopenstorage/openstorage-sdk-auth.
     """
     return base64.b64encode(f"openstorage.io/{name}/{email}".encode()).decode()
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a value still is the blank that somebody was to fill in."""
+    return _PLACEHOLDER.search(value) is not None

@@ -3,7 +3,7 @@
 import binascii
 import json
 from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 from kubectl_pxauth.errors import SharedSecretError
 from kubectl_pxauth.lean import skip_init
@@ -48,7 +48,8 @@ def read_token(token: bytes, secret: SharedSecret) -> FoundToken | None:
     owner = {claim: value for claim, value in claims.items() if value and isinstance(value, str)}
     if not owner:
         return None
-    return FoundToken(PartialIdentity(**owner), signed_by_us=_is_signed(text, secret))
+    who = PartialIdentity(owner.get("sub"), owner.get("name"), owner.get("email"))
+    return FoundToken(who, signed_by_us=_is_signed(text, secret))
 
 
 def _is_signed(token: str, secret: SharedSecret) -> bool:
@@ -67,7 +68,7 @@ def _decode_segment(segment: str) -> bytes:
     return binascii.a2b_base64(padded.translate({ord("-"): "+", ord("_"): "/"}))
 
 
-def _jws() -> ModuleType:
+def _jws() -> Any:
     """jose.jws with the HMAC key alone: its backends package imports all of cryptography."""
     skip_init("jose.backends")
     import jose.backends

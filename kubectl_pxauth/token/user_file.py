@@ -1,23 +1,24 @@
 """User files: the YAML that the generators take as --auth-config."""
 
-import re
-
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from kubectl_pxauth.errors import UserFileError
-from kubectl_pxauth.token.identity import Identity, PartialIdentity, generated_sub
+from kubectl_pxauth.token.identity import (
+    NOBODY,
+    Identity,
+    PartialIdentity,
+    generated_sub,
+    is_placeholder,
+)
 
 _TEXT_FIELDS = ("name", "email", "sub")
 _LIST_FIELDS = ("roles", "groups")
 _FIELDS = (*_TEXT_FIELDS, *_LIST_FIELDS)
 _TAG = "tag:yaml.org,2002:"
-_PLACEHOLDER = re.compile(r"\$\{[^}]*\}|^<[^<>]*>$|\bthe email of the\b|\bor email of the\b")
 
 
-def read_user_file(
-    data: bytes, source: str, overrides: PartialIdentity = PartialIdentity()
-) -> Identity:
+def read_user_file(data: bytes, source: str, overrides: PartialIdentity = NOBODY) -> Identity:
     """Read a user file as the generators do, with single fields overridden.
 
     Every value is the text that was written, whatever type it looks like; null is empty; a
@@ -42,11 +43,6 @@ def read_user_file(
             groups=_texts(written.get("groups"), "groups", source),
         )
     )
-
-
-def is_placeholder(value: str) -> bool:
-    """Whether a value still is the blank that somebody was to fill in."""
-    return _PLACEHOLDER.search(value) is not None
 
 
 def _parse(data: bytes, source: str) -> dict[str, Node]:

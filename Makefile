@@ -1,0 +1,32 @@
+# Everything runs in a virtual environment of its own: a host needs Python, make and a C compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+
+.PHONY: test lint demo bench clean
+
+test: lint
+	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
+	$(BIN)/pytest --numprocesses=2 --dist=loadgroup
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: $(VENV)/installed
+	$(BIN)/python -m demo
+
+bench: $(VENV)/installed
+	$(BIN)/python -m bench
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""The main job, shown on a control plane of its own."""

@@ -1,0 +1,89 @@
+"""What every command shares: help, version, exit codes, terminals and how a run ends."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubectl_pxauth import __version__
+from kubectl_pxauth.cli.app import COMMANDS
+from tests.conftest import BIN, Shell
+
+
+def test_kubectl_finds_the_plugin(offline: Shell) -> None:
+    assert "kubectl-pxauth" in offline.kubectl("plugin", "list").out
+    done = offline.pxauth("--version")
+    assert (done.code, done.out) == (0, f"kubectl-pxauth {__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_has_an_example_and_fits_a_terminal(offline: Shell, command: str) -> None:
+    done = offline.pxauth(*([command] if command else []), "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: kubectl pxauth {command}".rstrip())
+    assert "\n    kubectl pxauth " in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_alone_it_shows_its_help(offline: Shell) -> None:
+    assert offline.pxauth().out == offline.pxauth("--help").out
+
+
+def test_misuse_points_to_the_help(offline: Shell) -> None:
+    done = offline.refused("issue", "--nonsense", code=2)
+    assert "hint: see `kubectl pxauth issue --help`" in done.err
+
+
+def test_a_terminal_is_told_more_and_without_colour(shell: Shell) -> None:
+    master, slave = pty.openpty()
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(shell.home)} | shell.environment
+    subprocess.run(
+        [BIN / "kubectl", "pxauth", "issue", "kubernetes", "-n", shell.namespace],
+        stdout=slave,
+        env=environment | {"NO_COLOR": "1", "TERM": "xterm"},
+        check=True,
+    )
+    os.close(slave)
+    text = os.read(master, 65536).decode()
+    os.close(master)
+    assert f"subject  px-k8s-user.{shell.namespace}@portworx.com" in text
+    assert re.search(r"expires  \d{4}-\d\d-\d\d \d\d:\d\d \w+", text)
+    assert "\x1b" not in text
+    assert "eyJ" not in text
+
+
+def test_a_reader_that_leaves_is_no_traceback(offline: Shell) -> None:
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(offline.home)}
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [BIN / "kubectl", "pxauth", "issue", "--help"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    os.close(writer)
+    assert done.returncode != 0
+    assert done.stderr == b""
+
+
+def test_an_interrupt_ends_quietly(offline: Shell, tmp_path: Path) -> None:
+    fifo = tmp_path / "user.yaml"
+    os.mkfifo(fifo)
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(tmp_path)} | offline.environment
+    process = subprocess.Popen(
+        [BIN / "kubectl-pxauth", "token", "-f", fifo],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    # Opening the other end returns once the plugin is reading the file.
+    with fifo.open("w"):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err

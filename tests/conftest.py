@@ -1,0 +1,160 @@
+"""A control plane for each test process, and the installed plugin run by the real kubectl."""
+
+import base64
+import itertools
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.build import openstorage_tool
+from controlplane.run import ControlPlane
+
+BIN = Path(sys.executable).parent
+SHARED_SECRET = base64.b64encode(secrets.token_bytes(64))
+_COUNTER = itertools.count()
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A place to run kubectl from: an environment, and a namespace of its own."""
+
+    namespace: str
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def with_environment(self, **variables: str) -> "Shell":
+        return replace(self, environment=self.environment | variables)
+
+    def kubectl(self, *arguments: str | Path, stdin: str | None = None) -> Run:
+        done = subprocess.run(
+            [BIN / "kubectl", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self.home,
+            env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(self.home)} | self.environment,
+            timeout=120,
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def pxauth(self, *arguments: str | Path, stdin: str | None = None) -> Run:
+        """Run the plugin; whatever it says, it never shows a traceback, a key or a token."""
+        done = self.kubectl("pxauth", *arguments, stdin=stdin)
+        assert "Traceback" not in done.err
+        assert "has a bug" not in done.err
+        assert SHARED_SECRET.decode() not in done.out + done.err
+        assert "eyJ" not in done.err
+        return done
+
+    def issue(self, *arguments: str | Path, stdin: str | None = None) -> Run:
+        """Run `issue` with this shell's namespace; it must succeed."""
+        done = self.pxauth("issue", *arguments, "-n", self.namespace, stdin=stdin)
+        assert done.code == 0, done.err
+        return done
+
+    def refused(self, *arguments: str | Path, stdin: str | None = None, code: int = 1) -> Run:
+        """Run the plugin; it must fail with one error line and print no result."""
+        done = self.pxauth(*arguments, stdin=stdin)
+        assert (done.code, done.out) == (code, "")
+        lines = [line for line in done.err.splitlines() if not line.startswith("warning: ")]
+        assert [line.partition(":")[0] for line in lines] in (["error"], ["error", "hint"])
+        return done
+
+    def secret(self, name: str = "px-k8s-user") -> dict[str, Any]:
+        done = self.kubectl("get", "secret", name, "-n", self.namespace, "-o", "json")
+        assert done.code == 0, done.err
+        manifest: dict[str, Any] = json.loads(done.out)
+        return manifest
+
+    def token(self, name: str = "px-k8s-user", key: str = "auth-token") -> str:
+        return base64.b64decode(self.secret(name)["data"][key]).decode()
+
+    def claims(self, name: str = "px-k8s-user") -> dict[str, Any]:
+        return decode(self.token(name))
+
+    def create(self, manifest: dict[str, Any]) -> None:
+        metadata = {"namespace": self.namespace} | manifest.pop("metadata")
+        whole = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata} | manifest
+        done = self.kubectl("create", "-f", "-", stdin=json.dumps(whole))
+        assert done.code == 0, done.err
+
+
+def decode(token: str) -> dict[str, Any]:
+    """Read a token's claims without any JWT library."""
+    payload = token.strip().split(".")[1]
+    claims: dict[str, Any] = json.loads(
+        base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    )
+    return claims
+
+
+def judge(
+    token: str, issuer: str = "portworx.com", shared_secret: bytes = SHARED_SECRET
+) -> dict[str, Any]:
+    """What OpenStorage's own verifier says of a token."""
+    question = {
+        "token": token.strip(),
+        "issuer": issuer,
+        "shared_secret_base64": base64.b64encode(shared_secret).decode(),
+    }
+    done = subprocess.run(
+        [openstorage_tool("verify")],
+        input=json.dumps(question) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    verdict: dict[str, Any] = json.loads(done.stdout)
+    return verdict
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[ControlPlane]:
+    with ControlPlane() as running:
+        shell = {"KUBECONFIG": str(running.kubeconfig()), "PATH": os.environ["PATH"]}
+        for arguments in (
+            ["create", "namespace", "portworx"],
+            [
+                "create",
+                "secret",
+                "generic",
+                "pxkeys",
+                "-n",
+                "kube-system",
+                f"--from-literal=shared-secret={SHARED_SECRET.decode()}",
+            ],
+        ):
+            subprocess.run([BIN / "kubectl", *arguments], env=shell, check=True)
+        yield running
+
+
+@pytest.fixture
+def shell(plane: ControlPlane, tmp_path: Path) -> Shell:
+    namespace = f"test-{next(_COUNTER)}"
+    kubeconfig = plane.kubeconfig(namespace=namespace)
+    made = Shell(namespace, tmp_path, {"KUBECONFIG": str(kubeconfig)})
+    assert made.kubectl("create", "namespace", namespace).code == 0
+    return made
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> Shell:
+    """A shell with a shared secret in its environment, and no kubeconfig at all."""
+    return Shell("portworx", tmp_path, {"PORTWORX_AUTH_SHARED_SECRET": SHARED_SECRET.decode()})

@@ -1,0 +1,306 @@
+"""`kubectl pxauth issue` against a real API server."""
+
+import base64
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SHARED_SECRET, Shell, decode, judge
+
+YEAR = 365 * 86400
+USER_FILE = "name: Kubernetes\nemail: k8s@example.com\nsub: k8s-uuid\nroles: [system.user]\n"
+
+
+def test_a_repeat_leaves_one_valid_token_with_one_sub(shell: Shell) -> None:
+    assert shell.issue("kubernetes").out == "secret/px-k8s-user created\n"
+    first = shell.token()
+    assert shell.issue("kubernetes").out == "secret/px-k8s-user configured\n"
+    for token in (first, shell.token()):
+        verdict = judge(token)
+        assert verdict["accepted"], verdict
+        claims = decode(token)
+        assert claims["sub"] == f"px-k8s-user.{shell.namespace}@portworx.com" == claims["email"]
+        assert claims["roles"] == ["system.user"]
+        assert claims["groups"] == ["kubernetes"]
+        assert claims["exp"] - claims["iat"] == YEAR + 600
+        assert abs(claims["iat"] + 600 - time.time()) < 60
+
+
+def test_the_secret_says_who_keeps_it_and_until_when(shell: Shell) -> None:
+    shell.issue("kubernetes")
+    metadata = shell.secret()["metadata"]
+    expires = datetime.fromtimestamp(shell.claims()["exp"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert metadata["labels"] == {"app.kubernetes.io/managed-by": "kubectl-pxauth"}
+    assert metadata["annotations"] == {
+        "stork.libopenstorage.org/skip-resource": "true",
+        "kubectl-pxauth/expires": expires,
+        "kubectl-pxauth/issuer": "portworx.com",
+    }
+    assert "managedFields" not in json.loads(shell.issue("kubernetes", "-o", "json").out)
+
+
+def test_admin_has_its_own_secret_roles_and_groups(shell: Shell) -> None:
+    shell.issue("admin", "--duration", "12h")
+    claims = shell.claims("px-admin-token")
+    assert (claims["roles"], claims["groups"]) == (["system.admin"], ["*"])
+    assert claims["exp"] - claims["iat"] == 12 * 3600 + 600
+
+
+def test_a_user_file_beside_a_profile_is_the_page_step_by_step(shell: Shell) -> None:
+    (shell.home / "kubernetes.yaml").write_text(USER_FILE)
+    shell.issue("kubernetes", "-f", "kubernetes.yaml")
+    claims = shell.claims()
+    assert (claims["sub"], claims["name"], claims["email"]) == (
+        "k8s-uuid",
+        "Kubernetes",
+        "k8s@example.com",
+    )
+    assert "groups" not in claims
+
+
+def test_a_user_file_alone_needs_a_secret(shell: Shell) -> None:
+    done = shell.refused("issue", "-f", "-", stdin=USER_FILE, code=2)
+    assert "--secret" in done.err
+    shell.issue("--auth-config", "-", "--secret", "mine", stdin=USER_FILE)
+    assert shell.claims("mine")["sub"] == "k8s-uuid"
+
+
+def test_flags_override_single_fields(shell: Shell) -> None:
+    shell.issue(
+        *("kubernetes", "-f", "-", "--sub", "other", "--role", "system.view", "--role", "custom"),
+        *("--group", "a", "--issuer", "px.example", "--key", "token"),
+        stdin=USER_FILE,
+    )
+    claims = decode(shell.token(key="token"))
+    assert (claims["sub"], claims["name"]) == ("other", "Kubernetes")
+    assert (claims["roles"], claims["groups"]) == (["system.view", "custom"], ["a"])
+    assert judge(shell.token(key="token"), issuer="px.example")["accepted"]
+
+
+def test_a_reissue_keeps_the_user_unless_told_to_change(shell: Shell) -> None:
+    shell.issue("kubernetes", "-f", "-", stdin=USER_FILE)
+    shell.issue("kubernetes", "--issuer", "new.example")
+    claims = shell.claims()
+    assert (claims["sub"], claims["name"], claims["iss"]) == (
+        "k8s-uuid",
+        "Kubernetes",
+        "new.example",
+    )
+    before = shell.secret()
+    done = shell.refused("issue", "kubernetes", "--sub", "other")
+    assert "--change-identity" in done.err
+    assert "k8s-uuid" in done.err
+    assert shell.secret() == before
+    shell.issue("kubernetes", "--sub", "other", "--change-identity")
+    assert shell.claims()["sub"] == "other"
+
+
+def test_a_forged_user_is_not_signed(shell: Shell) -> None:
+    key = shell.home / "key"
+    key.write_text("k" * 40)
+    shell.issue("kubernetes", "--sub", "victim", "--shared-secret-file", "key")
+    before = shell.secret()
+    done = shell.refused("issue", "kubernetes")
+    assert "did not sign it" in done.err
+    assert shell.secret() == before
+    claims = shell.claims()
+    keep = [f"--{field}={claims[field]}" for field in ("sub", "name", "email")]
+    shell.issue("kubernetes", *keep)
+    assert judge(shell.token())["accepted"]
+    assert shell.claims()["sub"] == "victim"
+
+
+def test_a_rotated_key_keeps_the_default_user(shell: Shell) -> None:
+    shell.issue("kubernetes", "--shared-secret-file", "-", stdin="o" * 40)
+    before = shell.claims()["sub"]
+    shell.issue("kubernetes")
+    assert judge(shell.token())["accepted"]
+    assert shell.claims()["sub"] == before
+
+
+def test_other_content_of_the_secret_stays(shell: Shell) -> None:
+    metadata = {
+        "name": "px-k8s-user",
+        "labels": {"team": "storage", "app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"note": "hands off", "stork.libopenstorage.org/skip-resource": "false"},
+        "ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "1", "controller": True}
+        ],
+    }
+    data = {"other": base64.b64encode(b"mine").decode(), "auth-token": "bm90IGEgdG9rZW4="}
+    shell.create({"metadata": metadata, "type": "example.com/odd", "data": data})
+    before = shell.secret()
+    shell.issue("kubernetes")
+    after = shell.secret()
+    assert judge(shell.token())["accepted"]
+    assert after["type"] == "example.com/odd"
+    assert after["data"]["other"] == data["other"]
+    assert after["metadata"]["labels"] == metadata["labels"]
+    assert after["metadata"]["ownerReferences"] == before["metadata"]["ownerReferences"]
+    assert metadata["annotations"].items() <= after["metadata"]["annotations"].items()  # type: ignore[attr-defined]
+
+
+OPERATOR = {
+    "apiVersion": "core.libopenstorage.org/v1",
+    "kind": "StorageCluster",
+    "name": "px-cluster",
+    "uid": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "says"),
+    [
+        ({"metadata": {"name": "px-k8s-user"}, "immutable": True}, "is immutable"),
+        (
+            {"metadata": {"name": "px-k8s-user", "ownerReferences": [OPERATOR]}},
+            "kept by the Portworx operator",
+        ),
+        (
+            {
+                "metadata": {
+                    "name": "px-k8s-user",
+                    "annotations": {"kubernetes.io/service-account.name": "default"},
+                },
+                "type": "kubernetes.io/service-account-token",
+            },
+            "service account's token",
+        ),
+    ],
+)
+def test_secrets_that_are_not_ours_to_change(
+    shell: Shell, manifest: dict[str, object], says: str
+) -> None:
+    shell.create(manifest)
+    before = shell.secret()
+    assert says in shell.refused("issue", "kubernetes").err
+    assert shell.secret() == before
+
+
+def test_a_missing_namespace_is_named(shell: Shell) -> None:
+    done = shell.refused("issue", "kubernetes", "-n", "nowhere")
+    assert done.err == (
+        'error: namespace "nowhere" not found\nhint: kubectl create namespace nowhere\n'
+    )
+
+
+def test_the_shared_secret_is_looked_for_where_the_flag_says(shell: Shell) -> None:
+    other = base64.b64encode(b"o" * 40).decode()
+    shell.create({"metadata": {"name": "keys"}, "data": {"mine": other, "empty": ""}})
+    where = f"{shell.namespace}/keys"
+    shell.issue("kubernetes", "--shared-secret-from", f"{where}:mine")
+    assert judge(shell.token(), shared_secret=b"o" * 40)["accepted"]
+    missing_key = shell.refused("issue", "kubernetes", "--shared-secret-from", where)
+    assert f'Secret {where} has no key "shared-secret"; its keys: empty, mine' in missing_key.err
+    missing = shell.refused("token", "kubernetes", "--shared-secret-from", "nope")
+    assert "Secret kube-system/nope not found" in missing.err
+    empty = shell.refused("token", "kubernetes", "--shared-secret-from", f"{where}:empty")
+    assert "is empty" in empty.err
+
+
+def test_the_bytes_of_the_key_are_used_as_they_are(shell: Shell) -> None:
+    key = b"with a newline at its end, as an editor leaves it\n"
+    shell.create(
+        {"metadata": {"name": "keys"}, "data": {"shared-secret": base64.b64encode(key).decode()}}
+    )
+    done = shell.issue("kubernetes", "--shared-secret-from", f"{shell.namespace}/keys")
+    assert "warning: the shared secret in Secret" in done.err
+    assert "ends in a newline" in done.err
+    assert judge(shell.token(), shared_secret=key)["accepted"]
+
+
+def test_output_formats(shell: Shell) -> None:
+    assert shell.issue("kubernetes", "-o", "name").out == "secret/px-k8s-user\n"
+    assert json.loads(shell.issue("kubernetes", "-o", "json").out) == shell.secret()
+    shown = shell.issue("kubernetes", "-o", "yaml").out
+    assert shell.kubectl("get", "secret", "px-k8s-user", "-o", "yaml").out.replace(
+        '"', "'"
+    ) == shown.replace('"', "'")
+
+
+def test_a_server_dry_run_changes_nothing(shell: Shell) -> None:
+    done = shell.issue("kubernetes", "--dry-run=server")
+    assert done.out == "secret/px-k8s-user created (server dry run)\n"
+    assert shell.kubectl("get", "secrets", "-o", "name").out == ""
+
+
+def test_a_client_dry_run_is_a_manifest_for_kubectl(shell: Shell) -> None:
+    done = shell.issue("kubernetes", "--dry-run=client", "-o", "yaml")
+    assert shell.kubectl("get", "secrets", "-o", "name").out == ""
+    applied = shell.kubectl("apply", "-f", "-", stdin=done.out)
+    assert applied.out == "secret/px-k8s-user created\n", applied.err
+    assert judge(shell.token())["accepted"]
+    assert shell.issue("kubernetes", "--dry-run=client").out.endswith("(dry run)\n")
+
+
+def test_many_at_once_leave_one_whole_secret(shell: Shell) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: shell.issue("kubernetes"), range(8)))
+    assert sum("created" in run.out for run in runs) == 1
+    assert judge(shell.token())["accepted"]
+
+
+def test_no_cluster_is_needed_with_a_key_at_hand(offline: Shell) -> None:
+    done = offline.pxauth("issue", "kubernetes", "--dry-run=client", "-o", "json")
+    manifest = json.loads(done.out)
+    assert manifest["metadata"]["namespace"] == "default"
+    token = base64.b64decode(manifest["data"]["auth-token"]).decode()
+    assert judge(token)["accepted"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["issue"],
+        ["issue", "nobody"],
+        ["issue", "kubernetes", "--no-such-flag"],
+        ["issue", "kubernetes", "--duration", "1w"],
+        ["issue", "kubernetes", "--duration", "0d"],
+        ["issue", "kubernetes", "--duration=-1d"],
+        ["issue", "kubernetes", "--duration", "9000y"],
+        ["issue", "kubernetes", "--issuer", "https://portworx.com"],
+        ["issue", "kubernetes", "--issuer", ""],
+        ["issue", "kubernetes", "--secret", "Not_A_Name"],
+        ["issue", "kubernetes", "--namespace", "a.b"],
+        ["issue", "kubernetes", "--namespace", ""],
+        ["issue", "kubernetes", "--key", "a/b"],
+        ["issue", "kubernetes", "--name", ""],
+        ["issue", "kubernetes", "--email", "${email}"],
+        ["issue", "kubernetes", "--shared-secret-from", "a/b", "--shared-secret-file", "c"],
+        ["issue", "kubernetes", "-f", "-", "--shared-secret-file", "-"],
+        ["issue", "kubernetes", "--shared-secret-from", "a/b/c"],
+        ["issue", "kubernetes", "-o", "table"],
+        ["issue", "kubernetes", "--dry-run", "maybe"],
+        ["issue", "kubernetes", "--request-timeout", "soon"],
+        ["nonsense"],
+    ],
+)
+def test_misuse_ends_with_2_before_anything_is_asked(offline: Shell, arguments: list[str]) -> None:
+    offline.refused(*arguments, code=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\xfd" * 20, b"nul\0" * 20])
+def test_keys_that_portworx_could_not_be_given(offline: Shell, content: bytes) -> None:
+    Path(offline.home / "key").write_bytes(content)
+    offline.refused("token", "kubernetes", "--shared-secret-file", "key")
+
+
+def test_an_empty_variable_is_an_error_not_a_key(offline: Shell) -> None:
+    shell = offline.with_environment(PORTWORX_AUTH_SHARED_SECRET="")
+    assert "PORTWORX_AUTH_SHARED_SECRET is empty" in shell.refused("token", "admin").err
+
+
+def test_a_missing_file_is_named(offline: Shell) -> None:
+    done = offline.refused("token", "-f", "nope.yaml")
+    assert done.err == "error: nope.yaml: No such file or directory\n"
+    offline.refused("token", "admin", "--shared-secret-file", "nope")
+
+
+def test_no_cluster_at_all_says_so(offline: Shell) -> None:
+    shell = Shell(offline.namespace, offline.home)
+    assert "no cluster is configured" in shell.refused("issue", "kubernetes").err
+    assert SHARED_SECRET.decode() not in str(shell.environment)
