@@ -1,6 +1,7 @@
 """The commands, each loaded only when it is called, and the way every run ends."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -18,6 +19,9 @@ from kubectl_pxauth.errors import PxauthError, UsageError
 PROGRAM = "kubectl pxauth"
 COMMANDS = ("issue", "token")
 
+_SHORT_FLAG = re.compile(r"-[a-zA-Z]")
+_SWITCHES = ("--insecure-skip-tls-verify", "--change-identity")
+
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 _HELP = """Issue Portworx tokens into Kubernetes Secrets.
@@ -31,6 +35,7 @@ Example:
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     """Run one command line; returns the exit code."""
+    arguments = _as_typer_spells(arguments)
     try:
         app = typer.main.get_command(_app(arguments))
         # typer returns the code of an exit, which an interrupt is too, and else nothing.
@@ -58,6 +63,22 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
         output.problem(_bug(error))
         return FAILED
     return code or DONE
+
+
+def _as_typer_spells(arguments: list[str]) -> list[str]:
+    """Spell flags in typer's way where kubectl's is another: -n=x as -nx, --flag=true as --flag."""
+    spelled: list[str] = []
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            return spelled + arguments[index:]
+        switch, equals, value = argument.partition("=")
+        if equals and _SHORT_FLAG.fullmatch(switch):
+            spelled.append(switch + value)
+        elif not (equals and switch in _SWITCHES and value in ("true", "false")):
+            spelled.append(argument)
+        elif value == "true":
+            spelled.append(switch)
+    return spelled
 
 
 def _bug(error: Exception) -> PxauthError:

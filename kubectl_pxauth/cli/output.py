@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,8 @@ def objects(manifest: dict[str, Any], form: Format) -> None:
 
 def private_file(path: str, text: str) -> None:
     """Write a line to a file that its owner alone can read: whole, or not at all."""
+    import tempfile
+
     target = Path(path)
     try:
         # mkstemp makes it with mode 0600.

@@ -87,3 +87,10 @@ def test_an_interrupt_ends_quietly(offline: Shell, tmp_path: Path) -> None:
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in err
+
+
+def test_flags_are_spelled_as_in_kubectl(offline: Shell) -> None:
+    flags = ["-n=elsewhere", "-v=0", "-o=name", "--change-identity=false", "--dry-run=client"]
+    done = offline.pxauth("issue", "kubernetes", *flags)
+    assert (done.code, done.out) == (0, "secret/px-k8s-user\n")
+    offline.refused("issue", "kubernetes", "--change-identity=maybe", code=2)
