@@ -113,8 +113,14 @@ class Cluster:
                 method, url, headers=headers, body=body, _request_timeout=self._timeout
             )
             return response.status, response.read()
-        except (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             raise _unreachable(self.server, error) from None
+        except ValueError:
+            # http.client's words would repeat the header, which may be a token.
+            raise ClusterError(
+                "kubeconfig: the token or the user to impersonate has characters that an HTTP"
+                " header can't hold"
+            ) from None
 
 
 def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:

@@ -19,6 +19,13 @@ Entry = dict[str, Any]
 
 _CLUSTER_FILES = ("certificate-authority",)
 _USER_FILES = ("client-certificate", "client-key", "tokenFile")
+_TEXTS = {
+    *_CLUSTER_FILES,
+    *_USER_FILES,
+    *("as", "as-uid", "certificate-authority-data", "client-certificate-data"),
+    *("client-key-data", "cluster", "namespace", "password", "proxy-url", "server"),
+    *("tls-server-name", "token", "user", "username"),
+}
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -135,7 +142,7 @@ def _merged(paths: list[Path]) -> Entry:
         ):
             for item in _items(content, section, path):
                 if item["name"] not in merged[section]:
-                    entry = dict(item.get(singular) or {})
+                    entry = _entry(item, singular, path)
                     merged[section][item["name"]] = _absolute(entry, files, path.parent)
         merged["current-context"] = merged["current-context"] or content.get("current-context")
     return merged
@@ -168,6 +175,17 @@ def _items(content: Entry, section: str, path: Path) -> list[Entry]:
     ):
         raise ClusterError(f"kubeconfig {path}: {section} is not a list of named entries")
     return items
+
+
+def _entry(item: Entry, kind: str, path: Path) -> Entry:
+    where = f'kubeconfig {path}: {kind} "{item["name"]}"'
+    entry = item.get(kind) or {}
+    if not isinstance(entry, dict) or not isinstance(entry.get("exec") or {}, dict):
+        raise ClusterError(f"{where} is not a mapping")
+    for key in _TEXTS & entry.keys():
+        if not isinstance(entry[key], str | None):
+            raise ClusterError(f"{where}: {key} is not text")
+    return dict(entry)
 
 
 def _absolute(entry: Entry, files: tuple[str, ...], folder: Path) -> Entry:

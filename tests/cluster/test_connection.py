@@ -267,12 +267,31 @@ def test_a_certificate_of_another_authority(shell: Shell, plane: ControlPlane) -
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", "users: {a: b}", "current-context: nope", "contexts: [1]"]
+    "content",
+    [
+        "{",
+        "[]",
+        "users: {a: b}",
+        "current-context: nope",
+        "contexts: [1]",
+        "clusters: [{name: c, cluster: [1]}]",
+        "clusters: [{name: c, cluster: {server: 5}}]",
+        "users: [{name: u, user: {exec: [1]}}]",
+        "users: [{name: u, user: {token: 12345}}]",
+    ],
 )
 def test_broken_kubeconfigs_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "config").write_text(content)
     done = Shell("x", tmp_path).refused("issue", "kubernetes", "--kubeconfig", "config")
     assert "kubeconfig" in done.err
+
+
+def test_a_token_that_no_header_can_hold_is_not_shown(plane: ControlPlane, tmp_path: Path) -> None:
+    flags = ["-s", plane.server, "--certificate-authority", str(plane.ca_file)]
+    for token in ("very\nsecret", "very sécret ✓"):
+        done = Shell("x", tmp_path).refused("issue", "kubernetes", *flags, "--token", token)
+        assert "very" not in done.err
+        assert "HTTP header" in done.err
 
 
 def test_verbosity_logs_requests_and_nothing_secret(shell: Shell) -> None:
