@@ -188,6 +188,13 @@ def test_a_missing_namespace_is_named(shell: Shell) -> None:
     )
 
 
+def test_a_namespace_that_is_going_away_is_no_matter_of_rights(shell: Shell) -> None:
+    shell.kubectl("delete", "namespace", shell.namespace, "--wait=false")
+    done = shell.refused("issue", "kubernetes")
+    assert "because it is being terminated" in done.err
+    assert "may not" not in done.err
+
+
 def test_the_shared_secret_is_looked_for_where_the_flag_says(shell: Shell) -> None:
     other = base64.b64encode(b"o" * 40).decode()
     shell.create({"metadata": {"name": "keys"}, "data": {"mine": other, "empty": ""}})

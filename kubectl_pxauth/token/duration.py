@@ -24,7 +24,7 @@ def parse_duration(text: str) -> timedelta:
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise UsageError(f'"{text}" is not a duration', hint=_EXAMPLES)
+        raise UsageError(f'"{text}" is not a duration for a token', hint=_EXAMPLES)
     try:
         duration = int(match[1]) * _UNITS[match[2]]
     except (OverflowError, ValueError):
