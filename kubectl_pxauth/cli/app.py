@@ -17,7 +17,10 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.errors import PxauthError, UsageError
 
 PROGRAM = "kubectl pxauth"
-COMMANDS = ("issue", "token")
+COMMANDS = {
+    "issue": "Issue a token into a Secret: make it, or renew it in place.",
+    "token": "Make a token and print it; nothing is stored in the cluster.",
+}
 
 _SHORT_FLAG = re.compile(r"-[a-zA-Z]")
 _SWITCHES = ("--insecure-skip-tls-verify", "--change-identity")
@@ -105,11 +108,18 @@ def _app(arguments: list[str]) -> typer.Typer:
     )
     app.callback()(_root)
     called = next((word for word in arguments if word in COMMANDS), None)
-    for name in [called] if called else COMMANDS:
-        module = import_module(f"kubectl_pxauth.cli.{name}")
-        command: Callable[..., None] = module.command
-        app.command(name, help=module.HELP)(command)
+    for name, summary in COMMANDS.items():
+        if name == called:
+            module = import_module(f"kubectl_pxauth.cli.{name}")
+            command: Callable[..., None] = module.command
+            app.command(name, help=f"{summary}\n\n{module.HELP}")(command)
+        else:
+            app.command(name, help=summary)(_not_called)
     return app
+
+
+def _not_called() -> None:
+    """Stand for a command that this run only names."""
 
 
 def _show_version(wanted: bool) -> None:

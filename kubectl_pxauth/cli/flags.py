@@ -8,7 +8,10 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions
+from kubectl_pxauth.cli.connection import Connection
+from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
+
+_LOG_REQUESTS = 6  # the level at which kubectl logs requests
 
 
 @dataclass(frozen=True)
@@ -150,11 +153,9 @@ class ConnectionFlags:
         int, typer.Option("-v", "--v", help="6 and more log each request.", metavar="LEVEL")
     ] = 0
 
-    def options(self) -> ConnectionOptions:
-        """The flags as the cluster package takes them; raises UsageError."""
-        from kubectl_pxauth.cluster.kubeconfig import parse_timeout
-
-        return ConnectionOptions(
+    def connection(self) -> Connection:
+        """The cluster that the flags name; raises UsageError."""
+        options = ConnectionOptions(
             kubeconfig=self.kubeconfig,
             context=self.context,
             cluster=self.cluster,
@@ -171,6 +172,7 @@ class ConnectionFlags:
             tls_server_name=self.tls_server_name,
             request_timeout=parse_timeout(self.request_timeout),
         )
+        return Connection(options, log_requests=self.verbosity >= _LOG_REQUESTS)
 
 
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,16 +2,12 @@
 
 import os
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 from kubectl_pxauth.authority import AuthoritySource, SecretKeyReference
-from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import AuthorityFlags, ConnectionFlags, IdentityFlags, TokenFlags
-from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.kubeconfig import Kubeconfig, read_kubeconfig
+from kubectl_pxauth.cli.connection import Connection
+from kubectl_pxauth.cli.flags import AuthorityFlags, IdentityFlags, TokenFlags
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
 from kubectl_pxauth.errors import PxauthError, SharedSecretError, UsageError, UserFileError
 from kubectl_pxauth.mint import TokenRequest
@@ -23,27 +19,6 @@ from kubectl_pxauth.token.shared_secret import SharedSecret
 
 SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
 _STANDARD_INPUT = "-"
-_LOG_REQUESTS = 6  # the level at which kubectl logs requests
-
-
-@dataclass(frozen=True)
-class Connection:
-    """The cluster that the flags name; nothing is read before it is asked for."""
-
-    flags: ConnectionFlags
-
-    @cached_property
-    def _kubeconfig(self) -> Kubeconfig:
-        return read_kubeconfig(self.flags.options())
-
-    def namespace(self) -> str:
-        """The namespace that kubectl would use without -n."""
-        return self._kubeconfig.namespace
-
-    def open(self) -> Cluster:
-        """A cluster to send requests to; raises ClusterError."""
-        log = output.log if self.flags.verbosity >= _LOG_REQUESTS else None
-        return Cluster(self._kubeconfig.target(), self.flags.options().request_timeout, log)
 
 
 def read_authority_source(flags: AuthorityFlags, identity: IdentityFlags) -> AuthoritySource:
@@ -89,7 +64,7 @@ def read_token_request(
         user=_read_user(identity),
         named=_named(identity),
         secret=_secret_name(token, profile, needs_secret),
-        namespace=connection.namespace()
+        namespace=connection.kubeconfig.namespace
         if token.namespace is None
         else check_namespace(token.namespace),
         issued_at=issued_at,

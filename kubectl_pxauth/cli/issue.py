@@ -13,13 +13,11 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import Connection, read_authority_source, read_token_request
+from kubectl_pxauth.cli.inputs import read_authority_source, read_token_request
 from kubectl_pxauth.cluster.names import check_data_key
 from kubectl_pxauth.issue import DryRun, IssueRequest, IssueResult, issue
 
-HELP = """Issue a token into a Secret: make it, or renew it in place.
-
-PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
+HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
 px-admin-token, role system.admin). A repeat keeps the user of the token that is
 there, and so its volumes.
 
@@ -62,7 +60,7 @@ def command(
     connection: ConnectionFlags,
 ) -> None:
     """Parse, issue, print."""
-    door = Connection(connection)
+    door = connection.connection()
     source = read_authority_source(authority, identity)
     request = IssueRequest(
         token=read_token_request(profile, identity, token, door),

@@ -12,12 +12,10 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import Connection, read_authority_source, read_token_request
+from kubectl_pxauth.cli.inputs import read_authority_source, read_token_request
 from kubectl_pxauth.mint import make_token
 
-HELP = """Make a token and print it; nothing is stored in the cluster.
-
-The user is the same as with `issue`, but for one thing: the Secret is not read,
+HELP = """The user is the same as with `issue`, but for one thing: the Secret is not read,
 so the user of a token that is in it is not taken over.
 
 \b
@@ -49,7 +47,7 @@ def command(
     connection: ConnectionFlags,
 ) -> None:
     """Parse, make the token, print it or write it."""
-    door = Connection(connection)
+    door = connection.connection()
     source = read_authority_source(authority, identity)
     request = read_token_request(profile, identity, token, door, needs_secret=False)
     minted = make_token(request, source, door.open)

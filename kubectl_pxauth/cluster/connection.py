@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from kubectl_pxauth.cluster.exec_credential import run_plugin
 from kubectl_pxauth.cluster.kubeconfig import Target
 from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
-from kubectl_pxauth.lean import skip_init
+from kubectl_pxauth.lean import leave_out, skip_init
 
 if TYPE_CHECKING:
     import urllib3
@@ -25,7 +25,7 @@ _RETRIES_WHEN_BUSY = 10  # as client-go: only where the server itself says Retry
 
 Log = Callable[[str], None]
 First = TypeVar("First")
-Second = TypeVar("Second")
+Result = TypeVar("Result")
 
 
 class Cluster:
@@ -45,6 +45,22 @@ class Cluster:
         self._impersonation = _impersonation(target.user)
         self._timeout = timeout.total_seconds() if timeout else (_CONNECT_SECONDS, None)
         self._log = log
+        self._ahead: list[Ahead[None]] = []
+
+    def connect_ahead(self, connections: int) -> None:
+        """Start to open connections, for requests that come later and will find them open.
+
+        What goes wrong on the way is the first request's error.
+        """
+        if self.server.startswith("https://") and not self._configuration.proxy:
+            self._ahead = [Ahead(self._connect) for _ in range(connections)]
+
+    def _connect(self) -> None:
+        pool = self._rest.pool_manager.connection_from_url(self.server)
+        connection = pool._get_conn()  # noqa: SLF001 - urllib3 has no other way to open one
+        connection.timeout = _CONNECT_SECONDS
+        connection.connect()
+        pool._put_conn(connection)  # noqa: SLF001
 
     @property
     def server(self) -> str:
@@ -109,6 +125,8 @@ class Cluster:
         from kubernetes.client.exceptions import ApiException
 
         try:
+            for connection in self._ahead:
+                connection.result()
             response = self._rest.request(  # type: ignore[no-untyped-call]
                 method, url, headers=headers, body=body, _request_timeout=self._timeout
             )
@@ -123,29 +141,40 @@ class Cluster:
             ) from None
 
 
-def side_by_side(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
-    """Run two requests at once; the first one's error goes before the second's."""
-    results: list[Second] = []
-    errors: list[BaseException] = []
+class Ahead(Generic[Result]):
+    """Work that goes on in a thread of its own until its result is asked for."""
 
-    def run() -> None:
+    def __init__(self, work: Callable[[], Result]) -> None:
+        """Start the work; the process does not wait for it at its end."""
+        self._work = work
+        self._results: list[Result] = []
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            results.append(second())
-        except BaseException as error:  # raised again by the caller's thread
-            errors.append(error)
+            self._results.append(self._work())
+        except BaseException as error:  # raised again where the result is asked for
+            self._errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    result = first()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return result, results[0]
+    def result(self) -> Result:
+        """Wait for the work; returns what it returned, and raises what it raised."""
+        self._thread.join()
+        for error in self._errors:
+            raise error
+        return self._results[0]
+
+
+def side_by_side(first: Callable[[], First], second: Callable[[], Result]) -> tuple[First, Result]:
+    """Run two requests at once; the first one's error goes before the second's."""
+    ahead = Ahead(second)
+    return first(), ahead.result()
 
 
 def _configuration(target: Target) -> "Configuration":
     """The kubernetes package's own configuration for the target."""
-    config_loader, configuration_type = _kubernetes(needs_oidc="auth-provider" in target.user)
+    config_loader, configuration_type = _kubernetes()
     configuration: Configuration = configuration_type()
     configuration.retries = _retries()
     cluster = {key: value for key, value in target.cluster.items() if not key.endswith("-data")}
@@ -168,25 +197,32 @@ def _configuration(target: Target) -> "Configuration":
     return configuration
 
 
-def _kubernetes(*, needs_oidc: bool) -> tuple[Any, Any]:
-    """The package's kubeconfig loader and Configuration, without its models and OAuth stack.
+def _kubernetes() -> tuple[Any, Any]:
+    """The package's kubeconfig loader and Configuration, without its models and OAuth stack."""
+    skip_init("kubernetes", "kubernetes.client", "kubernetes.config", "kubernetes.utils")
+    leave_out("oauthlib", "oauthlib.oauth2", "requests_oauthlib")
+    import kubernetes.client
+    import requests_oauthlib
+    from kubernetes.client.configuration import Configuration
 
-    Only the refresh of an auth-provider's OpenID Connect token needs those.
-    """
-    if not needs_oidc:
-        skip_init("kubernetes", "kubernetes.client", "kubernetes.config", "kubernetes.utils")
-        skip_init("oauthlib", "oauthlib.oauth2", "requests_oauthlib")
-        import kubernetes.client
-        import requests_oauthlib
-        from kubernetes.client.configuration import Configuration
-
-        kubernetes.client.Configuration = Configuration  # type: ignore[misc]
-        kubernetes.client.ApiClient = None  # type: ignore[misc, assignment]
-        requests_oauthlib.OAuth2Session = None
-    from kubernetes.client import Configuration
+    kubernetes.client.Configuration = Configuration  # type: ignore[misc]
+    kubernetes.client.ApiClient = _login_has_expired  # type: ignore[misc, assignment]
+    requests_oauthlib.OAuth2Session = None
     from kubernetes.config.kube_config import KubeConfigLoader
 
     return KubeConfigLoader, Configuration
+
+
+def _login_has_expired(**_: object) -> None:
+    """Stand where the package would refresh an auth-provider's OpenID Connect token.
+
+    It would not check the provider's certificate, and would forget the new refresh token that
+    the provider may insist on: kubectl does both right, and saves what it gets.
+    """
+    raise ClusterError(
+        "kubeconfig: the login of the user's auth-provider has expired",
+        hint="any command of kubectl renews it: kubectl cluster-info",
+    )
 
 
 def _transport(configuration: "Configuration") -> "RESTClientObject":

@@ -174,6 +174,47 @@ def test_bearer_tokens(
     assert "does not accept the credentials: Unauthorized" in refused.err
 
 
+def test_the_login_of_an_auth_provider(
+    shell: Shell, plane: ControlPlane, service_account: str, tmp_path: Path
+) -> None:
+    def shell_with(provider: dict[str, Any]) -> Shell:
+        cluster = {"server": plane.server, "certificate-authority": str(plane.ca_file)}
+        config = {
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": {"auth-provider": provider}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "c",
+        }
+        path = write(tmp_path / provider["name"] / "config", config)
+        return Shell("x", tmp_path, {"KUBECONFIG": str(path)})
+
+    login = {"idp-issuer-url": "https://nowhere.invalid", "client-id": "c", "refresh-token": "r"}
+    valid = shell_with({"name": "oidc", "config": login | {"id-token": service_account}})
+    assert user_that_pxauth_is(valid) == user_that_kubectl_is(valid)
+    payload = base64.urlsafe_b64encode(b'{"exp": 1}').decode().rstrip("=")
+    expired = shell_with({"name": "oidc", "config": login | {"id-token": f"e.{payload}.e"}})
+    done = expired.refused("issue", "kubernetes")
+    assert "the login of the user's auth-provider has expired" in done.err
+    assert "hint: any command of kubectl renews it" in done.err
+
+
+def test_a_head_start_only_where_no_flag_names_another_server(
+    shell: Shell, parts: dict[str, Any], tmp_path: Path
+) -> None:
+    elsewhere = {"name": "elsewhere", "context": {"cluster": "elsewhere"}}
+    with socket.create_server(("127.0.0.1", 0)) as never_called:
+        never_called.setblocking(False)
+        address = f"https://127.0.0.1:{never_called.getsockname()[1]}"
+        parts["clusters"].append({"name": "elsewhere", "cluster": {"server": address}})
+        parts["contexts"].append(elsewhere)
+        path = write(tmp_path / "config", parts | {"current-context": "elsewhere"})
+        other = shell.with_environment(KUBECONFIG=str(path))
+        for flags in (["--context", "bob"], ["--context=bob"], ["--cluster=c", "--user=bob"]):
+            other.refused("issue", "kubernetes", *flags)
+            with pytest.raises(BlockingIOError):
+                never_called.accept()
+
+
 def test_client_certificate_flags(plane: ControlPlane, tmp_path: Path) -> None:
     certificate, key = plane.client_cert("dora")
     flags = ["-s", plane.server, "--certificate-authority", str(plane.ca_file)]

@@ -1,0 +1,33 @@
+"""The cluster that the flags name."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, Kubeconfig, read_kubeconfig
+
+read = cache(read_kubeconfig)
+
+
+@cache
+def _open(options: ConnectionOptions, *, log_requests: bool) -> Cluster:
+    log = output.log if log_requests else None
+    return Cluster(read(options).target(), options.request_timeout, log)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The cluster that the flags name; nothing is read before it is asked for."""
+
+    options: ConnectionOptions
+    log_requests: bool = False
+
+    @property
+    def kubeconfig(self) -> Kubeconfig:
+        """What the kubeconfig files and the flags say; raises ClusterError."""
+        return read(self.options)
+
+    def open(self) -> Cluster:
+        """A cluster to send requests to; raises ClusterError."""
+        return _open(self.options, log_requests=self.log_requests)

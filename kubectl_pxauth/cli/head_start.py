@@ -1,0 +1,32 @@
+"""Connect to the current context's server while the command line is still read."""
+
+_COMMANDS = ("issue",)
+_CONNECTIONS = 2  # the key and the Secret are read side by side
+_NO_HEAD_START = (  # beginnings of flags that choose another server or user, or need none
+    *("--as", "--certificate", "--client", "--cluster", "--context", "--kubeconfig", "--server"),
+    *("--request-timeout", "--tls", "--token", "--user", "--v", "-s", "-v"),
+    *("--dry-run", "--help", "-h"),
+)
+
+
+def head_start(arguments: list[str]) -> None:
+    """Start to connect to the current context's server while the command line is still read.
+
+    Reading the command line takes as long as connecting to a server 40 ms away. It finds this
+    connection only if it asks for the same server and user; what goes wrong here goes wrong
+    there again, and is said there.
+    """
+    if arguments[:1] not in ([command] for command in _COMMANDS) or any(
+        argument.startswith(_NO_HEAD_START) for argument in arguments
+    ):
+        return
+    from kubectl_pxauth.cli.connection import Connection
+    from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions
+
+    connection = Connection(ConnectionOptions())
+    try:
+        user = connection.kubeconfig.user or {}
+        if "exec" not in user:  # which may ask for a login
+            connection.open().connect_ahead(_CONNECTIONS)
+    except Exception:  # it is said where the command asks for the connection
+        return
