@@ -2,6 +2,7 @@
 
 import base64
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.errors import KeyFileError
@@ -73,13 +74,10 @@ def _read(pem: bytes, family: str) -> "PublicKeyTypes | CertificatePublicKeyType
 
 
 def _first_block(pem: bytes, family: str) -> bytes:
-    block = _BLOCK.search(pem)
-    try:
-        if block:
-            body = _HEADER_LINES.sub(b"", block[2]).translate(None, b" \t\r\n")
+    for block in _BLOCK.finditer(pem):
+        body = _HEADER_LINES.sub(b"", block[2]).translate(None, b" \t\r\n")
+        with suppress(ValueError):
             return base64.b64decode(body, validate=True)
-    except ValueError:
-        pass
     raise KeyFileError(f"the {family} public key is not PEM: it has no whole BEGIN and END")
 
 

@@ -1,13 +1,13 @@
 """Whether Portworx would take a token, and why not: OpenStorage's verifier, told in findings.
 
 The verifier is pkg/auth of libopenstorage/openstorage (selfsigned.go, token.go, claims.go) on
-golang-jwt v4. Its releases up to v9 stand on dgrijalva/jwt-go v3, which decides otherwise where:
-- exp is this very second: v4 refuses it, jwt-go took it;
-- exp, iat or nbf is no number: v4 refuses it, jwt-go took it for absent;
-- a time has a fraction, before 1970: v4 rounds down, jwt-go towards zero; so too is 0 to 1 no
-  time at all for jwt-go, and for v4 one in 1970;
-- a segment holds newlines: v4 skips them, jwt-go refuses most;
-- a segment is padded with "=": v4 refuses it, jwt-go took it.
+golang-jwt v4. Its releases up to v9 stand on dgrijalva/jwt-go v3, which takes what v4 refuses:
+- an exp that is this very second;
+- an exp, iat or nbf that is no number: for jwt-go it is absent;
+- an exp between -1 and 1: jwt-go drops the fraction first, and 0 is absent;
+- an exp so far off that time.Time wraps around;
+- a segment that is padded with "=".
+It refuses most tokens with newlines inside or behind, which v4 skips.
 """
 
 import binascii
@@ -113,7 +113,7 @@ def judge(token: bytes, trust: Trust, now: datetime) -> Verdict:
     segments = token.split(b".")
     if len(segments) != _SEGMENTS:
         dots = len(segments) - 1
-        notes.problem("format", f"a token has three parts with a dot between; this has {dots} dots")
+        notes.problem("format", f"a token has three parts and so two dots; this has {dots}")
         return notes.verdict([], [])
     if b"\n" in token or b"\r" in token:
         notes.warning(
@@ -328,9 +328,8 @@ def _check_claims(claims: _Members, trust: Trust, notes: _Notes) -> None:
     for name in dict.fromkeys(_fold(key) for key in present):
         spelled = [key for key in present if _fold(key) == name]
         if name in _TEXTS + _LISTS and spelled != [name]:
-            notes.warning(
-                "claims", f"{', '.join(map(_shown, spelled))}: all count as {name}, the last most"
-            )
+            keys = ", ".join(map(_shown, spelled))
+            notes.warning("claims", f"{keys}: counts as {name}, the last value wins")
     notes.ok("claims", "all that are required")
     _check_issuer(texts["iss"], trust.issuer, notes)
     _check_user(texts, trust.username_claim, notes)
@@ -383,10 +382,7 @@ def _check_user(texts: dict[str, str], claim: UsernameClaim, notes: _Notes) -> N
     if not texts[claim]:
         notes.problem("user name", f"the cluster takes it from {claim}, which is empty")
     elif blank:
-        notes.warning(
-            "user name",
-            f"{' and '.join(blank)} still hold a placeholder: {_shown(texts[blank[0]])}",
-        )
+        notes.warning("user name", f"{blank[0]} is a placeholder: {_shown(texts[blank[0]])}")
     notes.ok("user name", f"{_shown(texts[claim])}, from {claim}")
 
 
@@ -402,7 +398,7 @@ def _check_times(claims: dict[str, Any], now: int, notes: _Notes) -> None:
         notes.ok("expiry", _moment(expiry))
     if issued is not None:
         if now < issued:
-            notes.problem("issued at", f"in the future: {_moment(issued)}; set the clocks")
+            notes.problem("issued at", f"in the future: {_moment(issued)}, or a clock is wrong")
         elif now - issued < _FRESH:
             notes.warning(
                 "issued at",

@@ -121,15 +121,18 @@ def members(**changes: str | None) -> list[tuple[str, str]]:
     return [(name, text) for name, text in (claims | changes).items() if text is not None]
 
 
+_PLAIN_NUMBERS = """
+0 -0 -0.0 0e9 0.5 -0.5 -1e-10 1e-400 1e-10 -1 1 1e5 1E+9 1.7e9 1e10 253402300800
+1e308 1e309 -1e309 1.7976931348623157e308 1.7976931348623159e308 1e400
+9223372036854775807 9223372036854775808 -9223372036854775809 9223371974719179008
+9223371974719178000 9.2e18 9.3e18 -9.3e18 1e19 -1e19 1.8446744073709552e19 3e19
+01 -01 1. .5 +1 - 1e 1e+ NaN Infinity -Infinity 0x10 1_0 \u0661 --1
+"""
 NUMBERS = [
+    *_PLAIN_NUMBERS.split(),
     *(str(SECOND + off) for off in (-1, 0, 1)),
     *(f"{SECOND + off}.{part}" for off in (-1, 0, 1) for part in ("0", "3", "9999999999")),
-    *"0 -0 -0.0 0e9 0.5 -0.5 -1e-10 1e-400 1e-10 -1 1 1e5 1E+9 1.7e9 1e10 253402300800".split(),
-    *"1e308 1e309 -1e309 1.7976931348623157e308 1.7976931348623159e308 1e400".split(),
-    *"9223372036854775807 9223372036854775808 -9223372036854775809 9223371974719179008".split(),
-    *"9223371974719178000 9.2e18 9.3e18 -9.3e18 1e19 -1e19 1.8446744073709552e19 3e19".split(),
     "9" * 300, "9" * 400, "0." + "0" * 400 + "1", f"{SECOND * 10}e-1", f"0.{SECOND}e10",
-    *"01 -01 1. .5 +1 - 1e 1e+ NaN Infinity -Infinity 0x10 1_0 \u0661 --1".split(),
 ]  # fmt: skip
 TEXTS = [
     '"s"', '"portworx.com"', '"other"', '""', '"\\u0073"', '"\\ud800"', '"\\ud83d\\ude00"',
@@ -144,9 +147,10 @@ OTHERS = [
     "[" * 50 + "]" * 50, '{"a":' * 40 + "0" + "}" * 40, '{"a":1,"a":"x"}', "{null:1}", "// c\n1",
 ]  # fmt: skip
 KEYS = [
-    "Sub", "SUB", "\u017fub", "i\u017fs", "ISS", "Iss", "NAME", "E-mail", "e_mail", "EMAIL", "Roles",
-    "role\u017f", "GROUPS", "groups", "nbf", "NBF", "Exp", "IAT", "aud", "\\u0073ub", "su\\u0062",
-    "\u0130ss", "\u0131ss", "", "x", "\\ud800", "sub ", "sub\\u0000", "em\u00e4il", "\u212aey",
+    "Sub", "SUB", "\u017fub", "i\u017fs", "ISS", "Iss", "NAME", "E-mail", "e_mail", "EMAIL",
+    "Roles", "role\u017f", "GROUPS", "groups", "nbf", "NBF", "Exp", "IAT", "aud", "\\u0073ub",
+    "su\\u0062", "\u0130ss", "\u0131ss", "", "x", "\\ud800", "sub ", "sub\\u0000", "em\u00e4il",
+    "\u212aey",
 ]  # fmt: skip
 HEADERS = [
     '{"typ":"JWT"}', "null", "[]", "1", '"alg"', "{}", "", '{"alg":null}', '{"alg":256}',
@@ -186,8 +190,9 @@ def _trust(random: Random) -> Trust:
     if random.random() < 0.03:
         changed = replace(changed, issuer=random.choice(["", "other", "\ufffd\ufffd", "\ufffd"]))
     if random.random() < 0.03:
-        gone = random.choice(["shared_secret", "rsa_public_pem", "ecdsa_public_pem"])
-        changed = replace(changed, **{gone: random.choice([None, b""])})
+        key = random.choice(["shared_secret", "rsa_public_pem", "ecdsa_public_pem"])
+        gone: dict[str, Any] = {key: random.choice([None, b""])}
+        changed = replace(changed, **gone)
     return changed
 
 
@@ -217,7 +222,9 @@ def _payload(random: Random) -> bytes:
     gap = random.choice(["", "", "", " ", "\n", "\t\r"])
     text = "{" + f",{gap}".join(f'"{name}"{gap}:{value}' for name, value in claims) + "}"
     if random.random() < 0.03:
-        text = random.choice([text + " ", text + "x", text + "{}", "null", "[]", "", "{", f"[{text}]"])
+        text = random.choice(
+            [text + " ", text + "x", text + "{}", "null", "[]", "", "{", f"[{text}]"]
+        )
     return text.encode()
 
 
