@@ -215,6 +215,21 @@ def test_the_moment_decides() -> None:
         assert not judge(GOOD, trust(), NOW + then).accepted
 
 
+def test_a_fraction_is_dropped_downwards_on_both_sides_of_1970() -> None:
+    cases = [
+        Case(
+            make(**{"iat": "-9", "exp": "9", name: number}),
+            trust(),
+            NOW - timedelta(0, SECOND - off),
+        )
+        for off in (-2, -1, 0, 1)
+        for name in ("iat", "exp", "nbf")
+        for number in ("-1.5", "-1", "-0.5", "-1e-9", "-1e-10", "1e-10", "0.5", "1.5")
+    ]
+    theirs = [answer["accepted"] for answer in ask_go(cases)]
+    assert [judge(case.token, case.trust, case.now).accepted for case in cases] == theirs
+
+
 def public(key: Any, form: PublicFormat) -> bytes:
     text: bytes = key.public_key().public_bytes(Encoding.PEM, form)
     return text
