@@ -38,6 +38,11 @@ _GENERATED = ("HS256", "RS256", "ES256")
 _CURVE_BITS = {"ES256": 256, "ES384": 384, "ES512": 521}
 _LEAST_RSA_BITS, _GOOD_RSA_BITS = 1024, 2048
 
+_CHECKS = (
+    "format", "algorithm", "signature", "claims", "issuer", "user name", "roles", "issued at",
+    "not before", "expiry",
+)  # fmt: skip
+
 _SEGMENTS = 3
 _SEGMENT = re.compile(rb"[A-Za-z0-9_-]*")
 _LEFTOVER_BITS = {2: 0x0F, 3: 0x03}
@@ -63,8 +68,8 @@ class Severity(StrEnum):
 class Finding:
     """What one check found.
 
-    check is format, algorithm, signature, claims, issuer, user name, roles, expiry, issued at or
-    not before. message is one printable line; it holds no token and no key.
+    check is format, algorithm, signature, claims, issuer, user name, roles, issued at, not before
+    or expiry; findings come in this order. message is one printable line, without token or key.
     """
 
     severity: Severity
@@ -155,7 +160,7 @@ class _Notes:
         self._found.setdefault(check, []).append((severity, message))
 
     def verdict(self, header: _Members, claims: _Members) -> Verdict:
-        findings = tuple(self._join(check) for check in self._found)
+        findings = tuple(self._join(check) for check in _CHECKS if check in self._found)
         accepted = all(finding.severity is not Severity.PROBLEM for finding in findings)
         return Verdict(accepted, findings, dict(header), dict(claims))
 

@@ -179,7 +179,7 @@ def test_any_bytes_get_a_verdict(token: bytes) -> None:
 def test_all_problems_are_told_at_once() -> None:
     verdict = judge(make(key=b"x", exp="1", iss='"o"', roles="1", email=None), trust(), NOW)
     problems = [found.check for found in verdict.findings if found.severity is Severity.PROBLEM]
-    assert problems == ["signature", "claims", "roles", "issuer", "expiry"]
+    assert problems == ["signature", "claims", "issuer", "roles", "expiry"]
 
 
 def test_what_is_nested_too_deep_to_print_is_cut_off() -> None:
