@@ -45,7 +45,7 @@ def tool(name: str) -> Path:
 
 
 def openstorage_tool(name: str) -> Path:
-    """Return one of our own programs around OpenStorage's code: generate or verify."""
+    """Return one of our own programs around OpenStorage's code: generate, verify or verify4."""
     return _built(name, f"./{name}", _OPENSTORAGE, sorted(_OPENSTORAGE.glob("*/*.go")))
 
 
@@ -130,5 +130,5 @@ if __name__ == "__main__":
     assets()
     for krew in ("krew", "validate-krew-manifest"):
         tool(krew)
-    for ours in ("generate", "verify"):
+    for ours in ("generate", "verify", "verify4"):
         openstorage_tool(ours)

@@ -25,6 +25,10 @@ class SharedSecretError(PxauthError):
     """The shared secret is missing, empty or can't be a key."""
 
 
+class KeyFileError(PxauthError):
+    """A public key can't be read as the verifier would read it."""
+
+
 class IdentityError(PxauthError):
     """The token would not belong to the user that it should belong to."""
 

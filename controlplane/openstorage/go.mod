@@ -3,13 +3,14 @@ module openstorage
 go 1.27.0
 
 require (
+	github.com/dgrijalva/jwt-go v3.2.0+incompatible
+	github.com/golang-jwt/jwt/v4 v4.5.2
 	github.com/libopenstorage/openstorage v9.4.47+incompatible
 	gopkg.in/yaml.v2 v2.2.8
 )
 
 require (
 	github.com/coreos/go-oidc v2.5.0+incompatible // indirect
-	github.com/dgrijalva/jwt-go v3.2.0+incompatible // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/grpc-ecosystem/go-grpc-middleware v1.4.0 // indirect

@@ -1,0 +1,269 @@
+import json
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubectl_pxauth.errors import KeyFileError
+from kubectl_pxauth.token.verdict import Severity, Trust, Verdict, judge
+from tests.token.odd_tokens import (
+    KEY,
+    NOW,
+    SECOND,
+    Case,
+    ask_go,
+    ec_key,
+    encode,
+    make,
+    odd_case,
+    pem,
+    rsa_key,
+    trust,
+)
+
+GOOD = make()
+HEAD, CLAIMS, TAIL = GOOD.split(b".")
+
+
+def alg(name: str, key: Any = None, **changes: str | None) -> bytes:
+    return make(header=f'{{"alg":"{name}"}}', algorithm=name, key=key, **changes)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+# For each token what its one remarkable finding is, in the order: accepted, check, words in it.
+TABLE: dict[str, tuple[bytes, bool, str, str]] = {
+    "as issued": (GOOD, True, "expiry", "2026-11-23 13:00:00 UTC"),
+    "nothing": (b"", False, "format", "this has 0"),
+    "two parts": (HEAD + b"." + CLAIMS, False, "format", "this has 1"),
+    "four parts": (GOOD + b".", False, "format", "this has 3"),
+    "bearer": (b"Bearer " + GOOD, False, "format", "the token is what follows"),
+    "newline behind": (GOOD + b"\n", True, "format", "newlines, which the verifier skips"),
+    "newline inside": (GOOD[:5] + b"\n" + GOOD[5:], False, "signature", "the token was changed"),
+    "space behind": (GOOD + b" ", False, "signature", "not unpadded URL-safe base64"),
+    "padded": (GOOD + b"=", False, "signature", "not unpadded URL-safe base64"),
+    "leftover bits": (GOOD[:-1] + bytes([GOOD[-1] + 1]), True, "format", "bits that are not zero"),
+    "header is no JSON": (make(header="{'alg'}"), False, "format", "header part is not JSON at"),
+    "header is null": (make(header="null"), False, "format", "header part is null, not an obj"),
+    "trailing data": (make('{"a":1}{}'), False, "format", "goes on after the end of its JSON"),
+    "claims are cut": (make('{"a":'), False, "format", "claims part is not JSON to its end"),
+    "byte order mark": (make("\ufeff{}"), False, "format", "not JSON at its character 1"),
+    "NaN": (make(x="NaN"), False, "format", "not JSON at"),
+    "leading zero": (make(x="01"), False, "format", "not JSON at"),
+    "control character": (make(x='"\n"'), False, "format", "not JSON at"),
+    "too large a number": (make(x="1e400"), False, "format", "too large for a float64"),
+    "nested to the limit": (make(x=nested(9_999)), True, "format", "can be read"),
+    "nested too deep": (make(x=nested(10_000)), False, "format", "nested deeper than 10000"),
+    "a bomb": (make(nested(200_000)), False, "format", "nested deeper than 10000"),
+    "no algorithm": (make(header="{}"), False, "algorithm", "names none"),
+    "none": (make(header='{"alg":"none"}'), False, "algorithm", 'does not take "none"'),
+    "PS256": (make(header='{"alg":"PS256"}'), False, "algorithm", 'does not take "PS256"'),
+    "a number": (make(header='{"alg":256}'), False, "algorithm", "has a number for one"),
+    "HS512": (alg("HS512"), True, "algorithm", "no generator writes"),
+    "named twice": (make(header='{"alg":1,"alg":"HS256"}'), True, "algorithm", "the last counts"),
+    "RS256": (alg("RS256"), True, "signature", "with the cluster's key"),
+    "RS512": (alg("RS512"), True, "signature", "with the cluster's key"),
+    "ES256": (alg("ES256"), True, "signature", "with the cluster's key"),
+    "odd curve": (alg("ES384"), True, "signature", "key has 256 bits; ES384 is for 384"),
+    "short signature": (
+        GOOD.replace(HEAD, encode(b'{"alg":"ES256"}')), False, "signature", "not made with",
+    ),
+    "other key": (make(key=b"other"), False, "signature", "not made with the cluster's key"),
+    "other RSA key": (alg("RS256", rsa_key(1024)), False, "signature", "not made with"),
+    "RSA key as secret": (make(key=pem(rsa_key())), False, "signature", "not made with"),
+    "no sub": (make(sub=None), False, "claims", "missing: sub"),
+    "nothing claimed": (make("{}"), False, "claims", "missing: iss, sub, exp, iat, name, email"),
+    "other case": (make(sub=None, Sub='"s"'), False, "claims", '"Sub": counts as sub'),
+    "long s": (make(**{"\u017fub": "1"}), False, "claims", "sub is a number, not text"),
+    "given twice": (make(SUB='"other"'), True, "claims", '"sub", "SUB": counts as sub'),
+    "name is null": (make(name="null"), True, "claims", "all that are required"),
+    "groups is text": (make(groups='"a"'), False, "claims", "groups is text, not a list"),
+    "no roles": (make(roles=None), True, "roles", "none"),
+    "roles is text": (make(roles='"system.user"'), False, "roles", "roles is text, not a list"),
+    "roles holds null": (make(roles='["a",null]'), True, "roles", '"a", ""'),
+    "roles holds a number": (make(roles='["a",1]'), False, "roles", "roles holds a number"),
+    "empty issuer": (make(iss='""'), False, "issuer", "it names none"),
+    "other issuer": (make(iss='"o\\u001b"'), False, "issuer", '"o\\u001b"; the cluster trusts "'),
+    "empty sub": (make(sub='""'), False, "user name", "takes it from sub, which is empty"),
+    "null sub": (make(sub="null"), False, "user name", "takes it from sub, which is empty"),
+    "null after all": (make(SUB="null"), True, "user name", '"s", from sub'),
+    "placeholder": (make(sub='"${uuid}"'), True, "user name", "sub is a placeholder"),
+    "expires now": (make(exp=str(SECOND)), False, "expiry", "expired: 2026-11-23 12:00:00 UTC"),
+    "fraction": (make(exp=f"{SECOND}.9"), False, "expiry", "a fraction, which is dropped; expired"),
+    "a second is left": (make(exp=str(SECOND + 1)), True, "expiry", "12:00:01"),
+    "exp is 0": (make(exp="-0.0"), True, "expiry", "never expires"),
+    "exp underflows": (make(exp="1e-400"), True, "expiry", "never expires"),
+    "exp is text": (make(exp=f'"{SECOND + 9}"'), False, "expiry", "exp is text, not a number"),
+    "exp is true": (make(exp="true"), False, "expiry", "exp is true or false, not a number"),
+    "a century": (make(exp="4e9"), True, "expiry", "far off: 2096"),
+    "an eon": (make(exp="1e18"), True, "expiry", "far off: 1000000000000000000 s after 1970"),
+    "exp wraps around": (make(exp="1e19"), False, "expiry", "out of its range"),
+    "iat wraps around": (make(iat="1e19"), True, "issued at", "out of its range"),
+    "fresh": (make(iat=f"{SECOND}.9"), True, "issued at", "0 s ago"),
+    "iat to come": (make(iat=str(SECOND + 1)), False, "issued at", "in the future"),
+    "iat is 0": (make(iat="0"), True, "issued at", "it is not checked"),
+    "iat is null": (make(iat="null"), False, "issued at", "iat is null, not a number"),
+    "nbf now": (make(nbf=str(SECOND)), True, "not before", "12:00:00"),
+    "nbf to come": (make(nbf=str(SECOND + 1)), False, "not before", "in the future"),
+    "nbf is a list": (make(nbf="[]"), False, "not before", "nbf is a list, not a number"),
+}  # fmt: skip
+
+
+def finding(verdict: Verdict, check: str) -> str:
+    return next(found.message for found in verdict.findings if found.check == check)
+
+
+@pytest.mark.parametrize(("token", "accepted", "check", "says"), TABLE.values(), ids=TABLE)
+def test_it_says_what_is_odd(token: bytes, accepted: bool, check: str, says: str) -> None:
+    verdict = judge(token, trust(), NOW)
+    assert says in finding(verdict, check)
+    assert verdict.accepted == accepted
+
+
+def test_the_table_is_right_about_the_verifier() -> None:
+    answers = ask_go(Case(token, trust()) for token, *_ in TABLE.values())
+    theirs = dict(zip(TABLE, (answer["accepted"] for answer in answers), strict=True))
+    assert theirs == {name: row[1] for name, row in TABLE.items()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_verdict_is_the_verifiers(seed: int) -> None:
+    random = Random(seed)
+    cases = [odd_case(random) for _ in range(1000)]
+    for case, theirs in zip(cases, ask_go(cases), strict=True):
+        ours = judge(case.token, case.trust, case.now)
+        assert ours.accepted == theirs["accepted"], (case, ours.findings, theirs)
+        assert all(found.message.isprintable() for found in ours.findings)
+
+
+def test_bytes_that_are_no_text_are_read_as_go_reads_them() -> None:
+    random = Random(0)
+    pieces = [*b"\x80\xbf\xc3\xe2\xed\xa0\xf0\x9f\x98\xf4", *map(ord, "ab")]
+    odd = [bytes(random.choices(pieces, k=6)) for _ in range(1000)]
+    escapes = [b"\\ud83d", b"\\ude00", b"\\u0041", b"\xf0\x9f\x98\x80", b"a", b"\xed"]
+    odd += [b"".join(random.choices(escapes, k=4)) for _ in range(1000)]
+    rest = json.dumps({"iss": "portworx.com", "name": "", "email": "", "iat": 1, "exp": 4e9})
+    cases = [Case(make(rest[:-1].encode() + b',"sub":"%s"}' % s), trust()) for s in odd]
+    for case, theirs in zip(cases, ask_go(cases), strict=True):
+        assert judge(case.token, case.trust, NOW).claims["sub"] == theirs["claims"]["sub"]
+
+
+def test_older_verifiers_decide_otherwise_in_the_ways_that_are_written_down() -> None:
+    laxer = [
+        make(exp=str(SECOND)), make(exp='"1"'), make(iat="null"), make(nbf='"x"'), make(exp="0.5"),
+        make(exp="-0.5"), make(exp="9223371974719180000"), GOOD + b"=",
+    ]  # fmt: skip
+    stricter = [GOOD + b"\n"]
+    cases = [Case(token, trust()) for token in laxer + stricter]
+    newer, older = ([a["accepted"] for a in ask_go(cases, v)] for v in ("verify4", "verify"))
+    assert newer == [judge(case.token, case.trust, NOW).accepted for case in cases]
+    assert newer == [False] * len(laxer) + [True]
+    assert older == [True] * len(laxer) + [False]
+
+
+@given(st.one_of(st.binary(), st.binary().map(lambda tail: HEAD + b"." + encode(tail) + b".")))
+def test_any_bytes_get_a_verdict(token: bytes) -> None:
+    verdict = judge(token, trust(), NOW)
+    assert not verdict.accepted
+    assert all(found.message.isprintable() for found in verdict.findings)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    verdict = judge(make(key=b"x", exp="1", iss='"o"', roles="1", email=None), trust(), NOW)
+    problems = [found.check for found in verdict.findings if found.severity is Severity.PROBLEM]
+    assert problems == ["signature", "claims", "issuer", "roles", "expiry"]
+
+
+def test_what_is_nested_too_deep_to_print_is_cut_off() -> None:
+    verdict = judge(make(x=nested(9_999), y='{"a":[1]}'), trust(), NOW)
+    assert json.loads(json.dumps(verdict.claims))["y"] == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "token", "accepted", "check", "says"),
+    [
+        ({"issuer": None}, GOOD, True, "issuer", "not compared"),
+        ({"shared_secret": None}, GOOD, False, "signature", "no key for HS256"),
+        ({"shared_secret": b""}, make(key=b""), False, "signature", "no key for HS256"),
+        ({"shared_secret": b"x"}, make(key=b"x"), True, "signature", "1 bytes; HS256 wants 32"),
+        ({"ecdsa_public_pem": None}, alg("ES256"), False, "signature", "no key for ES256"),
+        ({"username_claim": "email"}, make(sub='""'), True, "user name", '"e", from email'),
+        ({"username_claim": "name"}, make(name='""'), False, "user name", "name, which is empty"),
+    ],
+    ids=range(7),
+)
+def test_it_depends_on_the_cluster(
+    changes: dict[str, Any], token: bytes, accepted: bool, check: str, says: str
+) -> None:
+    verdict = judge(token, replace(trust(), **changes), NOW)
+    assert says in finding(verdict, check)
+    assert verdict.accepted == accepted
+
+
+def test_the_moment_decides() -> None:
+    for later in (timedelta(0), timedelta(hours=1, microseconds=-700_001)):
+        assert judge(GOOD, trust(), NOW + later).accepted
+    for then in (timedelta(hours=1, microseconds=-700_000), -timedelta(minutes=11)):
+        assert not judge(GOOD, trust(), NOW + then).accepted
+
+
+def test_a_fraction_is_dropped_downwards_on_both_sides_of_1970() -> None:
+    cases = [
+        Case(
+            make(**{"iat": "-9", "exp": "9", name: number}),
+            trust(),
+            NOW - timedelta(0, SECOND - off),
+        )
+        for off in (-2, -1, 0, 1)
+        for name in ("iat", "exp", "nbf")
+        for number in ("-1.5", "-1", "-0.5", "-1e-9", "-1e-10", "1e-10", "0.5", "1.5")
+    ]
+    theirs = [answer["accepted"] for answer in ask_go(cases)]
+    assert [judge(case.token, case.trust, case.now).accepted for case in cases] == theirs
+
+
+def public(key: Any, form: PublicFormat) -> bytes:
+    text: bytes = key.public_key().public_bytes(Encoding.PEM, form)
+    return text
+
+
+BAD_BLOCK = b"-----BEGIN X-----\nA!\n-----END X-----\n"
+
+
+@pytest.mark.parametrize("odd", [b"\n", b"junk\n", b"-----BEGIN X-----\n", BAD_BLOCK])
+def test_key_files_are_read_as_the_verifier_reads_them(odd: bytes) -> None:
+    for written in (odd + pem(rsa_key()) + odd, pem(rsa_key()).replace(b"\n", b"\r\n")):
+        case = Case(alg("RS256"), replace(trust(), rsa_public_pem=written))
+        assert ask_go([case])[0]["accepted"]
+        assert judge(case.token, case.trust, NOW).accepted
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("rsa_public_pem", b"junk"),
+        ("rsa_public_pem", BAD_BLOCK),
+        ("rsa_public_pem", pem(ec_key())),
+        ("rsa_public_pem", public(rsa_key(), PublicFormat.PKCS1)),
+        ("ecdsa_public_pem", pem(rsa_key())),
+        ("ecdsa_public_pem", pem(ec.generate_private_key(ec.SECP256K1()))),
+    ],
+    ids=range(6),
+)
+def test_a_key_file_that_the_verifier_refuses_is_an_error(field: str, text: Any) -> None:
+    case = Case(GOOD, replace(trust(), **{field: text}))
+    assert not ask_go([case])[0]["accepted"]
+    with pytest.raises(KeyFileError):
+        judge(case.token, case.trust, NOW)
+
+
+def test_a_key_is_never_shown() -> None:
+    assert KEY.decode() not in repr(Trust("portworx.com", KEY))
