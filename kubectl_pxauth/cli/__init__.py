@@ -1,9 +1,12 @@
-"""What a person types: the entry point, and what its errors look like."""
+"""What a person types: the entry points, and what errors look like."""
 
 import gc
 import sys
+from pathlib import Path
 
 from kubectl_pxauth import __version__
+
+_COMPLETION = "kubectl_complete-pxauth"
 
 # A run is short and almost all of it is imports: collecting garbage on the way costs more than
 # the memory it would give back.
@@ -11,8 +14,14 @@ gc.disable()
 
 
 def main() -> None:
-    """Run `kubectl pxauth` with this process's arguments, and exit with its code."""
+    """Run `kubectl pxauth` with this process's arguments, and exit with its code.
+
+    Under the name that kubectl has for it, a plugin's program completes command lines.
+    """
     arguments = sys.argv[1:]
+    if Path(sys.argv[0]).stem == _COMPLETION:
+        complete()
+        return
     if arguments == ["--version"]:
         print(f"kubectl-pxauth {__version__}")  # which needs no parser
         return
@@ -22,3 +31,13 @@ def main() -> None:
     from kubectl_pxauth.cli.app import run
 
     sys.exit(run(arguments))
+
+
+def complete() -> None:
+    """Print what kubectl's completion offers; a shell has no place for what goes wrong."""
+    from contextlib import suppress
+
+    with suppress(Exception):
+        from kubectl_pxauth.cli.completion import complete as candidates
+
+        print("\n".join(candidates(sys.argv[1:])))

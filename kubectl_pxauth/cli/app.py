@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     """Run one command line; returns the exit code."""
     arguments = _as_typer_spells(arguments)
     try:
-        app = typer.main.get_command(_app(arguments))
+        app = typer.main.get_command(application(arguments))
         # typer returns the code of an exit, which an interrupt is too, and else nothing.
         code: int | None = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except NoArgsIsHelpError as error:
@@ -96,7 +96,8 @@ def _bug(error: Exception) -> PxauthError:
     )
 
 
-def _app(arguments: list[str]) -> typer.Typer:
+def application(arguments: list[str]) -> typer.Typer:
+    """The commands; the one that the arguments call is loaded, the others only have a name."""
     app = typer.Typer(
         name=PROGRAM,
         help=_HELP,

@@ -10,8 +10,17 @@ import typer
 
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
+from kubectl_pxauth.token.profile import PROFILES
 
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests
+
+
+ProfileArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROFILE", help="kubernetes or admin.", autocompletion=lambda: list(PROFILES)
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
+    ProfileArgument,
     TokenFlags,
     takes_groups,
 )
@@ -39,9 +40,7 @@ Examples:
 @takes_groups
 def command(
     *,
-    profile: Annotated[
-        str | None, typer.Argument(metavar="PROFILE", help="kubernetes or admin.")
-    ] = None,
+    profile: ProfileArgument = None,
     token: TokenFlags,
     key: Annotated[
         str, typer.Option(metavar="KEY", help="Key of the Secret's data.")

@@ -9,6 +9,7 @@ from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
+    ProfileArgument,
     TokenFlags,
     takes_groups,
 )
@@ -32,9 +33,7 @@ Examples:
 @takes_groups
 def command(
     *,
-    profile: Annotated[
-        str | None, typer.Argument(metavar="PROFILE", help="kubernetes or admin.")
-    ] = None,
+    profile: ProfileArgument = None,
     token: TokenFlags,
     identity: IdentityFlags,
     authority: AuthorityFlags,
