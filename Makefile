@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: test lint demo bench clean
+.PHONY: test lint demo bench archive clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
@@ -21,6 +21,9 @@ demo: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m bench
+
+archive: $(VENV)/installed
+	$(BIN)/python -m release.archive
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

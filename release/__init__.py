@@ -1,0 +1,1 @@
+"""The archive that needs no Python, and the krew manifest that names it."""
