@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: test lint demo bench archive clean
+.PHONY: test lint demo bench archive release clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
@@ -24,6 +24,9 @@ bench: $(VENV)/installed
 
 archive: $(VENV)/installed
 	$(BIN)/python -m release.archive
+
+release: archive
+	$(BIN)/python -m release.manifest
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -28,7 +28,7 @@ def archive_name(system: str, architecture: str, version: str = __version__) -> 
 
 
 def this_platform() -> tuple[str, str]:
-    """This machine's system and architecture, in Go's words."""
+    """Return the machine's system and architecture, in Go's words."""
     return _SYSTEMS[sys.platform], _ARCHITECTURES[platform.machine().lower()]
 
 
