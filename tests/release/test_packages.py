@@ -1,0 +1,28 @@
+"""The wheel and the sdist, installed where nothing else is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from release.archive import ROOT
+from tests.conftest import BIN, Shell, judge
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_pip_installs_it_and_it_does_its_main_job(shell: Shell, kind: str) -> None:
+    dist = shell.home / "dist"
+    subprocess.run([BIN / "python", "-m", "build", f"--{kind}", "-o", dist, ROOT], check=True)
+    (package,) = dist.iterdir()
+    programs = install(shell.home / "environment", package)
+    installed = shell.with_environment(PATH=f"{programs}:/usr/bin:/bin")
+    assert str(programs / "kubectl-pxauth") in installed.kubectl("plugin", "list").out
+    assert installed.issue("kubernetes").out == "secret/px-k8s-user created\n"
+    assert judge(installed.token())["accepted"]
+
+
+def install(environment: Path, package: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    subprocess.run([environment / "bin" / "pip", "install", "--quiet", package], check=True)
+    return environment / "bin"
