@@ -53,8 +53,14 @@ def _freeze() -> Path:
             ROOT / "release" / "kubectl-pxauth.spec",
         ],
         cwd=ROOT,
-        # So that the same sources give the same bytes.
-        env=os.environ | {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": str(_EPOCH)},
+        env=os.environ
+        | {
+            # So that the same sources give the same bytes.
+            "PYTHONHASHSEED": "0",
+            "SOURCE_DATE_EPOCH": str(_EPOCH),
+            # Its cache for all builds of a user breaks where two build at once.
+            "PYINSTALLER_CONFIG_DIR": str(build / "cache"),
+        },
     )
     if done.returncode:
         raise SystemExit("PyInstaller failed")
