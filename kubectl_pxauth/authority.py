@@ -1,37 +1,22 @@
-"""Where tokens get their authority from: the cluster's shared secret and its JWT issuer.
-
-This is the one place that knows where a cluster keeps them.
-"""
+"""Where tokens get their authority from: the key that signs them, and the cluster's JWT issuer."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
-from kubectl_pxauth.cluster.secrets import find_secret
-from kubectl_pxauth.errors import SharedSecretError
+from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.discovery import (
+    DEFAULT_ISSUER,
+    default_issuer,
+    discover,
+    find_issuer,
+    read_shared_secret,
+)
+from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
-DEFAULT_ISSUER = "portworx.com"
-
-
-@dataclass(frozen=True)
-class SecretKeyReference:
-    """One key of one Secret's data."""
-
-    namespace: str = "kube-system"
-    name: str = "pxkeys"
-    key: str = "shared-secret"
-
-    @classmethod
-    def parse(cls, text: str) -> "SecretKeyReference":
-        """Read [NAMESPACE/]NAME[:KEY]; what is left out is kube-system and shared-secret."""
-        path, colon, key = text.partition(":")
-        namespace, slash, name = path.rpartition("/")
-        return cls(
-            namespace=check_namespace(namespace) if slash else cls.namespace,
-            name=check_secret_name(name),
-            key=check_data_key(key) if colon else cls.key,
-        )
+if TYPE_CHECKING:
+    from kubectl_pxauth.token.verdict import Trust
 
 
 @dataclass(frozen=True)
@@ -39,48 +24,53 @@ class Authority:
     """What makes a token one of this cluster's."""
 
     issuer: str
-    shared_secret: SharedSecret
+    key: SigningKey
+
+    @property
+    def trust(self) -> "Trust":
+        """What a cluster trusts that takes this authority's tokens."""
+        from kubectl_pxauth.token.verdict import Trust
+
+        if isinstance(self.key, SharedSecret):
+            return Trust(self.issuer, shared_secret=self.key.value)
+        if self.key.algorithm == "RS256":
+            return Trust(self.issuer, rsa_public_pem=self.key.public_pem)
+        return Trust(self.issuer, ecdsa_public_pem=self.key.public_pem)
 
 
 @dataclass(frozen=True)
 class AuthoritySource:
-    """Where the user says that issuer and shared secret are; None where nothing is said."""
+    """Where the user says that issuer and key are; None where nothing is said.
+
+    portworx_namespace narrows the search for what is not said.
+    """
 
     issuer: str | None = None
-    shared_secret: SharedSecret | None = None
+    key: SigningKey | None = None
     shared_secret_from: SecretKeyReference | None = None
+    portworx_namespace: str | None = None
 
 
 def local_authority(source: AuthoritySource) -> Authority | None:
-    """The authority, if the user gave all of it; None where the cluster has to be asked."""
-    if source.shared_secret is None:
+    """The authority, if the user gave its key; None where the cluster has to be asked."""
+    if source.key is None:
         return None
-    return Authority(source.issuer or DEFAULT_ISSUER, source.shared_secret)
+    return Authority(source.issuer or DEFAULT_ISSUER, source.key)
 
 
 def find_authority(cluster: Cluster, source: AuthoritySource) -> Authority:
-    """The authority, with what the user does not give read from the cluster.
+    """The authority, with what the user does not give found in the cluster.
 
-    Raises SharedSecretError where the Secret or its key is missing, and ClusterErrors.
+    Raises DiscoveryError where it can't be found, SharedSecretError where it can't be used, and
+    ClusterErrors.
     """
-    if local := local_authority(source):
-        return local
-    reference = source.shared_secret_from or SecretKeyReference()
-    return Authority(source.issuer or DEFAULT_ISSUER, _read_shared_secret(cluster, reference))
-
-
-def _read_shared_secret(cluster: Cluster, reference: SecretKeyReference) -> SharedSecret:
-    where = f"Secret {reference.namespace}/{reference.name}"
-    secret = find_secret(cluster, reference.namespace, reference.name)
-    if secret is None:
-        raise SharedSecretError(
-            f"{where} not found; the shared secret was to be in it",
-            hint="name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY",
-        )
-    if reference.key not in secret.data:
-        keys = ", ".join(sorted(secret.data)) or "none"
-        raise SharedSecretError(
-            f'{where} has no key "{reference.key}"; its keys: {keys}',
-            hint=f"--shared-secret-from {reference.namespace}/{reference.name}:KEY",
-        )
-    return SharedSecret(secret.data[reference.key], f'{where} key "{reference.key}"')
+    namespace = source.portworx_namespace
+    if source.key:
+        issuer = source.issuer or find_issuer(cluster, namespace, DEFAULT_ISSUER)
+        return Authority(issuer, source.key)
+    if reference := source.shared_secret_from:
+        reading = Ahead(lambda: read_shared_secret(cluster, reference))
+        issuer = source.issuer or find_issuer(cluster, namespace, default_issuer(reference))
+        return Authority(issuer, reading.result())
+    found = discover(cluster, namespace, source.issuer)
+    return Authority(found.issuer.value, found.key.shared_secret)

@@ -26,7 +26,11 @@ class SharedSecretError(PxauthError):
 
 
 class KeyFileError(PxauthError):
-    """A public key can't be read as the verifier would read it."""
+    """A private key can't be read, or a public key not as the verifier would read it."""
+
+
+class DiscoveryError(PxauthError):
+    """The cluster does not say where its shared secret is, or says two different things."""
 
 
 class IdentityError(PxauthError):

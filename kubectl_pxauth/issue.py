@@ -18,7 +18,7 @@ from kubectl_pxauth.errors import ConflictError, IdentityError
 from kubectl_pxauth.mint import MintedToken, TokenRequest, identity_for, mint
 from kubectl_pxauth.token.claims import Claims
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
-from kubectl_pxauth.token.jwt import FoundToken, read_token
+from kubectl_pxauth.token.verdict import Verdict, judge
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 SKIP_BACKUP = "stork.libopenstorage.org/skip-resource"
@@ -111,26 +111,26 @@ def _mint(request: IssueRequest, authority: Authority, secret: Secret | None) ->
     if secret and (problem := secret.unwritable()):
         raise problem
     token = secret.data.get(request.key) if secret else None
-    found = read_token(token, authority.shared_secret) if token else None
+    found = judge(token.strip(), authority.trust, request.token.now) if token else None
     identity = _identity(request, authority, found)
     return mint(request.token, authority, identity)
 
 
-def _identity(request: IssueRequest, authority: Authority, found: FoundToken | None) -> Identity:
+def _identity(request: IssueRequest, authority: Authority, found: Verdict | None) -> Identity:
     """Who the token is for, with the owner of the volumes made with the last one kept.
 
     A token that our key did not sign may be anybody's work, so what it alone says is not signed
     unless the user says the same.
     """
     wanted = identity_for(request.token, authority.issuer)
-    if found is None:
+    if found is None or request.change_identity:
         return wanted
-    if found.signed_by_us and not request.change_identity:
-        wanted = identity_for(request.token, authority.issuer, kept=found.owner)
-    if request.change_identity or not (changes := _changes(found.owner, wanted)):
+    if found.signed:
+        wanted = identity_for(request.token, authority.issuer, kept=found.user.owner)
+    if not (changes := _changes(found.user, wanted)):
         return wanted
     where = f"Secret {request.token.namespace}/{request.token.secret}"
-    if not found.signed_by_us:
+    if not found.signed:
         raise IdentityError(
             f"the token in {where} is another user's ({changes}), and the present shared secret did"
             " not sign it: it may be forged, or older than the shared secret",

@@ -30,6 +30,7 @@ class TokenRequest:
     named: PartialIdentity
     secret: str
     namespace: str
+    now: datetime
     issued_at: datetime
     expires_at: datetime
 
@@ -68,13 +69,12 @@ def identity_for(request: TokenRequest, issuer: str, kept: PartialIdentity = NOB
 def mint(request: TokenRequest, authority: Authority, identity: Identity) -> MintedToken:
     """A token for the identity, signed by the authority."""
     claims = Claims(authority.issuer, identity, request.issued_at, request.expires_at)
-    secret = authority.shared_secret
-    return MintedToken(sign(claims, secret), claims, secret.warnings())
+    return MintedToken(sign(claims, authority.key), claims, authority.key.warnings())
 
 
 def make_token(
     request: TokenRequest, source: AuthoritySource, connect: Callable[[], Cluster]
 ) -> MintedToken:
-    """A token that is stored nowhere; the cluster is asked only for a shared secret not given."""
+    """A token that is stored nowhere; the cluster is asked only for a key not given."""
     authority = local_authority(source) or find_authority(connect(), source)
     return mint(request, authority, identity_for(request, authority.issuer))

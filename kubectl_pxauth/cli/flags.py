@@ -60,14 +60,18 @@ class AuthorityFlags:
 
     issuer: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="The cluster's JWT issuer.", show_default="portworx.com"),
+        typer.Option(
+            metavar="TEXT",
+            help="The cluster's JWT issuer.",
+            show_default="what the cluster says, else portworx.com",
+        ),
     ] = None
     shared_secret_from: Annotated[
         str | None,
         typer.Option(
             metavar="[NAMESPACE/]NAME[:KEY]",
             help="Secret that holds the shared secret.",
-            show_default="kube-system/pxkeys:shared-secret",
+            show_default="what the cluster says, else kube-system/pxkeys:shared-secret",
         ),
     ] = None
     shared_secret_file: Annotated[
@@ -76,6 +80,22 @@ class AuthorityFlags:
             metavar="FILE",
             help="File that holds the shared secret; - is standard input. The environment"
             " variable PORTWORX_AUTH_SHARED_SECRET is taken where neither flag is given.",
+        ),
+    ] = None
+    rsa_private_keyfile: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Sign with this RSA key instead (RS256)."),
+    ] = None
+    ecdsa_private_keyfile: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Sign with this ECDSA key on P-256 instead (ES256)."),
+    ] = None
+    portworx_namespace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Namespace that Portworx runs in.",
+            show_default="any; key and issuer are looked for there",
         ),
     ] = None
 

@@ -5,15 +5,24 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kubectl_pxauth.authority import AuthoritySource, SecretKeyReference
+from kubectl_pxauth.authority import AuthoritySource
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.flags import AuthorityFlags, IdentityFlags, TokenFlags
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
-from kubectl_pxauth.errors import PxauthError, SharedSecretError, UsageError, UserFileError
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.errors import (
+    KeyFileError,
+    PxauthError,
+    SharedSecretError,
+    UsageError,
+    UserFileError,
+)
 from kubectl_pxauth.mint import TokenRequest
 from kubectl_pxauth.token.claims import check_issuer, lifetime
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.identity import Identity, PartialIdentity, is_placeholder
+from kubectl_pxauth.token.jwt import SigningKey
+from kubectl_pxauth.token.private_key import read_ecdsa_private_key, read_rsa_private_key
 from kubectl_pxauth.token.profile import Profile, find_profile
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
@@ -21,26 +30,50 @@ SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variabl
 _STANDARD_INPUT = "-"
 
 
-def read_authority_source(flags: AuthorityFlags, identity: IdentityFlags) -> AuthoritySource:
-    """Where issuer and shared secret come from; raises UsageError and SharedSecretError."""
-    if flags.shared_secret_file == _STANDARD_INPUT and identity.filename == _STANDARD_INPUT:
-        raise UsageError("-f and --shared-secret-file can't both read standard input")
-    if flags.shared_secret_file is not None and flags.shared_secret_from is not None:
-        raise UsageError("--shared-secret-file and --shared-secret-from exclude each other")
-    local = None
-    if flags.shared_secret_file is not None:
-        source = _source(flags.shared_secret_file)
-        local = SharedSecret(_read(flags.shared_secret_file, SharedSecretError), source)
-    elif flags.shared_secret_from is None and SHARED_SECRET_VARIABLE in os.environ:
-        value = os.fsencode(os.environ[SHARED_SECRET_VARIABLE])
-        local = SharedSecret(value, f"the environment variable {SHARED_SECRET_VARIABLE}")
+def read_authority_source(flags: AuthorityFlags, filename: str | None = None) -> AuthoritySource:
+    """Where issuer and key come from, filename being the user file's, which may be standard input.
+
+    Raises UsageError, SharedSecretError and KeyFileError.
+    """
+    given = {
+        "-f": filename,
+        "--shared-secret-file": flags.shared_secret_file,
+        "--rsa-private-keyfile": flags.rsa_private_keyfile,
+        "--ecdsa-private-keyfile": flags.ecdsa_private_keyfile,
+    }
+    _check_exclusive({**given, "-f": None, "--shared-secret-from": flags.shared_secret_from})
+    from_stdin = [flag for flag, value in given.items() if value == _STANDARD_INPUT]
+    if len(from_stdin) > 1:
+        raise UsageError(f"{' and '.join(from_stdin)} can't both read standard input")
     return AuthoritySource(
         issuer=None if flags.issuer is None else check_issuer(flags.issuer),
-        shared_secret=local,
+        key=_local_key(flags),
         shared_secret_from=SecretKeyReference.parse(flags.shared_secret_from)
         if flags.shared_secret_from is not None
         else None,
+        portworx_namespace=flags.portworx_namespace
+        if flags.portworx_namespace is None
+        else check_namespace(flags.portworx_namespace),
     )
+
+
+def _check_exclusive(given: dict[str, str | None]) -> None:
+    flags = [flag for flag, value in given.items() if value is not None]
+    if len(flags) > 1:
+        raise UsageError(f"{' and '.join(flags)} exclude each other")
+
+
+def _local_key(flags: AuthorityFlags) -> SigningKey | None:
+    if (file := flags.shared_secret_file) is not None:
+        return SharedSecret(read_file(file, SharedSecretError), source(file))
+    if (file := flags.rsa_private_keyfile) is not None:
+        return read_rsa_private_key(read_file(file, KeyFileError), source(file))
+    if (file := flags.ecdsa_private_keyfile) is not None:
+        return read_ecdsa_private_key(read_file(file, KeyFileError), source(file))
+    if flags.shared_secret_from is None and SHARED_SECRET_VARIABLE in os.environ:
+        value = os.fsencode(os.environ[SHARED_SECRET_VARIABLE])
+        return SharedSecret(value, f"the environment variable {SHARED_SECRET_VARIABLE}")
+    return None
 
 
 def read_token_request(
@@ -58,7 +91,8 @@ def read_token_request(
             "there is no user to make a token for",
             hint="name a profile (kubernetes or admin), or a user file with -f",
         )
-    issued_at, expires_at = lifetime(datetime.now(UTC), parse_duration(token.duration))
+    now = datetime.now(UTC)
+    issued_at, expires_at = lifetime(now, parse_duration(token.duration))
     return TokenRequest(
         profile=profile,
         user=_read_user(identity),
@@ -67,6 +101,7 @@ def read_token_request(
         namespace=connection.kubeconfig.namespace
         if token.namespace is None
         else check_namespace(token.namespace),
+        now=now,
         issued_at=issued_at,
         expires_at=expires_at,
     )
@@ -90,8 +125,8 @@ def _read_user(identity: IdentityFlags) -> Identity | None:
         return None
     from kubectl_pxauth.token.user_file import read_user_file
 
-    data = _read(identity.filename, UserFileError)
-    return read_user_file(data, _source(identity.filename), _named(identity))
+    data = read_file(identity.filename, UserFileError)
+    return read_user_file(data, source(identity.filename), _named(identity))
 
 
 def _named(identity: IdentityFlags) -> PartialIdentity:
@@ -112,11 +147,13 @@ def _named(identity: IdentityFlags) -> PartialIdentity:
     )
 
 
-def _source(filename: str) -> str:
+def source(filename: str) -> str:
+    """What errors call the file."""
     return "standard input" if filename == _STANDARD_INPUT else filename
 
 
-def _read(filename: str, error_type: type[PxauthError]) -> bytes:
+def read_file(filename: str, error_type: type[PxauthError]) -> bytes:
+    """The bytes of the file, or of standard input for "-"; raises such an error."""
     try:
         return (
             sys.stdin.buffer.read() if filename == _STANDARD_INPUT else Path(filename).read_bytes()

@@ -60,7 +60,7 @@ def command(
 ) -> None:
     """Parse, issue, print."""
     door = connection.connection()
-    source = read_authority_source(authority, identity)
+    source = read_authority_source(authority, identity.filename)
     request = IssueRequest(
         token=read_token_request(profile, identity, token, door),
         key=check_data_key(key),

@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Parse, make the token, print it or write it."""
     door = connection.connection()
-    source = read_authority_source(authority, identity)
+    source = read_authority_source(authority, identity.filename)
     request = read_token_request(profile, identity, token, door, needs_secret=False)
     minted = make_token(request, source, door.open)
     for warning in minted.warnings:

@@ -7,11 +7,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 
 FIELD_MANAGER = "kubectl-pxauth"
 _RBAC_REFUSAL = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource')
 _SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
+
+
+@dataclass(frozen=True)
+class SecretKeyReference:
+    """One key of one Secret's data."""
+
+    namespace: str = "kube-system"
+    name: str = "pxkeys"
+    key: str = "shared-secret"
+
+    @classmethod
+    def parse(cls, text: str) -> "SecretKeyReference":
+        """Read [NAMESPACE/]NAME[:KEY]; what is left out is kube-system and shared-secret."""
+        path, colon, key = text.partition(":")
+        namespace, slash, name = path.rpartition("/")
+        return cls(
+            namespace=check_namespace(namespace) if slash else cls.namespace,
+            name=check_secret_name(name),
+            key=check_data_key(key) if colon else cls.key,
+        )
+
+    def __str__(self) -> str:
+        """As parse reads it."""
+        return f"{self.namespace}/{self.name}:{self.key}"
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ class PartialIdentity:
         """The base with what is said here in its place."""
         return replace(base, **{k: value for k, value in vars(self).items() if value is not None})
 
+    @property
+    def owner(self) -> "PartialIdentity":
+        """What volumes may be owned by, without what it may do."""
+        return PartialIdentity(self.sub, self.name, self.email)
+
 
 NOBODY = PartialIdentity()
 

@@ -1,71 +1,33 @@
 """Signing and reading JSON Web Tokens, with python-jose."""
 
-import binascii
-import json
-from dataclasses import dataclass
 from typing import Any
 
 from kubectl_pxauth.errors import SharedSecretError
 from kubectl_pxauth.lean import skip_init
 from kubectl_pxauth.token.claims import Claims
-from kubectl_pxauth.token.identity import OWNER_CLAIMS, PartialIdentity
+from kubectl_pxauth.token.private_key import PrivateKey
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
-ALGORITHM = "HS256"
+SigningKey = SharedSecret | PrivateKey
 
 
-def sign(claims: Claims, secret: SharedSecret) -> str:
-    """The token, signed with HS256 as the generators do; raises SharedSecretError."""
+def sign(claims: Claims, key: SigningKey) -> str:
+    """The token, signed as the generators do: HS256, RS256 or ES256; raises SharedSecretError."""
     jws = _jws()
     from jose.exceptions import JWSError
 
+    if isinstance(key, PrivateKey):
+        _take_private_keys()
+        signed: str = jws.sign(claims.as_json(), key.pem, algorithm=key.algorithm)
+        return signed
     try:
-        token: str = jws.sign(claims.as_json(), secret.value, algorithm=ALGORITHM)
+        token: str = jws.sign(claims.as_json(), key.value, algorithm="HS256")
     except JWSError:
         # python-jose takes no PEM or SSH key for HMAC; its words could quote the key.
         raise SharedSecretError(
-            f"the shared secret in {secret.source} is a PEM or SSH key, not a shared secret"
+            f"the shared secret in {key.source} is a PEM or SSH key, not a shared secret"
         ) from None
     return token
-
-
-@dataclass(frozen=True)
-class FoundToken:
-    """A token that was found somewhere: whom it speaks for, and whether our key signed it."""
-
-    owner: PartialIdentity
-    signed_by_us: bool
-
-
-def read_token(token: bytes, secret: SharedSecret) -> FoundToken | None:
-    """Read a token that may be anything; None where it is no JWT or names nobody."""
-    try:
-        text = token.decode("ascii").strip()
-        payload = json.loads(_decode_segment(text.split(".")[1]))
-        claims = {claim: payload.get(claim) for claim in OWNER_CLAIMS}
-    except (ValueError, LookupError, AttributeError, RecursionError):
-        return None
-    owner = {claim: value for claim, value in claims.items() if value and isinstance(value, str)}
-    if not owner:
-        return None
-    who = PartialIdentity(owner.get("sub"), owner.get("name"), owner.get("email"))
-    return FoundToken(who, signed_by_us=_is_signed(text, secret))
-
-
-def _is_signed(token: str, secret: SharedSecret) -> bool:
-    jws = _jws()
-    from jose.exceptions import JOSEError
-
-    try:
-        jws.verify(token, secret.value, algorithms=["HS256", "HS384", "HS512"])
-    except (JOSEError, ValueError):
-        return False
-    return True
-
-
-def _decode_segment(segment: str) -> bytes:
-    padded = segment + "=" * (-len(segment) % 4)
-    return binascii.a2b_base64(padded.translate({ord("-"): "+", ord("_"): "/"}))
 
 
 def _jws() -> Any:
@@ -78,3 +40,11 @@ def _jws() -> Any:
     import jose.jws
 
     return jose.jws
+
+
+def _take_private_keys() -> None:
+    import jose.backends
+    from jose.backends.cryptography_backend import CryptographyECKey, CryptographyRSAKey
+
+    jose.backends.RSAKey = CryptographyRSAKey
+    jose.backends.ECKey = CryptographyECKey

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from kubectl_pxauth.token.go_json import GoJSONError, kind, read_object
-from kubectl_pxauth.token.identity import is_placeholder
+from kubectl_pxauth.token.identity import NOBODY, OWNER_CLAIMS, PartialIdentity, is_placeholder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -97,12 +97,36 @@ class Verdict:
     """Whether the verifier takes a token, with at most one finding a check.
 
     header and claims are what the token says, the last of each duplicate; empty where unreadable.
+    user is whom the verifier would take it for, None for what it does not say; issued_at and
+    expires_at are as the verifier reads them, None where there is none or it is beyond any date.
     """
 
-    accepted: bool
     findings: tuple[Finding, ...]
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
+    user: PartialIdentity = NOBODY
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the verifier would take it."""
+        return not self.problems()
+
+    @property
+    def signed(self) -> bool:
+        """Whether one of the cluster's keys made its signature."""
+        return any(found.check == "signature" for found in self.findings) and not self.problems(
+            "signature"
+        )
+
+    def problems(self, *checks: str) -> list[Finding]:
+        """Why the verifier would refuse it: what these checks found, or all of them."""
+        return [
+            found
+            for found in self.findings
+            if found.severity is Severity.PROBLEM and (not checks or found.check in checks)
+        ]
 
 
 def judge(token: bytes, trust: Trust, now: datetime) -> Verdict:
@@ -119,7 +143,7 @@ def judge(token: bytes, trust: Trust, now: datetime) -> Verdict:
     if len(segments) != _SEGMENTS:
         dots = len(segments) - 1
         notes.problem("format", f"a token has three parts and so two dots; this has {dots}")
-        return notes.verdict([], [])
+        return Verdict(notes.findings(), {}, {})
     if b"\n" in token or b"\r" in token:
         notes.warning(
             "format",
@@ -131,11 +155,14 @@ def judge(token: bytes, trust: Trust, now: datetime) -> Verdict:
         algorithm = _check_algorithm(header, notes)
         if algorithm:
             _check_signature(algorithm, segments, keys, notes)
+    user, issued_at, expires_at = NOBODY, None, None
     if claims is not None:
-        _check_claims(claims, trust, notes)
-        _check_times(dict(claims), seconds, notes)
+        user = _check_claims(claims, trust, notes)
+        issued_at, expires_at = _check_times(dict(claims), seconds, notes)
     notes.ok("format", "three parts that can be read")
-    return notes.verdict(header or [], claims or [])
+    return Verdict(
+        notes.findings(), dict(header or []), dict(claims or []), user, issued_at, expires_at
+    )
 
 
 _Members = list[tuple[str, Any]]
@@ -159,10 +186,8 @@ class _Notes:
     def _add(self, severity: Severity, check: str, message: str) -> None:
         self._found.setdefault(check, []).append((severity, message))
 
-    def verdict(self, header: _Members, claims: _Members) -> Verdict:
-        findings = tuple(self._join(check) for check in _CHECKS if check in self._found)
-        accepted = all(finding.severity is not Severity.PROBLEM for finding in findings)
-        return Verdict(accepted, findings, dict(header), dict(claims))
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(self._join(check) for check in _CHECKS if check in self._found)
 
     def _join(self, check: str) -> Finding:
         found = self._found[check]
@@ -324,12 +349,12 @@ def _check_ecdsa(
     return True
 
 
-def _check_claims(claims: _Members, trust: Trust, notes: _Notes) -> None:
+def _check_claims(claims: _Members, trust: Trust, notes: _Notes) -> PartialIdentity:
     present = [key for key, _ in claims]
     missing = [name for name in _REQUIRED if name not in present]
     if missing:
         notes.problem("claims", f"missing: {', '.join(missing)}")
-    texts, roles = _read_fields(claims, notes)
+    texts, lists = _read_fields(claims, notes)
     for name in dict.fromkeys(_fold(key) for key in present):
         spelled = [key for key in present if _fold(key) == name]
         if name in _TEXTS + _LISTS and spelled != [name]:
@@ -338,15 +363,22 @@ def _check_claims(claims: _Members, trust: Trust, notes: _Notes) -> None:
     notes.ok("claims", "all that are required")
     _check_issuer(texts["iss"], trust.issuer, notes)
     _check_user(texts, trust.username_claim, notes)
+    roles = lists["roles"] or ()
     if not roles:
         notes.warning("roles", "none: Portworx takes the token, but it may do next to nothing")
     notes.ok("roles", ", ".join(_shown(role) for role in roles[:8]))
+    owner = {claim: texts[claim] or None for claim in OWNER_CLAIMS}
+    return PartialIdentity(
+        owner["sub"], owner["name"], owner["email"], lists["roles"], lists["groups"]
+    )
 
 
-def _read_fields(claims: _Members, notes: _Notes) -> tuple[dict[str, str], list[str]]:
+def _read_fields(
+    claims: _Members, notes: _Notes
+) -> tuple[dict[str, str], dict[str, tuple[str, ...] | None]]:
     """The claims as the verifier's struct has them: it minds no case, and null changes nothing."""
     texts = dict.fromkeys(_TEXTS, "")
-    roles: list[str] = []
+    lists: dict[str, tuple[str, ...] | None] = dict.fromkeys(_LISTS)
     for key, value in claims:
         name = _fold(key)
         if name in _TEXTS and value is not None:
@@ -361,9 +393,9 @@ def _read_fields(claims: _Members, notes: _Notes) -> tuple[dict[str, str], list[
                 notes.problem(check, f"{name} is {kind(items)}, not a list")
             elif wrong := [item for item in items if not isinstance(item, str | None)]:
                 notes.problem(check, f"{name} holds {kind(wrong[0])}; it must hold text alone")
-            elif name == "roles":
-                roles = [item or "" for item in items]
-    return texts, roles
+            else:
+                lists[name] = None if value is None else tuple(item or "" for item in items)
+    return texts, lists
 
 
 def _fold(key: str) -> str:
@@ -391,7 +423,9 @@ def _check_user(texts: dict[str, str], claim: UsernameClaim, notes: _Notes) -> N
     notes.ok("user name", f"{_shown(texts[claim])}, from {claim}")
 
 
-def _check_times(claims: dict[str, Any], now: int, notes: _Notes) -> None:
+def _check_times(
+    claims: dict[str, Any], now: int, notes: _Notes
+) -> tuple[datetime | None, datetime | None]:
     expiry = _read_time(claims, "exp", "expiry", notes)
     issued = _read_time(claims, "iat", "issued at", notes)
     start = _read_time(claims, "nbf", "not before", notes)
@@ -414,6 +448,7 @@ def _check_times(claims: dict[str, Any], now: int, notes: _Notes) -> None:
         if now < start:
             notes.problem("not before", f"in the future: {_moment(start)}")
         notes.ok("not before", _moment(start))
+    return _datetime(issued), _datetime(expiry)
 
 
 def _read_time(claims: dict[str, Any], name: str, check: str, notes: _Notes) -> int | None:
@@ -447,11 +482,17 @@ def _go_seconds(number: float) -> int:
     return since_year_one + _YEAR_ONE
 
 
-def _moment(seconds: int) -> str:
+def _datetime(seconds: int | None) -> datetime | None:
     try:
-        return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
+        return None if seconds is None else _EPOCH + timedelta(seconds=seconds)
     except OverflowError:
-        return f"{seconds} s after 1970, which the verifier makes of a number out of its range"
+        return None
+
+
+def _moment(seconds: int) -> str:
+    if moment := _datetime(seconds):
+        return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{seconds} s after 1970, which the verifier makes of a number out of its range"
 
 
 def _shown(text: str) -> str:
