@@ -21,6 +21,9 @@ COMMANDS = {
     "issue": "Issue a token into a Secret: make it, or renew it in place.",
     "token": "Make a token and print it; nothing is stored in the cluster.",
 }
+"""Each command by its words, with its summary; `a b` is module b of package a, in group a."""
+GROUPS: dict[str, str] = {}
+"""What the help of each group of commands says."""
 
 _SHORT_FLAG = re.compile(r"-[a-zA-Z]")
 _SWITCHES = ("--insecure-skip-tls-verify", "--change-identity")
@@ -108,14 +111,20 @@ def application(arguments: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     )
     app.callback()(_root)
-    called = next((word for word in arguments if word in COMMANDS), None)
+    groups: dict[str, typer.Typer] = {}
+    words = [argument for argument in arguments if not argument.startswith("-")]
     for name, summary in COMMANDS.items():
-        if name == called:
-            module = import_module(f"kubectl_pxauth.cli.{name}")
+        group, _, verb = name.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+            app.add_typer(groups[group], name=group, help=GROUPS[group])
+        parent = groups[group] if group else app
+        if words[: len(name.split())] == name.split():
+            module = import_module(f"kubectl_pxauth.cli.{name.replace(' ', '.')}")
             command: Callable[..., None] = module.command
-            app.command(name, help=f"{summary}\n\n{module.HELP}")(command)
+            parent.command(verb, help=f"{summary}\n\n{module.HELP}")(command)
         else:
-            app.command(name, help=summary)(_not_called)
+            parent.command(verb, help=summary)(_not_called)
     return app
 
 

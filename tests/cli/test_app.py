@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kubectl_pxauth import __version__
-from kubectl_pxauth.cli.app import COMMANDS
+from kubectl_pxauth.cli.app import COMMANDS, GROUPS
 from tests.conftest import BIN, Shell
 
 
@@ -20,17 +20,18 @@ def test_kubectl_finds_the_plugin(offline: Shell) -> None:
     assert (done.code, done.out) == (0, f"kubectl-pxauth {__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *GROUPS, *COMMANDS])
 def test_help_has_an_example_and_fits_a_terminal(offline: Shell, command: str) -> None:
-    done = offline.pxauth(*([command] if command else []), "--help")
+    done = offline.pxauth(*command.split(), "--help")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"Usage: kubectl pxauth {command}".rstrip())
     assert "\n    kubectl pxauth " in done.out
     assert max(map(len, done.out.splitlines())) <= 80
 
 
-def test_alone_it_shows_its_help(offline: Shell) -> None:
-    assert offline.pxauth().out == offline.pxauth("--help").out
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_alone_it_shows_its_help(offline: Shell, group: str) -> None:
+    assert offline.pxauth(*group.split()).out == offline.pxauth(*group.split(), "--help").out
 
 
 def test_misuse_points_to_the_help(offline: Shell) -> None:

@@ -15,7 +15,7 @@ def candidates(shell: Shell, *words: str) -> list[str]:
 
 
 def test_commands(offline: Shell) -> None:
-    assert candidates(offline, "") == list(COMMANDS)
+    assert set(candidates(offline, "")) == {name.partition(" ")[0] for name in COMMANDS}
     assert candidates(offline, "is") == ["issue"]
 
 
