@@ -49,5 +49,13 @@ class ConflictError(ClusterError):
     """The object changed, or came to be, between the read and the write."""
 
 
+class ExpiredError(ClusterError):
+    """A list was read for so long that its rest is of another moment; the token asks for that."""
+
+    def __init__(self, message: str, continue_token: str) -> None:
+        super().__init__(message)
+        self.continue_token = continue_token
+
+
 class ForbiddenError(ClusterError):
     """RBAC does not let this user do that."""

@@ -1,48 +1,44 @@
 """Issue a token into a Secret: made if it is missing, renewed in place if it is there."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 from kubectl_pxauth.authority import Authority, AuthoritySource, find_authority, local_authority
-from kubectl_pxauth.cluster.connection import Cluster, side_by_side
-from kubectl_pxauth.cluster.secrets import (
-    Secret,
-    SecretContent,
-    create_secret,
-    find_secret,
-    update_secret,
-)
-from kubectl_pxauth.errors import ConflictError, IdentityError
+from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.secrets import Secret, create_secret, find_secret, update_secret
+from kubectl_pxauth.errors import IdentityError, PxauthError
 from kubectl_pxauth.mint import MintedToken, TokenRequest, identity_for, mint
-from kubectl_pxauth.token.claims import Claims
+from kubectl_pxauth.store import DryRun, content, write_unless_changed
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
-from kubectl_pxauth.token.verdict import Verdict, judge
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
-SKIP_BACKUP = "stork.libopenstorage.org/skip-resource"
-EXPIRES = "kubectl-pxauth/expires"
-ISSUER = "kubectl-pxauth/issuer"
-
-_ATTEMPTS = 5  # writes that lost a race are read and tried again
+if TYPE_CHECKING:
+    from kubectl_pxauth.token.verdict import Verdict
 
 
-class DryRun(StrEnum):
-    """kubectl's --dry-run: write, show what would be sent, or let the server check it."""
+class Change(StrEnum):
+    """What became of a Secret, in kubectl's words."""
 
-    NONE = "none"
-    CLIENT = "client"
-    SERVER = "server"
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True)
 class IssueRequest:
-    """A token, and how it is to be written."""
+    """A token, and how it is to be written.
+
+    due_within is how near its end a valid token is replaced; None replaces it whenever its end is.
+    """
 
     token: TokenRequest
     key: str
     change_identity: bool
+    allow_shared_subject: bool
+    due_within: timedelta | None
     dry_run: DryRun
 
 
@@ -52,10 +48,37 @@ class IssueResult:
 
     namespace: str
     secret: str
-    created: bool
+    change: Change
     manifest: dict[str, Any] = field(repr=False)
-    claims: Claims
+    identity: PartialIdentity
+    issuer: str
+    expires_at: datetime | None
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IssueFailure:
+    """A Secret that has no new token, and why."""
+
+    namespace: str
+    secret: str
+    error: PxauthError
+
+
+@dataclass(frozen=True)
+class Target:
+    """The namespaces to issue into: those named, or those with labels that match a selector."""
+
+    namespaces: tuple[str, ...] = ()
+    selector: str | None = None
+
+
+@dataclass(frozen=True)
+class Issues:
+    """What is under way in how many namespaces; the outcomes come as they are reached."""
+
+    total: int
+    outcomes: Iterator[IssueResult | IssueFailure]
 
 
 def issue(
@@ -63,60 +86,187 @@ def issue(
 ) -> IssueResult:
     """Sign a token and put it into its Secret.
 
-    A client-side dry run with a shared secret at hand calls nobody. Raises PxauthErrors, and
-    then has changed nothing.
+    A client-side dry run with a key at hand calls nobody. Raises PxauthErrors, and then has
+    changed nothing.
     """
     namespace, name = request.token.namespace, request.token.secret
     known = local_authority(source)
     if known and request.dry_run is DryRun.CLIENT:
-        return _preview(request, known, found=None)
+        return _put(request, known, None, None)
     cluster = connect()
-    authority, secret = side_by_side(
-        lambda: find_authority(cluster, source), lambda: find_secret(cluster, namespace, name)
-    )
-    if request.dry_run is DryRun.CLIENT:
-        return _preview(request, authority, secret)
-    for attempt in range(_ATTEMPTS):
+    finding = Ahead(lambda: find_secret(cluster, namespace, name))
+    checking = Ahead(lambda: _check_subject(cluster, request, (namespace,)))
+    authority = find_authority(cluster, source)
+    secret = finding.result()
+    checking.result()
+    return _issue_one(request, authority, cluster, secret)
+
+
+def issue_into_many(
+    request: IssueRequest,
+    target: Target,
+    source: AuthoritySource,
+    connect: Callable[[], Cluster],
+    *,
+    concurrency: int,
+    stop: Event,
+) -> Issues:
+    """Do the same in many namespaces, each with a user of its own; one's failure is no other's.
+
+    Raises PxauthErrors where nothing can be done anywhere, and then has changed nothing.
+    """
+    from kubectl_pxauth.bulk import each
+
+    known = local_authority(source)
+    if known and request.dry_run is DryRun.CLIENT and target.selector is None:
+        names = target.namespaces
+        previews = (_put(_in(request, name), known, None, None) for name in names)
+        return Issues(len(names), previews)
+    cluster = connect()
+    finding = Ahead(lambda: find_authority(cluster, source))
+    namespaces = target.namespaces
+    if target.selector is not None:
+        from kubectl_pxauth.cluster.namespaces import find_namespaces
+
+        namespaces = find_namespaces(cluster, target.selector)
+    _check_subject(cluster, request, namespaces)
+    authority = finding.result()
+
+    def work(place: _Place) -> IssueResult | IssueFailure:
+        here = _in(request, place.namespace)
         try:
-            return _write(request, authority, cluster, secret)
-        except ConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            secret = find_secret(cluster, namespace, name)
-    raise AssertionError("the last attempt returns or raises")
+            secret = place.secret or (
+                None if place.known else find_secret(cluster, place.namespace, here.token.secret)
+            )
+            return _issue_one(here, authority, cluster, secret)
+        except PxauthError as error:
+            return IssueFailure(place.namespace, here.token.secret, error)
+
+    places = (
+        _places(cluster, request, namespaces)
+        if target.selector is not None
+        else (_Place(name) for name in namespaces)
+    )
+    return Issues(len(namespaces), each(work, places, concurrency, stop))
 
 
-def _preview(request: IssueRequest, authority: Authority, found: Secret | None) -> IssueResult:
-    minted = _mint(request, authority, found)
-    content = _content(request.key, minted, found)
-    manifest = content.manifest(request.token.namespace, request.token.secret)
-    return _result(request, manifest, minted, created=found is None)
+@dataclass(frozen=True)
+class _Place:
+    """A namespace, and its Secret where a list has shown it; known where no Secret is news too."""
+
+    namespace: str
+    secret: Secret | None = None
+    known: bool = False
 
 
-def _write(
-    request: IssueRequest, authority: Authority, cluster: Cluster, found: Secret | None
+def _places(
+    cluster: Cluster, request: IssueRequest, namespaces: tuple[str, ...]
+) -> Iterator[_Place]:
+    """The namespaces with their Secrets, by one list instead of a request for each."""
+    from kubectl_pxauth.cluster.secrets import list_secrets
+    from kubectl_pxauth.errors import ForbiddenError
+
+    missing = dict.fromkeys(namespaces)
+    known = True
+    try:
+        for secret in list_secrets(cluster, None, name=request.token.secret):
+            if secret.namespace in missing:
+                del missing[secret.namespace]
+                yield _Place(secret.namespace, secret)
+    except ForbiddenError:
+        known = False
+    for namespace in missing:
+        yield _Place(namespace, known=known)
+
+
+def _in(request: IssueRequest, namespace: str) -> IssueRequest:
+    return replace(request, token=replace(request.token, namespace=namespace))
+
+
+def _check_subject(cluster: Cluster, request: IssueRequest, namespaces: tuple[str, ...]) -> None:
+    """Refuse a sub that the user names and another token has; a default sub is the Secret's own."""
+    user = request.token.user or request.token.named
+    if user.sub is None or request.allow_shared_subject:
+        return
+    hint = "volumes belong to a sub: leave it out, or share it with --allow-shared-subject"
+    if len(namespaces) > 1:
+        raise IdentityError(
+            f'{len(namespaces)} namespaces would share the sub "{user.sub}"', hint=hint
+        )
+    for namespace in namespaces:
+        from kubectl_pxauth.tokens import AUTH_TOKEN, find_subject
+
+        beside = (namespace, request.token.secret)
+        keys = {AUTH_TOKEN, request.key}
+        taken = find_subject(cluster, user.sub, beside, keys=keys, now=request.token.now)
+        if taken:
+            raise IdentityError(f'the sub "{user.sub}" is that of {taken} already', hint=hint)
+
+
+def _issue_one(
+    request: IssueRequest, authority: Authority, cluster: Cluster, secret: Secret | None
 ) -> IssueResult:
-    minted = _mint(request, authority, found)
-    content = _content(request.key, minted, found)
-    dry_run = request.dry_run is DryRun.SERVER
-    if found:
-        written = update_secret(cluster, found, content, dry_run=dry_run)
-    else:
-        namespace, name = request.token.namespace, request.token.secret
-        written = create_secret(cluster, namespace, name, content, dry_run=dry_run)
-    return _result(request, written.manifest, minted, created=found is None)
+    namespace, name = request.token.namespace, request.token.secret
+    return write_unless_changed(
+        lambda found: _put(request, authority, cluster, found),
+        lambda: find_secret(cluster, namespace, name),
+        secret,
+    )
 
 
-def _mint(request: IssueRequest, authority: Authority, secret: Secret | None) -> MintedToken:
-    if secret and (problem := secret.unwritable()):
+def _put(
+    request: IssueRequest, authority: Authority, cluster: Cluster | None, found: Secret | None
+) -> IssueResult:
+    """Write the token over what was found; a client-side dry run writes nothing."""
+    namespace, name = request.token.namespace, request.token.secret
+    verdict = _judge(request, authority, found)
+    due = verdict is None or _is_due(request, verdict)
+    if found and due and (problem := found.unwritable()):
         raise problem
+    identity = _identity(request, authority, verdict)
+    if found and verdict and not due:
+        return IssueResult(
+            namespace, name, Change.UNCHANGED, found.manifest, verdict.user,
+            authority.issuer, verdict.expires_at, authority.key.warnings(),
+        )  # fmt: skip
+    minted = mint(request.token, authority, identity)
+    new = content(request.key, minted, found)
+    dry_run = request.dry_run is DryRun.SERVER
+    if cluster is None or request.dry_run is DryRun.CLIENT:
+        manifest = new.manifest(namespace, name)
+    elif found:
+        manifest = update_secret(cluster, found, new, dry_run=dry_run).manifest
+    else:
+        manifest = create_secret(cluster, namespace, name, new, dry_run=dry_run).manifest
+    change = Change.CONFIGURED if found else Change.CREATED
+    return _result(request, change, manifest, minted)
+
+
+def _result(
+    request: IssueRequest, change: Change, manifest: dict[str, Any], minted: MintedToken
+) -> IssueResult:
+    claims = minted.claims
+    user = PartialIdentity(**vars(claims.identity))
+    return IssueResult(
+        request.token.namespace, request.token.secret, change, manifest, user,
+        claims.issuer, claims.expires_at, minted.warnings,
+    )  # fmt: skip
+
+
+def _judge(request: IssueRequest, authority: Authority, secret: Secret | None) -> "Verdict | None":
     token = secret.data.get(request.key) if secret else None
-    found = judge(token.strip(), authority.trust, request.token.now) if token else None
-    identity = _identity(request, authority, found)
-    return mint(request.token, authority, identity)
+    if not token:
+        return None
+    from kubectl_pxauth.token.verdict import judge
+
+    return judge(token.strip(), authority.trust, request.token.now)
 
 
-def _identity(request: IssueRequest, authority: Authority, found: Verdict | None) -> Identity:
+def _is_due(request: IssueRequest, verdict: "Verdict") -> bool:
+    return request.due_within is None or verdict.ends_within(request.due_within, request.token.now)
+
+
+def _identity(request: IssueRequest, authority: Authority, found: "Verdict | None") -> Identity:
     """Who the token is for, with the owner of the volumes made with the last one kept.
 
     A token that our key did not sign may be anybody's work, so what it alone says is not signed
@@ -132,8 +282,8 @@ def _identity(request: IssueRequest, authority: Authority, found: Verdict | None
     where = f"Secret {request.token.namespace}/{request.token.secret}"
     if not found.signed:
         raise IdentityError(
-            f"the token in {where} is another user's ({changes}), and the present shared secret did"
-            " not sign it: it may be forged, or older than the shared secret",
+            f"the token in {where} is another user's ({changes}), and the present key did"
+            " not sign it: it may be forged, or older than the key",
             hint="if it is yours, keep its user with --sub, --name and --email;"
             " else replace it with --change-identity",
         )
@@ -149,36 +299,4 @@ def _changes(found: PartialIdentity, wanted: Identity) -> str:
         f'{claim} "{old}", not "{new}"'
         for claim in OWNER_CLAIMS
         if (old := getattr(found, claim)) is not None and old != (new := getattr(wanted, claim))
-    )
-
-
-def _content(key: str, minted: MintedToken, found: Secret | None) -> SecretContent:
-    metadata = found.manifest["metadata"] if found else {}
-    annotations = {
-        EXPIRES: minted.claims.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        ISSUER: minted.claims.issuer,
-    }
-    labels = {}
-    # Who said otherwise about backups or the manager of a Secret is not overruled.
-    if SKIP_BACKUP not in (metadata.get("annotations") or {}):
-        annotations[SKIP_BACKUP] = "true"
-    if MANAGED_BY not in (metadata.get("labels") or {}):
-        labels[MANAGED_BY] = "kubectl-pxauth"
-    return SecretContent({key: minted.token.encode()}, labels, annotations)
-
-
-def _result(
-    request: IssueRequest,
-    manifest: dict[str, Any],
-    minted: MintedToken,
-    *,
-    created: bool,
-) -> IssueResult:
-    return IssueResult(
-        namespace=request.token.namespace,
-        secret=request.token.secret,
-        created=created,
-        manifest=manifest,
-        claims=minted.claims,
-        warnings=minted.warnings,
     )

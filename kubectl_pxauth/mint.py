@@ -69,6 +69,11 @@ def identity_for(request: TokenRequest, issuer: str, kept: PartialIdentity = NOB
 def mint(request: TokenRequest, authority: Authority, identity: Identity) -> MintedToken:
     """A token for the identity, signed by the authority."""
     claims = Claims(authority.issuer, identity, request.issued_at, request.expires_at)
+    return mint_claims(claims, authority)
+
+
+def mint_claims(claims: Claims, authority: Authority) -> MintedToken:
+    """A token that says just this, signed by the authority."""
     return MintedToken(sign(claims, authority.key), claims, authority.key.warnings())
 
 

@@ -14,21 +14,25 @@ from typer._click.exceptions import UsageError as TyperUsageError
 
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.output import DONE, FAILED, INTERRUPTED, MISUSED
 from kubectl_pxauth.errors import PxauthError, UsageError
 
 PROGRAM = "kubectl pxauth"
 COMMANDS = {
     "issue": "Issue a token into a Secret: make it, or renew it in place.",
     "token": "Make a token and print it; nothing is stored in the cluster.",
+    "list": "List the Secrets that hold a token, and what state it is in.",
+    "renew": "Sign tokens again that end soon, for the same user and as long.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""
 GROUPS: dict[str, str] = {}
 """What the help of each group of commands says."""
 
 _SHORT_FLAG = re.compile(r"-[a-zA-Z]")
-_SWITCHES = ("--insecure-skip-tls-verify", "--change-identity")
-
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+_SWITCHES = (
+    *("--insecure-skip-tls-verify", "--change-identity", "--allow-shared-subject", "--if-needed"),
+    *("--all", "--all-namespaces", "--resign", "-A"),
+)
 
 _HELP = """Issue Portworx tokens into Kubernetes Secrets.
 
@@ -78,12 +82,12 @@ def _as_typer_spells(arguments: list[str]) -> list[str]:
         if argument == "--":
             return spelled + arguments[index:]
         switch, equals, value = argument.partition("=")
-        if equals and _SHORT_FLAG.fullmatch(switch):
+        if equals and switch in _SWITCHES and value in ("true", "false"):
+            spelled += [switch] if value == "true" else []
+        elif equals and _SHORT_FLAG.fullmatch(switch):
             spelled.append(switch + value)
-        elif not (equals and switch in _SWITCHES and value in ("true", "false")):
+        else:
             spelled.append(argument)
-        elif value == "true":
-            spelled.append(switch)
     return spelled
 
 

@@ -23,6 +23,22 @@ ProfileArgument = Annotated[
 ]
 
 
+AllNamespacesFlag = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="Look in all namespaces.")
+]
+
+SelectorFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--selector", "-l", metavar="SELECTOR", help="Only Secrets with these labels: team=a,x!=y."
+    ),
+]
+
+WithinFlag = Annotated[
+    str, typer.Option(metavar="TIME", help="How near its end a token is about to end: 12h, 30d.")
+]
+
+
 @dataclass(frozen=True)
 class IdentityFlags:
     """Who the token is for."""
@@ -100,20 +116,22 @@ class AuthorityFlags:
     ] = None
 
 
+NamespaceFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAME",
+        help="Namespace of the token's Secret.",
+        show_default="the kubeconfig's current one",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class TokenFlags:
     """How long the token lives, and where it is meant to be kept."""
 
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            metavar="NAME",
-            help="Namespace of the token's Secret.",
-            show_default="the kubeconfig's current one",
-        ),
-    ] = None
     secret: Annotated[
         str | None, typer.Option(metavar="NAME", help="The token's Secret, not the profile's.")
     ] = None

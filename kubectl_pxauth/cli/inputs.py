@@ -4,6 +4,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kubectl_pxauth.authority import AuthoritySource
 from kubectl_pxauth.cli.connection import Connection
@@ -25,6 +26,9 @@ from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.private_key import read_ecdsa_private_key, read_rsa_private_key
 from kubectl_pxauth.token.profile import Profile, find_profile
 from kubectl_pxauth.token.shared_secret import SharedSecret
+
+if TYPE_CHECKING:
+    from kubectl_pxauth.tokens import Scope
 
 SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
 _STANDARD_INPUT = "-"
@@ -80,7 +84,7 @@ def read_token_request(
     profile_name: str | None,
     identity: IdentityFlags,
     token: TokenFlags,
-    connection: Connection,
+    namespace: str,
     *,
     needs_secret: bool = True,
 ) -> TokenRequest:
@@ -98,13 +102,25 @@ def read_token_request(
         user=_read_user(identity),
         named=_named(identity),
         secret=_secret_name(token, profile, needs_secret),
-        namespace=connection.kubeconfig.namespace
-        if token.namespace is None
-        else check_namespace(token.namespace),
+        namespace=namespace,
         now=now,
         issued_at=issued_at,
         expires_at=expires_at,
     )
+
+
+def read_namespace(given: str | None, connection: Connection) -> str:
+    """The namespace of the flag, or the kubeconfig's; raises UsageError and ClusterError."""
+    return connection.kubeconfig.namespace if given is None else check_namespace(given)
+
+
+def read_scope(
+    namespace: str | None, all_namespaces: bool, selector: str | None, connection: Connection
+) -> "Scope":
+    """Where to look for Secrets; as with kubectl, -A counts more than -n."""
+    from kubectl_pxauth.tokens import Scope
+
+    return Scope(None if all_namespaces else read_namespace(namespace, connection), selector)
 
 
 def _secret_name(token: TokenFlags, profile: Profile | None, needed: bool) -> str:

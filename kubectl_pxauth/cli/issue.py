@@ -1,26 +1,32 @@
 """The command `kubectl pxauth issue`."""
 
 import sys
-from typing import Annotated
+from threading import Event
+from typing import Annotated, Any
 
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
     ProfileArgument,
     TokenFlags,
+    WithinFlag,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_token_request
-from kubectl_pxauth.cluster.names import check_data_key
-from kubectl_pxauth.issue import DryRun, IssueRequest, IssueResult, issue
+from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
+from kubectl_pxauth.cluster.names import check_data_key, check_namespace
+from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.issue import IssueFailure, IssueRequest, IssueResult, Issues, Target, issue
+from kubectl_pxauth.store import DryRun
+from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
 px-admin-token, role system.admin). A repeat keeps the user of the token that is
-there, and so its volumes.
+there, and so its volumes. The key and the issuer are found in the cluster.
 
 \b
 Examples:
@@ -32,15 +38,35 @@ Examples:
   kubectl pxauth issue kubernetes -n portworx -f kubernetes.yaml
 
 \b
+  # One for each tenant, only where it is missing, invalid or ends in 30 days
+  kubectl pxauth issue kubernetes --namespace-selector px-tenant=true --if-needed
+
+\b
   # A manifest for kubectl or for Git, without touching the cluster
   kubectl pxauth issue kubernetes -n portworx --dry-run=client -o yaml
 """
+
+_SUFFIX = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 
 
 @takes_groups
 def command(
     *,
     profile: ProfileArgument = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAME",
+            help="Namespace of the token's Secret; repeatable, for one in each.",
+            show_default="the kubeconfig's current one",
+        ),
+    ] = None,
+    namespace_selector: Annotated[
+        str | None,
+        typer.Option(metavar="SELECTOR", help="A Secret in each namespace with these labels."),
+    ] = None,
     token: TokenFlags,
     key: Annotated[
         str, typer.Option(metavar="KEY", help="Key of the Secret's data.")
@@ -49,7 +75,22 @@ def command(
     change_identity: Annotated[
         bool, typer.Option("--change-identity", help="Let the token become another user's.")
     ] = False,
+    allow_shared_subject: Annotated[
+        bool,
+        typer.Option("--allow-shared-subject", help="Take a --sub that another token has."),
+    ] = False,
+    if_needed: Annotated[
+        bool,
+        typer.Option(
+            "--if-needed",
+            help="Only where the token is missing, invalid or about to end.",
+        ),
+    ] = False,
+    within: WithinFlag = "30d",
     authority: AuthorityFlags,
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", min=1, max=256, help="How many namespaces at once.")
+    ] = 16,
     dry_run: Annotated[
         DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
     ] = DryRun.NONE,
@@ -61,16 +102,72 @@ def command(
     """Parse, issue, print."""
     door = connection.connection()
     source = read_authority_source(authority, identity.filename)
+    target = _target(namespace, namespace_selector, door)
+    first = target.namespaces[0] if target.namespaces else ""
     request = IssueRequest(
-        token=read_token_request(profile, identity, token, door),
+        token=read_token_request(profile, identity, token, first),
         key=check_data_key(key),
         change_identity=change_identity,
+        allow_shared_subject=allow_shared_subject,
+        due_within=parse_duration(within) if if_needed else None,
         dry_run=dry_run,
     )
-    result = issue(request, source, door.open)
-    for warning in result.warnings:
-        output.warning(warning)
-    _show(result, dry_run, form)
+    if target.namespaces == (first,):
+        result = issue(request, source, door.open)
+        for warning in result.warnings:
+            output.warning(warning)
+        _show(result, dry_run, form)
+    else:
+        from kubectl_pxauth.cli.many import interruptible
+        from kubectl_pxauth.issue import issue_into_many
+
+        with interruptible() as stop:
+            issues = issue_into_many(
+                request, target, source, door.open, concurrency=concurrency, stop=stop
+            )
+            _show_many(issues, stop, dry_run, form)
+
+
+def _target(namespaces: list[str] | None, selector: str | None, door: Connection) -> Target:
+    if selector is not None:
+        if namespaces:
+            raise UsageError("--namespace and --namespace-selector exclude each other")
+        return Target(selector=selector)
+    if not namespaces:
+        return Target((read_namespace(None, door),))
+    return Target(tuple(check_namespace(name) for name in dict.fromkeys(namespaces)))
+
+
+def _show_many(issues: Issues, stop: Event, dry_run: DryRun, form: output.Format | None) -> None:
+    from collections import Counter
+
+    from kubectl_pxauth.cli.many import FAILED, finish, with_progress
+
+    if not issues.total:
+        output.note("No namespaces found")
+        return
+    counts: Counter[str] = Counter()
+    warnings: set[str] = set()
+    manifests: list[dict[str, Any]] = []
+    for outcome in with_progress(issues.outcomes, "issuing", issues.total):
+        if isinstance(outcome, IssueFailure):
+            counts[FAILED] += 1
+            output.failure(f"namespace {outcome.namespace}", outcome.error)
+            continue
+        counts[outcome.change] += 1
+        for warning in outcome.warnings:
+            if warning not in warnings:
+                warnings.add(warning)
+                output.warning(warning)
+        if form in (output.Format.JSON, output.Format.YAML):
+            manifests.append(outcome.manifest)
+        else:
+            name = f"secret/{outcome.secret}"
+            change = f" {outcome.change} in namespace {outcome.namespace}{_SUFFIX[dry_run]}"
+            print(name if form else name + change)
+    if form in (output.Format.JSON, output.Format.YAML):
+        output.objects({"apiVersion": "v1", "kind": "List", "items": manifests}, form)
+    finish(counts, issues.total, stop)
 
 
 def _show(result: IssueResult, dry_run: DryRun, form: output.Format | None) -> None:
@@ -81,10 +178,9 @@ def _show(result: IssueResult, dry_run: DryRun, form: output.Format | None) -> N
     if form is output.Format.NAME:
         print(name)
         return
-    suffix = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
-    print(f"{name} {'created' if result.created else 'configured'}{suffix[dry_run]}")
+    print(f"{name} {result.change}{_SUFFIX[dry_run]}")
     if sys.stdout.isatty():
-        claims = result.claims
-        print(f"  subject  {claims.identity.sub}")
-        print(f"  issuer   {claims.issuer}")
-        print(f"  expires  {claims.expires_at.astimezone():%Y-%m-%d %H:%M %Z}")
+        print(f"  subject  {result.identity.sub}")
+        print(f"  issuer   {result.issuer}")
+        if result.expires_at:
+            print(f"  expires  {result.expires_at.astimezone():%Y-%m-%d %H:%M %Z}")

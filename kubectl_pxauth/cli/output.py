@@ -8,6 +8,9 @@ from typing import Any
 
 from kubectl_pxauth.errors import PxauthError
 
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+"""What the program exits with."""
+
 
 class Format(StrEnum):
     """kubectl's -o, as far as it makes sense for one Secret."""
@@ -24,6 +27,12 @@ def problem(found: PxauthError) -> None:
         _line("hint", found.hint)
 
 
+def failure(what: str, found: PxauthError) -> None:
+    """One of many that failed: an `error:` line that names it, with the hint behind it."""
+    hint = f" ({found.hint})" if found.hint else ""
+    error(f"{what}: {found}{hint}")
+
+
 def error(message: str) -> None:
     """One `error:` line on standard error."""
     _line("error", message)
@@ -32,6 +41,11 @@ def error(message: str) -> None:
 def warning(message: str) -> None:
     """One `warning:` line on standard error."""
     _line("warning", message)
+
+
+def note(message: str) -> None:
+    """One line on standard error that is neither wrong nor asked for, as kubectl has them."""
+    print(_printable(message), file=sys.stderr)
 
 
 def log(message: str) -> None:

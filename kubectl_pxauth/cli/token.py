@@ -9,11 +9,12 @@ from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
+    NamespaceFlag,
     ProfileArgument,
     TokenFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_token_request
+from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
 from kubectl_pxauth.mint import make_token
 
 HELP = """The user is the same as with `issue`, but for one thing: the Secret is not read,
@@ -34,6 +35,7 @@ Examples:
 def command(
     *,
     profile: ProfileArgument = None,
+    namespace: NamespaceFlag = None,
     token: TokenFlags,
     identity: IdentityFlags,
     authority: AuthorityFlags,
@@ -48,7 +50,9 @@ def command(
     """Parse, make the token, print it or write it."""
     door = connection.connection()
     source = read_authority_source(authority, identity.filename)
-    request = read_token_request(profile, identity, token, door, needs_secret=False)
+    request = read_token_request(
+        profile, identity, token, read_namespace(namespace, door), needs_secret=False
+    )
     minted = make_token(request, source, door.open)
     for warning in minted.warnings:
         output.warning(warning)

@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -12,7 +12,13 @@ from urllib.parse import quote, urlencode
 
 from kubectl_pxauth.cluster.exec_credential import run_plugin
 from kubectl_pxauth.cluster.kubeconfig import Target
-from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
+from kubectl_pxauth.errors import (
+    ClusterError,
+    ConflictError,
+    ExpiredError,
+    ForbiddenError,
+    NotFoundError,
+)
 from kubectl_pxauth.lean import leave_out, skip_init
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from kubernetes.client.rest import RESTClientObject
 
 _CONNECT_SECONDS = 30  # what client-go gives a connection
+_PAGE = 250
+_MOST_CONNECTIONS = 256
 _RETRIES_WHEN_BUSY = 10  # as client-go: only where the server itself says Retry-After
 
 Log = Callable[[str], None]
@@ -70,6 +78,20 @@ class Cluster:
     def get(self, *path: str, **query: str) -> dict[str, Any]:
         """Read an object or a list; raises NotFoundError and the other ClusterErrors."""
         return self._request("GET", path, query)
+
+    def pages(self, *path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Read a list page by page, each a round trip, so that no list fills the memory."""
+        rest: dict[str, str] = {"limit": str(_PAGE)}
+        while rest:
+            try:
+                page = self.get(*path, **query, **rest)
+            except ExpiredError as error:
+                # The server has forgotten that moment, and goes on with what is there now.
+                rest["continue"] = error.continue_token
+                continue
+            yield page
+            token = page["metadata"].get("continue")
+            rest = rest | {"continue": token} if token else {}
 
     def post(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """Create an object; raises ConflictError where it exists."""
@@ -177,6 +199,7 @@ def _configuration(target: Target) -> "Configuration":
     config_loader, configuration_type = _kubernetes()
     configuration: Configuration = configuration_type()
     configuration.retries = _retries()
+    configuration.connection_pool_maxsize = _MOST_CONNECTIONS
     cluster = {key: value for key, value in target.cluster.items() if not key.endswith("-data")}
     if data := target.cluster.get("certificate-authority-data"):
         # Given as data it needs no temporary file.
@@ -310,6 +333,8 @@ def _refusal(target: Target, status: int, answer: dict[str, Any]) -> ClusterErro
             return NotFoundError(message)
         case 409:
             return ConflictError(message)
+        case 410 if token := (answer.get("metadata") or {}).get("continue"):
+            return ExpiredError(message, token)
     return ClusterError(message)
 
 

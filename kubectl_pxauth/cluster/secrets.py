@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, N
 
 FIELD_MANAGER = "kubectl-pxauth"
 _RBAC_REFUSAL = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource')
+_HELM_RELEASE = "helm.sh/release.v1"
 _SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
 
 
@@ -49,13 +50,26 @@ class Secret:
     manifest: dict[str, Any] = field(repr=False)
 
     @property
+    def where(self) -> str:
+        """What errors call it."""
+        return f"Secret {self.namespace}/{self.name}"
+
+    @property
     def resource_version(self) -> str:
         """The precondition of a write that follows this read."""
         return str(self.manifest["metadata"]["resourceVersion"])
 
+    def operator(self) -> str | None:
+        """The StorageCluster whose operator keeps this Secret, if one does."""
+        for owner in self.manifest["metadata"].get("ownerReferences") or []:
+            group = owner.get("apiVersion", "").partition("/")[0]
+            if owner.get("kind") == "StorageCluster" and group == "core.libopenstorage.org":
+                return str(owner["name"])
+        return None
+
     def unwritable(self) -> ClusterError | None:
         """Why a token must not be written here, if it must not."""
-        who = f"Secret {self.namespace}/{self.name}"
+        who = self.where
         if self.manifest.get("immutable"):
             return ClusterError(
                 f"{who} is immutable",
@@ -67,14 +81,12 @@ class Secret:
                 f"{who} holds a service account's token ({_SERVICE_ACCOUNT_TOKEN})",
                 hint="choose another with --secret",
             )
-        for owner in self.manifest["metadata"].get("ownerReferences") or []:
-            group = owner.get("apiVersion", "").partition("/")[0]
-            if owner.get("kind") == "StorageCluster" and group == "core.libopenstorage.org":
-                return ClusterError(
-                    f"{who} is kept by the Portworx operator (StorageCluster {owner['name']}),"
-                    " which would undo the change",
-                    hint="choose another with --secret",
-                )
+        if storage_cluster := self.operator():
+            return ClusterError(
+                f"{who} is kept by the Portworx operator (StorageCluster {storage_cluster}),"
+                " which would undo the change",
+                hint="choose another with --secret",
+            )
         return None
 
 
@@ -117,7 +129,27 @@ def find_secret(cluster: Cluster, namespace: str, name: str) -> Secret | None:
     except NotFoundError:
         return None
     except ForbiddenError as error:
-        raise _forbidden(error, "get", namespace, name) from None
+        raise _forbidden(error, "get", f"Secret {namespace}/{name}", namespace, name) from None
+
+
+def list_secrets(
+    cluster: Cluster, namespace: str | None, *, name: str | None = None, selector: str | None = None
+) -> Iterator[Secret]:
+    """Secrets of one namespace or of all, page by page, with this name and these labels if given.
+
+    Helm's releases are left out: they are large, and no tokens. Raises ForbiddenError and other
+    ClusterErrors.
+    """
+    path = _path(namespace) if namespace else ("api", "v1", "secrets")
+    query = {"fieldSelector": f"metadata.name={name}" if name else f"type!={_HELM_RELEASE}"}
+    if selector:
+        query["labelSelector"] = selector
+    try:
+        for page in cluster.pages(*path, **query):
+            yield from map(_secret, page["items"])
+    except ForbiddenError as error:
+        where = f'namespace "{namespace}"' if namespace else "all namespaces"
+        raise _forbidden(error, "list", f"Secrets in {where}", namespace) from None
 
 
 def create_secret(
@@ -133,7 +165,7 @@ def create_secret(
             f'namespace "{namespace}" not found', hint=f"kubectl create namespace {namespace}"
         ) from None
     except ForbiddenError as error:
-        raise _forbidden(error, "create", namespace, name) from None
+        raise _forbidden(error, "create", f"Secret {namespace}/{name}", namespace, name) from None
     return _secret(answer)
 
 
@@ -149,9 +181,9 @@ def update_secret(
             **_write_query(dry_run),
         )
     except NotFoundError as error:
-        raise ConflictError(f"Secret {secret.namespace}/{secret.name}: {error}") from None
+        raise ConflictError(f"{secret.where}: {error}") from None
     except ForbiddenError as error:
-        raise _forbidden(error, "patch", secret.namespace, secret.name) from None
+        raise _forbidden(error, "patch", secret.where, secret.namespace, secret.name) from None
     return _secret(answer)
 
 
@@ -175,13 +207,17 @@ def _secret(manifest: dict[str, Any]) -> Secret:
     )
 
 
-def _forbidden(error: ForbiddenError, verb: str, namespace: str, name: str) -> ForbiddenError:
+def _forbidden(
+    error: ForbiddenError, verb: str, what: str, namespace: str | None, name: str | None = None
+) -> ForbiddenError:
     """RBAC's refusal, shortened; an admission's or a quota's as it is."""
     refusal = _RBAC_REFUSAL.search(str(error))
     if refusal is None:
-        return ForbiddenError(f"Secret {namespace}/{name}: {error}")
+        return ForbiddenError(f"{what}: {error}")
+    scope = f'in namespace "{namespace}"' if namespace else "in all namespaces"
+    flag = f"-n {namespace}" if namespace else "-A"
     return ForbiddenError(
-        f'user "{refusal["user"]}" may not {verb} Secret {namespace}/{name}:'
-        f' verb "{verb}" on resource "secrets" in namespace "{namespace}" is forbidden',
-        hint=f"kubectl auth can-i {verb} secrets/{name} -n {namespace}",
+        f'user "{refusal["user"]}" may not {verb} {what}:'
+        f' verb "{verb}" on resource "secrets" {scope} is forbidden',
+        hint=f"kubectl auth can-i {verb} secrets{f'/{name}' if name else ''} {flag}",
     )

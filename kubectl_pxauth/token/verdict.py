@@ -120,6 +120,21 @@ class Verdict:
             "signature"
         )
 
+    @property
+    def is_jwt(self) -> bool:
+        """Whether it has the form of one, whatever it says."""
+        return not self.problems("format")
+
+    @property
+    def issuer(self) -> str:
+        """The issuer that it names, or nothing."""
+        issuer = self.claims.get("iss")
+        return issuer if isinstance(issuer, str) else ""
+
+    def ends_within(self, time: timedelta, now: datetime) -> bool:
+        """Whether it is refused now, or will be for its end by then."""
+        return not self.accepted or (self.expires_at is not None and self.expires_at - now <= time)
+
     def problems(self, *checks: str) -> list[Finding]:
         """Why the verifier would refuse it: what these checks found, or all of them."""
         return [

@@ -1,0 +1,116 @@
+"""The command `kubectl pxauth renew`."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import (
+    AllNamespacesFlag,
+    AuthorityFlags,
+    ConnectionFlags,
+    NamespaceFlag,
+    SelectorFlag,
+    WithinFlag,
+    takes_groups,
+)
+from kubectl_pxauth.cli.inputs import read_authority_source, read_scope
+from kubectl_pxauth.cli.many import FAILED, ConcurrencyFlag, finish, interruptible, with_progress
+from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
+from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.renew import Outcome, RenewFailure, RenewRequest, RenewResult, renew
+from kubectl_pxauth.store import DryRun
+from kubectl_pxauth.token.duration import parse_duration
+from kubectl_pxauth.tokens import AUTH_TOKEN
+
+HELP = """The user, its roles and groups and the time that the token lives stay, whichever
+tool made it. Without SECRET it is every Secret that holds a token. What is not
+due is left alone.
+
+\b
+Examples:
+  # What ends within 30 days, in all namespaces
+  kubectl pxauth renew -A
+
+\b
+  # One token now, for 90 days
+  kubectl pxauth renew px-k8s-user -n portworx --all --duration 90d
+"""
+
+_SUFFIX = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
+
+
+@takes_groups
+def command(
+    *,
+    secrets: Annotated[
+        list[str] | None, typer.Argument(metavar="[SECRET]...", help="Secrets to renew.")
+    ] = None,
+    namespace: NamespaceFlag = None,
+    all_namespaces: AllNamespacesFlag = False,
+    selector: SelectorFlag = None,
+    within: WithinFlag = "30d",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Renew what is not due as well.")
+    ] = False,
+    resign: Annotated[
+        bool,
+        typer.Option("--resign", help="Renew what the present key did not sign as well."),
+    ] = False,
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            "--duration",
+            "--token-duration",
+            metavar="TIME",
+            help="How long the new tokens live: 30m, 12h, 90d, 1y.",
+            show_default="as long as the old",
+        ),
+    ] = None,
+    key: Annotated[str, typer.Option(metavar="KEY", help="Key of the Secrets' data.")] = AUTH_TOKEN,
+    authority: AuthorityFlags,
+    concurrency: ConcurrencyFlag = 16,
+    dry_run: Annotated[
+        DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
+    ] = DryRun.NONE,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, renew, print."""
+    door = connection.connection()
+    source = read_authority_source(authority)
+    scope = read_scope(namespace, all_namespaces, selector, door)
+    if secrets and (all_namespaces or selector):
+        raise UsageError("names exclude --all-namespaces and --selector")
+    request = RenewRequest(
+        names=tuple(check_secret_name(name) for name in dict.fromkeys(secrets or ())),
+        scope=scope,
+        key=check_data_key(key),
+        due_within=None if everything else parse_duration(within),
+        resign=resign,
+        duration=None if duration is None else parse_duration(duration),
+        dry_run=dry_run,
+        now=datetime.now(UTC),
+    )
+    counts: Counter[str] = Counter()
+    with interruptible() as stop:
+        authority_found, outcomes = renew(request, source, door.open(), concurrency, stop)
+        for warning in authority_found.key.warnings():
+            output.warning(warning)
+        for outcome in with_progress(outcomes, "renewing", len(request.names) or None):
+            counts[_show(outcome, dry_run)] += 1
+        finish(counts, None, stop)
+
+
+def _show(outcome: RenewResult | RenewFailure, dry_run: DryRun) -> str:
+    if isinstance(outcome, RenewFailure):
+        output.failure(f"namespace {outcome.namespace}", outcome.error)
+        return FAILED
+    line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"
+    if outcome.reason:
+        line += f": {outcome.reason}"
+    elif outcome.expires_at:
+        line += f", expires {outcome.expires_at.astimezone():%Y-%m-%d %H:%M %Z}"
+    print(line + (_SUFFIX[dry_run] if outcome.outcome is Outcome.RENEWED else ""))
+    return outcome.outcome

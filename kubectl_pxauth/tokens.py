@@ -1,0 +1,161 @@
+"""Every token that lies in a Secret, and what state it is in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from kubectl_pxauth.authority import AuthoritySource, find_authority
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secrets import Secret, list_secrets
+from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, SharedSecretError
+from kubectl_pxauth.token.identity import PartialIdentity
+from kubectl_pxauth.token.verdict import Trust, Verdict, judge
+
+AUTH_TOKEN = "auth-token"  # noqa: S105 - the key's name
+
+
+class Status(StrEnum):
+    """What is to be said of a token, the worst first."""
+
+    BAD_SIGNATURE = "bad signature"
+    WRONG_ISSUER = "wrong issuer"
+    EXPIRED = "expired"
+    INVALID = "invalid"
+    DUPLICATE_SUBJECT = "duplicate subject"
+    EXPIRING = "expiring"
+    VALID = "valid"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where to look: one namespace, or all; only Secrets with these labels, if any are given."""
+
+    namespace: str | None
+    selector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token in a Secret; problems says why Portworx would refuse it, if it would."""
+
+    namespace: str
+    secret: str
+    user: PartialIdentity
+    issuer: str
+    issued_at: datetime | None
+    expires_at: datetime | None
+    status: Status
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """What tokens are held against; no_key says why that goes without their signatures, if so."""
+
+    trust: Trust
+    no_key: str | None
+
+
+def list_tokens(
+    cluster: Cluster, scope: Scope, trusted: Trusted, now: datetime, within: timedelta
+) -> list[StoredToken]:
+    """The tokens in the scope, in the order of namespaces and names; raises ClusterErrors.
+
+    One that ends within that time is expiring.
+    """
+    found = [
+        _stored(secret, verdict, trusted, now, within)
+        for secret, verdict in read_tokens(cluster, scope, trusted.trust, now)
+    ]
+    return list(_mark_duplicates(found))
+
+
+def read_tokens(
+    cluster: Cluster, scope: Scope, trust: Trust, now: datetime, key: str = AUTH_TOKEN
+) -> Iterator[tuple[Secret, Verdict]]:
+    """The Secrets that hold a JWT under that key, whoever made it, with the verdict on it."""
+    for secret in list_secrets(cluster, scope.namespace, selector=scope.selector):
+        verdict = judge(secret.data.get(key, b"").strip(), trust, now)
+        if verdict.is_jwt:
+            yield secret, verdict
+
+
+def find_trust(cluster: Cluster, source: AuthoritySource) -> Trusted:
+    """What this cluster trusts, as far as it can be found; raises other ClusterErrors."""
+    try:
+        return Trusted(find_authority(cluster, source).trust, None)
+    except (DiscoveryError, SharedSecretError, ForbiddenError) as error:
+        return Trusted(Trust(source.issuer), str(error))
+
+
+def find_subject(
+    cluster: Cluster, sub: str, beside: tuple[str, str], *, keys: set[str], now: datetime
+) -> str | None:
+    """A Secret that has a token with this sub, beside the one with that namespace and name.
+
+    It is looked for in all namespaces, or where that is forbidden in this one.
+    """
+    nobody = Trust(issuer=None)
+    for namespace in (None, beside[0]):
+        try:
+            for secret in list_secrets(cluster, namespace):
+                tokens = [secret.data.get(key, b"").strip() for key in keys]
+                subjects = {judge(token, nobody, now).user.sub for token in tokens}
+                if sub in subjects and (secret.namespace, secret.name) != beside:
+                    return secret.where
+        except ForbiddenError:
+            continue
+        return None
+    return None
+
+
+def status_of(
+    verdict: Verdict, now: datetime, within: timedelta, *, key_known: bool = True
+) -> Status:
+    """The worst that is to be said of one token by itself."""
+    problems = {found.check for found in verdict.problems()}
+    if "signature" in problems and not key_known:
+        problems.remove("signature")
+    for check, status in (
+        ("signature", Status.BAD_SIGNATURE),
+        ("issuer", Status.WRONG_ISSUER),
+        ("expiry", Status.EXPIRED),
+    ):
+        if check in problems:
+            return status
+    if problems:
+        return Status.INVALID
+    return Status.EXPIRING if verdict.ends_within(within, now) else Status.VALID
+
+
+def _stored(
+    secret: Secret, verdict: Verdict, trusted: Trusted, now: datetime, within: timedelta
+) -> StoredToken:
+    key_known = trusted.no_key is None
+    return StoredToken(
+        namespace=secret.namespace,
+        secret=secret.name,
+        user=verdict.user,
+        issuer=verdict.issuer,
+        issued_at=verdict.issued_at,
+        expires_at=verdict.expires_at,
+        status=status_of(verdict, now, within, key_known=key_known),
+        problems=tuple(
+            f"{found.check}: {found.message}"
+            for found in verdict.problems()
+            if key_known or found.check != "signature"
+        ),
+    )
+
+
+def _mark_duplicates(tokens: list[StoredToken]) -> Iterator[StoredToken]:
+    subjects: dict[str | None, int] = {}
+    for token in tokens:
+        subjects[token.user.sub] = subjects.get(token.user.sub, 0) + 1
+    for token in tokens:
+        fine = token.status in (Status.VALID, Status.EXPIRING)
+        if fine and token.user.sub and subjects[token.user.sub] > 1:
+            yield replace(token, status=Status.DUPLICATE_SUBJECT)
+        else:
+            yield token
