@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from kubectl_pxauth.authority import Authority, AuthoritySource, find_authority, local_authority
 from kubectl_pxauth.cluster.connection import Cluster, side_by_side
+from kubectl_pxauth.cluster.objects import MANAGED_BY, DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import (
     Secret,
     SecretContent,
@@ -14,26 +14,15 @@ from kubectl_pxauth.cluster.secrets import (
     find_secret,
     update_secret,
 )
-from kubectl_pxauth.errors import ConflictError, IdentityError
+from kubectl_pxauth.errors import IdentityError
 from kubectl_pxauth.mint import MintedToken, TokenRequest, identity_for, mint
 from kubectl_pxauth.token.claims import Claims
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
 from kubectl_pxauth.token.verdict import Verdict, judge
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
 SKIP_BACKUP = "stork.libopenstorage.org/skip-resource"
 EXPIRES = "kubectl-pxauth/expires"
 ISSUER = "kubectl-pxauth/issuer"
-
-_ATTEMPTS = 5  # writes that lost a race are read and tried again
-
-
-class DryRun(StrEnum):
-    """kubectl's --dry-run: write, show what would be sent, or let the server check it."""
-
-    NONE = "none"
-    CLIENT = "client"
-    SERVER = "server"
 
 
 @dataclass(frozen=True)
@@ -76,14 +65,11 @@ def issue(
     )
     if request.dry_run is DryRun.CLIENT:
         return _preview(request, authority, secret)
-    for attempt in range(_ATTEMPTS):
-        try:
-            return _write(request, authority, cluster, secret)
-        except ConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            secret = find_secret(cluster, namespace, name)
-    raise AssertionError("the last attempt returns or raises")
+    return until_no_conflict(
+        secret,
+        write=lambda found: _write(request, authority, cluster, found),
+        read=lambda: find_secret(cluster, namespace, name),
+    )
 
 
 def _preview(request: IssueRequest, authority: Authority, found: Secret | None) -> IssueResult:

@@ -19,6 +19,7 @@ from kubectl_pxauth.errors import PxauthError, UsageError
 PROGRAM = "kubectl pxauth"
 COMMANDS = {
     "issue": "Issue a token into a Secret: make it, or renew it in place.",
+    "storageclass": "Make the StorageClass that uses the token, or bring it up to date.",
     "token": "Make a token and print it; nothing is stored in the cluster.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""
@@ -26,7 +27,8 @@ GROUPS: dict[str, str] = {}
 """What the help of each group of commands says."""
 
 _SHORT_FLAG = re.compile(r"-[a-zA-Z]")
-_SWITCHES = ("--insecure-skip-tls-verify", "--change-identity")
+_SWITCHES = ("--insecure-skip-tls-verify", "--change-identity", "--multitenant", "--in-tree")
+_TWO_WAY_SWITCHES = ("--allow-volume-expansion", "--default")
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -80,10 +82,14 @@ def _as_typer_spells(arguments: list[str]) -> list[str]:
         switch, equals, value = argument.partition("=")
         if equals and _SHORT_FLAG.fullmatch(switch):
             spelled.append(switch + value)
-        elif not (equals and switch in _SWITCHES and value in ("true", "false")):
+        elif not (
+            equals and switch in _SWITCHES + _TWO_WAY_SWITCHES and value in ("true", "false")
+        ):
             spelled.append(argument)
         elif value == "true":
             spelled.append(switch)
+        elif switch in _TWO_WAY_SWITCHES:
+            spelled.append(f"--no-{switch.removeprefix('--')}")
     return spelled
 
 

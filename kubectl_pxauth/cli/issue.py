@@ -12,11 +12,12 @@ from kubectl_pxauth.cli.flags import (
     IdentityFlags,
     ProfileArgument,
     TokenFlags,
+    WriteFlags,
     takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_authority_source, read_token_request
 from kubectl_pxauth.cluster.names import check_data_key
-from kubectl_pxauth.issue import DryRun, IssueRequest, IssueResult, issue
+from kubectl_pxauth.issue import IssueRequest, IssueResult, issue
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
 px-admin-token, role system.admin). A repeat keeps the user of the token that is
@@ -50,12 +51,7 @@ def command(
         bool, typer.Option("--change-identity", help="Let the token become another user's.")
     ] = False,
     authority: AuthorityFlags,
-    dry_run: Annotated[
-        DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
-    ] = DryRun.NONE,
-    form: Annotated[
-        output.Format | None, typer.Option("--output", "-o", help="Output format.")
-    ] = None,
+    write: WriteFlags,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, issue, print."""
@@ -65,25 +61,18 @@ def command(
         token=read_token_request(profile, identity, token, door),
         key=check_data_key(key),
         change_identity=change_identity,
-        dry_run=dry_run,
+        dry_run=write.dry_run,
     )
     result = issue(request, source, door.open)
     for warning in result.warnings:
         output.warning(warning)
-    _show(result, dry_run, form)
+    _show(result, write)
 
 
-def _show(result: IssueResult, dry_run: DryRun, form: output.Format | None) -> None:
-    if form in (output.Format.JSON, output.Format.YAML):
-        output.objects(result.manifest, form)
-        return
-    name = f"secret/{result.secret}"
-    if form is output.Format.NAME:
-        print(name)
-        return
-    suffix = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
-    print(f"{name} {'created' if result.created else 'configured'}{suffix[dry_run]}")
-    if sys.stdout.isatty():
+def _show(result: IssueResult, write: WriteFlags) -> None:
+    outcome = "created" if result.created else "configured"
+    output.written(f"secret/{result.secret}", outcome, result.manifest, write.dry_run, write.form)
+    if write.form is None and sys.stdout.isatty():
         claims = result.claims
         print(f"  subject  {claims.identity.sub}")
         print(f"  issuer   {claims.issuer}")

@@ -6,11 +6,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import PxauthError
+
+_SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 
 
 class Format(StrEnum):
-    """kubectl's -o, as far as it makes sense for one Secret."""
+    """kubectl's -o, as far as it makes sense for one object."""
 
     NAME = "name"
     JSON = "json"
@@ -47,6 +50,18 @@ def objects(manifest: dict[str, Any], form: Format) -> None:
         import yaml
 
         print(yaml.safe_dump(manifest, default_flow_style=False, width=float("inf")), end="")
+
+
+def written(
+    what: str, outcome: str, manifest: dict[str, Any], dry_run: DryRun, form: Format | None
+) -> None:
+    """What became of an object, as kubectl says it; what is like secret/px-k8s-user."""
+    if form in (Format.JSON, Format.YAML):
+        objects(manifest, form)
+    elif form is Format.NAME:
+        print(what)
+    else:
+        print(f"{what} {outcome}{_SUFFIXES[dry_run]}")
 
 
 def private_file(path: str, text: str) -> None:

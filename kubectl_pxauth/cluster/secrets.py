@@ -1,17 +1,15 @@
 """Secrets, read and written."""
 
 import base64
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
+from kubectl_pxauth.cluster.objects import refusal, write_query
 from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 
-FIELD_MANAGER = "kubectl-pxauth"
-_RBAC_REFUSAL = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource')
 _SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
 
 
@@ -126,7 +124,9 @@ def create_secret(
     """Make the Secret; raises NotFoundError without its namespace, ConflictError if it exists."""
     try:
         answer = cluster.post(
-            *_path(namespace), body=content.manifest(namespace, name), **_write_query(dry_run)
+            *_path(namespace),
+            body=content.manifest(namespace, name),
+            **write_query(dry_run=dry_run),
         )
     except NotFoundError:
         raise NotFoundError(
@@ -146,7 +146,7 @@ def update_secret(
             *_path(secret.namespace),
             secret.name,
             body=content.patch(secret.resource_version),
-            **_write_query(dry_run),
+            **write_query(dry_run=dry_run),
         )
     except NotFoundError as error:
         raise ConflictError(f"Secret {secret.namespace}/{secret.name}: {error}") from None
@@ -157,10 +157,6 @@ def update_secret(
 
 def _path(namespace: str) -> tuple[str, ...]:
     return "api", "v1", "namespaces", namespace, "secrets"
-
-
-def _write_query(dry_run: bool) -> dict[str, str]:
-    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
 
 
 def _secret(manifest: dict[str, Any]) -> Secret:
@@ -176,12 +172,4 @@ def _secret(manifest: dict[str, Any]) -> Secret:
 
 
 def _forbidden(error: ForbiddenError, verb: str, namespace: str, name: str) -> ForbiddenError:
-    """RBAC's refusal, shortened; an admission's or a quota's as it is."""
-    refusal = _RBAC_REFUSAL.search(str(error))
-    if refusal is None:
-        return ForbiddenError(f"Secret {namespace}/{name}: {error}")
-    return ForbiddenError(
-        f'user "{refusal["user"]}" may not {verb} Secret {namespace}/{name}:'
-        f' verb "{verb}" on resource "secrets" in namespace "{namespace}" is forbidden',
-        hint=f"kubectl auth can-i {verb} secrets/{name} -n {namespace}",
-    )
+    return refusal(error, verb, kind="Secret", resource="secrets", name=name, namespace=namespace)
