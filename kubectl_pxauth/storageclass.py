@@ -170,8 +170,8 @@ def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
     others = ", ".join(other.name for other in classes if other.is_default and other.name != name)
     if others:
         yield (
-            f"{others} is a default StorageClass as well; of several, Kubernetes takes the one"
-            " that was made last"
+            f"there are other default StorageClasses: {others}; Kubernetes takes the one that was"
+            " made last"
         )
 
 

@@ -177,8 +177,8 @@ def test_two_defaults_are_worth_a_warning(made: Class, other: Class) -> None:
     other.make("--default")
     done = made.make("--default")
     assert done.err == (
-        f"warning: {other.name} is a default StorageClass as well; of several, Kubernetes takes"
-        " the one that was made last\n"
+        f"warning: there are other default StorageClasses: {other.name}; Kubernetes takes the one"
+        " that was made last\n"
     )
     assert made.read()["metadata"]["annotations"] == {IS_DEFAULT: "true"}
 
