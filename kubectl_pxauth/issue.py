@@ -3,28 +3,20 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from kubectl_pxauth.authority import Authority, AuthoritySource, find_authority, local_authority
 from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import Secret, create_secret, find_secret, update_secret
 from kubectl_pxauth.errors import IdentityError, PxauthError
 from kubectl_pxauth.mint import MintedToken, TokenRequest, identity_for, mint
-from kubectl_pxauth.store import DryRun, content, write_unless_changed
+from kubectl_pxauth.store import AUTH_TOKEN, content
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
 
 if TYPE_CHECKING:
     from kubectl_pxauth.token.verdict import Verdict
-
-
-class Change(StrEnum):
-    """What became of a Secret, in kubectl's words."""
-
-    CREATED = "created"
-    CONFIGURED = "configured"
-    UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True)
@@ -194,7 +186,7 @@ def _check_subject(cluster: Cluster, request: IssueRequest, namespaces: tuple[st
             f'{len(namespaces)} namespaces would share the sub "{user.sub}"', hint=hint
         )
     for namespace in namespaces:
-        from kubectl_pxauth.tokens import AUTH_TOKEN, find_subject
+        from kubectl_pxauth.tokens import find_subject
 
         beside = (namespace, request.token.secret)
         keys = {AUTH_TOKEN, request.key}
@@ -207,10 +199,10 @@ def _issue_one(
     request: IssueRequest, authority: Authority, cluster: Cluster, secret: Secret | None
 ) -> IssueResult:
     namespace, name = request.token.namespace, request.token.secret
-    return write_unless_changed(
-        lambda found: _put(request, authority, cluster, found),
-        lambda: find_secret(cluster, namespace, name),
+    return until_no_conflict(
         secret,
+        write=lambda found: _put(request, authority, cluster, found),
+        read=lambda: find_secret(cluster, namespace, name),
     )
 
 

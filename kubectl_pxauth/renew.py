@@ -9,10 +9,11 @@ from threading import Event
 from kubectl_pxauth.authority import Authority, AuthoritySource, find_authority
 from kubectl_pxauth.bulk import each
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import Secret, find_secret, list_secrets, update_secret
 from kubectl_pxauth.errors import IdentityError, NotFoundError, PxauthError
 from kubectl_pxauth.mint import MintedToken, mint_claims
-from kubectl_pxauth.store import EXPIRES, DryRun, content, rfc3339, write_unless_changed
+from kubectl_pxauth.store import EXPIRES, content, rfc3339
 from kubectl_pxauth.token.claims import CLOCK_SKEW, Claims, lifetime
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity
 from kubectl_pxauth.token.verdict import Verdict, judge
@@ -83,12 +84,12 @@ def renew(
     def work(place: tuple[str, str, Secret | None]) -> RenewResult | RenewFailure | None:
         namespace, name, found = place
         try:
-            return write_unless_changed(
-                lambda secret: _renew_one(
+            return until_no_conflict(
+                found or find_secret(cluster, namespace, name),
+                write=lambda secret: _renew_one(
                     request, authority, cluster, _there(secret, namespace, name)
                 ),
-                lambda: find_secret(cluster, namespace, name),
-                found or find_secret(cluster, namespace, name),
+                read=lambda: find_secret(cluster, namespace, name),
             )
         except PxauthError as error:
             return RenewFailure(namespace, name, error)

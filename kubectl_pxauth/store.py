@@ -1,30 +1,15 @@
 """How a token lies in a Secret, whichever command puts it there."""
 
-from collections.abc import Callable
 from datetime import datetime
-from enum import StrEnum
-from typing import TypeVar
 
+from kubectl_pxauth.cluster.objects import MANAGED_BY
 from kubectl_pxauth.cluster.secrets import Secret, SecretContent
-from kubectl_pxauth.errors import ConflictError
 from kubectl_pxauth.mint import MintedToken
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
+AUTH_TOKEN = "auth-token"  # noqa: S105 - a key's name; Portworx looks under no other
 SKIP_BACKUP = "stork.libopenstorage.org/skip-resource"
 EXPIRES = "kubectl-pxauth/expires"
 ISSUER = "kubectl-pxauth/issuer"
-
-_ATTEMPTS = 10  # writes that lost a race are read and tried again
-
-Result = TypeVar("Result")
-
-
-class DryRun(StrEnum):
-    """kubectl's --dry-run: write, show what would be sent, or let the server check it."""
-
-    NONE = "none"
-    CLIENT = "client"
-    SERVER = "server"
 
 
 def rfc3339(moment: datetime) -> str:
@@ -46,20 +31,3 @@ def content(key: str, minted: MintedToken, found: Secret | None) -> SecretConten
     if MANAGED_BY not in (metadata.get("labels") or {}):
         labels[MANAGED_BY] = "kubectl-pxauth"
     return SecretContent({key: minted.token.encode()}, labels, annotations)
-
-
-def write_unless_changed(
-    write: Callable[[Secret | None], Result],
-    read: Callable[[], Secret | None],
-    found: Secret | None,
-) -> Result:
-    """Write over what was found; where that has changed since, read and write again.
-
-    Raises ConflictError where that goes on and on, and what write and read raise.
-    """
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return write(found)
-        except ConflictError:
-            found = read()
-    return write(found)

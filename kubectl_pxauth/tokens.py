@@ -9,10 +9,9 @@ from kubectl_pxauth.authority import AuthoritySource, find_authority
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import Secret, list_secrets
 from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, SharedSecretError
+from kubectl_pxauth.store import AUTH_TOKEN
 from kubectl_pxauth.token.identity import PartialIdentity
 from kubectl_pxauth.token.verdict import Trust, Verdict, judge
-
-AUTH_TOKEN = "auth-token"  # noqa: S105 - the key's name
 
 
 class Status(StrEnum):

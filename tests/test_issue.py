@@ -12,7 +12,10 @@ import pytest
 from tests.conftest import SHARED_SECRET, Shell, decode, judge
 
 YEAR = 365 * 86400
-USER_FILE = "name: Kubernetes\nemail: k8s@example.com\nsub: k8s-uuid\nroles: [system.user]\n"
+
+
+def user_file(sub: str) -> str:
+    return f"name: Kubernetes\nemail: k8s@example.com\nsub: {sub}\nroles: [system.user]\n"
 
 
 def test_a_repeat_leaves_one_valid_token_with_one_sub(shell: Shell) -> None:
@@ -51,11 +54,11 @@ def test_admin_has_its_own_secret_roles_and_groups(shell: Shell) -> None:
 
 
 def test_a_user_file_beside_a_profile_is_the_page_step_by_step(shell: Shell) -> None:
-    (shell.home / "kubernetes.yaml").write_text(USER_FILE)
+    (shell.home / "kubernetes.yaml").write_text(user_file(shell.namespace))
     shell.issue("kubernetes", "-f", "kubernetes.yaml")
     claims = shell.claims()
     assert (claims["sub"], claims["name"], claims["email"]) == (
-        "k8s-uuid",
+        shell.namespace,
         "Kubernetes",
         "k8s@example.com",
     )
@@ -63,37 +66,37 @@ def test_a_user_file_beside_a_profile_is_the_page_step_by_step(shell: Shell) -> 
 
 
 def test_a_user_file_alone_needs_a_secret(shell: Shell) -> None:
-    done = shell.refused("issue", "-f", "-", stdin=USER_FILE, code=2)
+    done = shell.refused("issue", "-f", "-", stdin=user_file(shell.namespace), code=2)
     assert "--secret" in done.err
-    shell.issue("--auth-config", "-", "--secret", "mine", stdin=USER_FILE)
-    assert shell.claims("mine")["sub"] == "k8s-uuid"
+    shell.issue("--auth-config", "-", "--secret", "mine", stdin=user_file(shell.namespace))
+    assert shell.claims("mine")["sub"] == shell.namespace
 
 
 def test_flags_override_single_fields(shell: Shell) -> None:
     shell.issue(
-        *("kubernetes", "-f", "-", "--sub", "other", "--role", "system.view", "--role", "custom"),
+        *("kubernetes", "-f", "-", "--sub", "other-1", "--role", "system.view", "--role", "custom"),
         *("--group", "a", "--issuer", "px.example", "--key", "token"),
-        stdin=USER_FILE,
+        stdin=user_file(shell.namespace),
     )
     claims = decode(shell.token(key="token"))
-    assert (claims["sub"], claims["name"]) == ("other", "Kubernetes")
+    assert (claims["sub"], claims["name"]) == ("other-1", "Kubernetes")
     assert (claims["roles"], claims["groups"]) == (["system.view", "custom"], ["a"])
     assert judge(shell.token(key="token"), issuer="px.example")["accepted"]
 
 
 def test_a_reissue_keeps_the_user_unless_told_to_change(shell: Shell) -> None:
-    shell.issue("kubernetes", "-f", "-", stdin=USER_FILE)
+    shell.issue("kubernetes", "-f", "-", stdin=user_file(shell.namespace))
     shell.issue("kubernetes", "--issuer", "new.example")
     claims = shell.claims()
     assert (claims["sub"], claims["name"], claims["iss"]) == (
-        "k8s-uuid",
+        shell.namespace,
         "Kubernetes",
         "new.example",
     )
     before = shell.secret()
     done = shell.refused("issue", "kubernetes", "--sub", "other")
     assert "--change-identity" in done.err
-    assert "k8s-uuid" in done.err
+    assert shell.namespace in done.err
     assert shell.secret() == before
     shell.issue("kubernetes", "--sub", "other", "--change-identity")
     assert shell.claims()["sub"] == "other"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError
@@ -20,6 +20,7 @@ from kubectl_pxauth.errors import PxauthError, UsageError
 PROGRAM = "kubectl pxauth"
 COMMANDS = {
     "issue": "Issue a token into a Secret: make it, or renew it in place.",
+    "storageclass": "Make the StorageClass that uses the token, or bring it up to date.",
     "token": "Make a token and print it; nothing is stored in the cluster.",
     "list": "List the Secrets that hold a token, and what state it is in.",
     "renew": "Sign tokens again that end soon, for the same user and as long.",
@@ -29,10 +30,6 @@ GROUPS: dict[str, str] = {}
 """What the help of each group of commands says."""
 
 _SHORT_FLAG = re.compile(r"-[a-zA-Z]")
-_SWITCHES = (
-    *("--insecure-skip-tls-verify", "--change-identity", "--allow-shared-subject", "--if-needed"),
-    *("--all", "--all-namespaces", "--resign", "-A"),
-)
 
 _HELP = """Issue Portworx tokens into Kubernetes Secrets.
 
@@ -45,9 +42,9 @@ Example:
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     """Run one command line; returns the exit code."""
-    arguments = _as_typer_spells(arguments)
     try:
         app = typer.main.get_command(application(arguments))
+        arguments = _as_typer_spells(arguments, app)
         # typer returns the code of an exit, which an interrupt is too, and else nothing.
         code: int | None = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except NoArgsIsHelpError as error:
@@ -75,20 +72,33 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     return code or DONE
 
 
-def _as_typer_spells(arguments: list[str]) -> list[str]:
+def _as_typer_spells(arguments: list[str], app: Any) -> list[str]:
     """Spell flags in typer's way where kubectl's is another: -n=x as -nx, --flag=true as --flag."""
+    switches = _switches(arguments, app)
     spelled: list[str] = []
     for index, argument in enumerate(arguments):
         if argument == "--":
             return spelled + arguments[index:]
         switch, equals, value = argument.partition("=")
-        if equals and switch in _SWITCHES and value in ("true", "false"):
-            spelled += [switch] if value == "true" else []
+        if equals and switch in switches and value in ("true", "false"):
+            spelled += [switch] if value == "true" else switches[switch]
         elif equals and _SHORT_FLAG.fullmatch(switch):
             spelled.append(switch + value)
         else:
             spelled.append(argument)
     return spelled
+
+
+def _switches(arguments: list[str], command: Any) -> dict[str, list[str]]:
+    """The called command's flags without a value, each with the flag for its opposite, if any."""
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word, command)
+    return {
+        flag: parameter.secondary_opts[:1]
+        for parameter in command.params
+        if getattr(parameter, "is_flag", False)
+        for flag in parameter.opts
+    }
 
 
 def _bug(error: Exception) -> PxauthError:

@@ -9,7 +9,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from kubectl_pxauth.cli.connection import Connection
+from kubectl_pxauth.cli.output import Format
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
+from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.token.profile import PROFILES
 
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests
@@ -21,7 +23,6 @@ ProfileArgument = Annotated[
         metavar="PROFILE", help="kubernetes or admin.", autocompletion=lambda: list(PROFILES)
     ),
 ]
-
 
 AllNamespacesFlag = Annotated[
     bool, typer.Option("--all-namespaces", "-A", help="Look in all namespaces.")
@@ -144,6 +145,16 @@ class TokenFlags:
             help="How long the token lives: 30m, 12h, 90d, 1y.",
         ),
     ] = "1y"
+
+
+@dataclass(frozen=True)
+class WriteFlags:
+    """What is written, and what is shown of it."""
+
+    dry_run: Annotated[
+        DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
+    ] = DryRun.NONE
+    form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None
 
 
 @dataclass(frozen=True)

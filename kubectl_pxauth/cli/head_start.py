@@ -1,7 +1,7 @@
 """Connect to the current context's server while the command line is still read."""
 
-_COMMANDS = ("issue",)
-_CONNECTIONS = 2  # the key and the Secret are read side by side
+_COMMANDS = ("issue", "storageclass")
+_CONNECTIONS = 2  # the key or the class is read beside the Secret
 _NO_HEAD_START = (  # beginnings of flags that choose another server or user, or need none
     *("--as", "--certificate", "--client", "--cluster", "--context", "--kubeconfig", "--server"),
     *("--request-timeout", "--tls", "--token", "--user", "--v", "-s", "-v"),

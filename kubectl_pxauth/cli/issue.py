@@ -15,13 +15,13 @@ from kubectl_pxauth.cli.flags import (
     ProfileArgument,
     TokenFlags,
     WithinFlag,
+    WriteFlags,
     takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.issue import IssueFailure, IssueRequest, IssueResult, Issues, Target, issue
-from kubectl_pxauth.store import DryRun
 from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
@@ -39,14 +39,12 @@ Examples:
 
 \b
   # One for each tenant, only where it is missing, invalid or ends in 30 days
-  kubectl pxauth issue kubernetes --namespace-selector px-tenant=true --if-needed
+  kubectl pxauth issue kubernetes --namespace-selector px-tenant --if-needed
 
 \b
   # A manifest for kubectl or for Git, without touching the cluster
   kubectl pxauth issue kubernetes -n portworx --dry-run=client -o yaml
 """
-
-_SUFFIX = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 
 
 @takes_groups
@@ -91,12 +89,7 @@ def command(
     concurrency: Annotated[
         int, typer.Option(metavar="N", min=1, max=256, help="How many namespaces at once.")
     ] = 16,
-    dry_run: Annotated[
-        DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
-    ] = DryRun.NONE,
-    form: Annotated[
-        output.Format | None, typer.Option("--output", "-o", help="Output format.")
-    ] = None,
+    write: WriteFlags,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, issue, print."""
@@ -110,13 +103,13 @@ def command(
         change_identity=change_identity,
         allow_shared_subject=allow_shared_subject,
         due_within=parse_duration(within) if if_needed else None,
-        dry_run=dry_run,
+        dry_run=write.dry_run,
     )
     if target.namespaces == (first,):
         result = issue(request, source, door.open)
         for warning in result.warnings:
             output.warning(warning)
-        _show(result, dry_run, form)
+        _show(result, write)
     else:
         from kubectl_pxauth.cli.many import interruptible
         from kubectl_pxauth.issue import issue_into_many
@@ -125,7 +118,7 @@ def command(
             issues = issue_into_many(
                 request, target, source, door.open, concurrency=concurrency, stop=stop
             )
-            _show_many(issues, stop, dry_run, form)
+            _show_many(issues, stop, write)
 
 
 def _target(namespaces: list[str] | None, selector: str | None, door: Connection) -> Target:
@@ -138,7 +131,7 @@ def _target(namespaces: list[str] | None, selector: str | None, door: Connection
     return Target(tuple(check_namespace(name) for name in dict.fromkeys(namespaces)))
 
 
-def _show_many(issues: Issues, stop: Event, dry_run: DryRun, form: output.Format | None) -> None:
+def _show_many(issues: Issues, stop: Event, write: WriteFlags) -> None:
     from collections import Counter
 
     from kubectl_pxauth.cli.many import FAILED, finish, with_progress
@@ -159,27 +152,20 @@ def _show_many(issues: Issues, stop: Event, dry_run: DryRun, form: output.Format
             if warning not in warnings:
                 warnings.add(warning)
                 output.warning(warning)
-        if form in (output.Format.JSON, output.Format.YAML):
+        if write.form in (output.Format.JSON, output.Format.YAML):
             manifests.append(outcome.manifest)
         else:
-            name = f"secret/{outcome.secret}"
-            change = f" {outcome.change} in namespace {outcome.namespace}{_SUFFIX[dry_run]}"
-            print(name if form else name + change)
-    if form in (output.Format.JSON, output.Format.YAML):
-        output.objects({"apiVersion": "v1", "kind": "List", "items": manifests}, form)
+            change = f"{outcome.change} in namespace {outcome.namespace}"
+            output.written(f"secret/{outcome.secret}", change, {}, write.dry_run, write.form)
+    if write.form in (output.Format.JSON, output.Format.YAML):
+        output.objects({"apiVersion": "v1", "kind": "List", "items": manifests}, write.form)
     finish(counts, issues.total, stop)
 
 
-def _show(result: IssueResult, dry_run: DryRun, form: output.Format | None) -> None:
-    if form in (output.Format.JSON, output.Format.YAML):
-        output.objects(result.manifest, form)
-        return
+def _show(result: IssueResult, write: WriteFlags) -> None:
     name = f"secret/{result.secret}"
-    if form is output.Format.NAME:
-        print(name)
-        return
-    print(f"{name} {result.change}{_SUFFIX[dry_run]}")
-    if sys.stdout.isatty():
+    output.written(name, result.change, result.manifest, write.dry_run, write.form)
+    if write.form is None and sys.stdout.isatty():
         print(f"  subject  {result.identity.sub}")
         print(f"  issuer   {result.issuer}")
         if result.expires_at:

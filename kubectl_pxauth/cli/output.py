@@ -6,14 +6,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import PxauthError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 """What the program exits with."""
 
+SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
+"""What kubectl says behind a change that was none."""
+
 
 class Format(StrEnum):
-    """kubectl's -o, as far as it makes sense for one Secret."""
+    """kubectl's -o, as far as it makes sense for one object."""
 
     NAME = "name"
     JSON = "json"
@@ -61,6 +65,18 @@ def objects(manifest: dict[str, Any], form: Format) -> None:
         import yaml
 
         print(yaml.safe_dump(manifest, default_flow_style=False, width=float("inf")), end="")
+
+
+def written(
+    what: str, change: str, manifest: dict[str, Any], dry_run: DryRun, form: Format | None
+) -> None:
+    """What became of an object, as kubectl says it; what is like secret/px-k8s-user."""
+    if form in (Format.JSON, Format.YAML):
+        objects(manifest, form)
+    elif form is Format.NAME:
+        print(what)
+    else:
+        print(f"{what} {change}{SUFFIXES[dry_run]}")
 
 
 def private_file(path: str, text: str) -> None:

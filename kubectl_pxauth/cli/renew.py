@@ -19,11 +19,11 @@ from kubectl_pxauth.cli.flags import (
 from kubectl_pxauth.cli.inputs import read_authority_source, read_scope
 from kubectl_pxauth.cli.many import FAILED, ConcurrencyFlag, finish, interruptible, with_progress
 from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
+from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.renew import Outcome, RenewFailure, RenewRequest, RenewResult, renew
-from kubectl_pxauth.store import DryRun
+from kubectl_pxauth.store import AUTH_TOKEN
 from kubectl_pxauth.token.duration import parse_duration
-from kubectl_pxauth.tokens import AUTH_TOKEN
 
 HELP = """The user, its roles and groups and the time that the token lives stay, whichever
 tool made it. Without SECRET it is every Secret that holds a token. What is not
@@ -38,8 +38,6 @@ Examples:
   # One token now, for 90 days
   kubectl pxauth renew px-k8s-user -n portworx --all --duration 90d
 """
-
-_SUFFIX = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 
 
 @takes_groups
@@ -112,5 +110,5 @@ def _show(outcome: RenewResult | RenewFailure, dry_run: DryRun) -> str:
         line += f": {outcome.reason}"
     elif outcome.expires_at:
         line += f", expires {outcome.expires_at.astimezone():%Y-%m-%d %H:%M %Z}"
-    print(line + (_SUFFIX[dry_run] if outcome.outcome is Outcome.RENEWED else ""))
+    print(line + (output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""))
     return outcome.outcome

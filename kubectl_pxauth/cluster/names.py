@@ -17,9 +17,18 @@ _SUBDOMAIN_LENGTH = 253
 
 def check_secret_name(name: str) -> str:
     """Pass on a Secret's name; raises UsageError for one that Kubernetes would refuse."""
+    return _check_subdomain(name, "Secret")
+
+
+def check_storage_class_name(name: str) -> str:
+    """Pass on a StorageClass's name; raises UsageError for one that Kubernetes would refuse."""
+    return _check_subdomain(name, "StorageClass")
+
+
+def _check_subdomain(name: str, kind: str) -> str:
     if not _SUBDOMAIN.fullmatch(name) or len(name) > _SUBDOMAIN_LENGTH:
         raise UsageError(
-            f'"{name}" is not a name for a Secret',
+            f'"{name}" is not a name for a {kind}',
             hint="a name has lower case letters, digits, '-' and '.', begins and ends with a"
             f" letter or digit, and has {_SUBDOMAIN_LENGTH} characters at most",
         )

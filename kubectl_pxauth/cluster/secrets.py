@@ -1,17 +1,15 @@
 """Secrets, read and written."""
 
 import base64
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
+from kubectl_pxauth.cluster.objects import refusal, write_query
 from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 
-FIELD_MANAGER = "kubectl-pxauth"
-_RBAC_REFUSAL = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource')
 _HELM_RELEASE = "helm.sh/release.v1"
 _SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
 
@@ -158,7 +156,9 @@ def create_secret(
     """Make the Secret; raises NotFoundError without its namespace, ConflictError if it exists."""
     try:
         answer = cluster.post(
-            *_path(namespace), body=content.manifest(namespace, name), **_write_query(dry_run)
+            *_path(namespace),
+            body=content.manifest(namespace, name),
+            **write_query(dry_run=dry_run),
         )
     except NotFoundError:
         raise NotFoundError(
@@ -178,7 +178,7 @@ def update_secret(
             *_path(secret.namespace),
             secret.name,
             body=content.patch(secret.resource_version),
-            **_write_query(dry_run),
+            **write_query(dry_run=dry_run),
         )
     except NotFoundError as error:
         raise ConflictError(f"{secret.where}: {error}") from None
@@ -189,10 +189,6 @@ def update_secret(
 
 def _path(namespace: str) -> tuple[str, ...]:
     return "api", "v1", "namespaces", namespace, "secrets"
-
-
-def _write_query(dry_run: bool) -> dict[str, str]:
-    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
 
 
 def _secret(manifest: dict[str, Any]) -> Secret:
@@ -208,16 +204,6 @@ def _secret(manifest: dict[str, Any]) -> Secret:
 
 
 def _forbidden(
-    error: ForbiddenError, verb: str, what: str, namespace: str | None, name: str | None = None
+    error: ForbiddenError, verb: str, what: str, namespace: str | None, name: str = ""
 ) -> ForbiddenError:
-    """RBAC's refusal, shortened; an admission's or a quota's as it is."""
-    refusal = _RBAC_REFUSAL.search(str(error))
-    if refusal is None:
-        return ForbiddenError(f"{what}: {error}")
-    scope = f'in namespace "{namespace}"' if namespace else "in all namespaces"
-    flag = f"-n {namespace}" if namespace else "-A"
-    return ForbiddenError(
-        f'user "{refusal["user"]}" may not {verb} {what}:'
-        f' verb "{verb}" on resource "secrets" {scope} is forbidden',
-        hint=f"kubectl auth can-i {verb} secrets{f'/{name}' if name else ''} {flag}",
-    )
+    return refusal(error, verb, what, resource="secrets", name=name, namespace=namespace)

@@ -1,0 +1,134 @@
+"""The command `kubectl pxauth storageclass`."""
+
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import (
+    AuthorityFlags,
+    ConnectionFlags,
+    NamespaceFlag,
+    WriteFlags,
+    takes_groups,
+)
+from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace
+from kubectl_pxauth.cluster.names import check_secret_name, check_storage_class_name
+from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
+from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.storageclass import (
+    SECRET_PARAMETERS,
+    StorageClassRequest,
+    TokenModel,
+    make_storage_class,
+)
+from kubectl_pxauth.token.profile import PROFILES
+
+HELP = """Volumes of the class are asked for with the token in a Secret, as `kubectl
+pxauth issue kubernetes` makes it. A repeat changes what may change: volume
+expansion, and being the default.
+
+\b
+Examples:
+  # The class for the token in Secret portworx/px-k8s-user
+  kubectl pxauth storageclass px-sc -n portworx -p repl=3
+
+\b
+  # For tenants: each claim is made with the token of its own namespace
+  kubectl pxauth storageclass px-tenant-sc --multitenant -p repl=3
+
+\b
+  # A manifest for kubectl or for Git, without touching the cluster
+  kubectl pxauth storageclass px-sc -n portworx --dry-run=client -o yaml
+"""
+
+
+@takes_groups
+def command(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The StorageClass.")],
+    namespace: NamespaceFlag = None,
+    secret: Annotated[
+        str, typer.Option(metavar="NAME", help="Secret that holds the token.")
+    ] = PROFILES["kubernetes"].secret,
+    multitenant: Annotated[
+        bool,
+        typer.Option("--multitenant", help="Take the Secret in the namespace of each claim."),
+    ] = False,
+    in_tree: Annotated[
+        bool,
+        typer.Option(
+            "--in-tree", help="Use the old provisioner kubernetes.io/portworx-volume, not CSI."
+        ),
+    ] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="KEY=VALUE",
+            help="A parameter for Portworx, like repl=3; repeatable.",
+        ),
+    ] = None,
+    reclaim_policy: Annotated[
+        ReclaimPolicy, typer.Option(help="What becomes of a volume whose claim is deleted.")
+    ] = ReclaimPolicy.DELETE,
+    allow_volume_expansion: Annotated[bool, typer.Option(help="Let claims grow.")] = True,
+    default: Annotated[
+        bool | None,
+        typer.Option(
+            help="Make it the class of claims that name none, or no longer.",
+            show_default="as it is",
+        ),
+    ] = None,
+    authority: AuthorityFlags,
+    write: WriteFlags,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, make the class, print."""
+    door = connection.connection()
+    source = read_authority_source(authority)
+    request = StorageClassRequest(
+        name=check_storage_class_name(name),
+        secret=check_secret_name(secret),
+        namespace=read_namespace(namespace, door),
+        model=_model(multitenant=multitenant, in_tree=in_tree),
+        parameters=_parameters(parameter or []),
+        reclaim_policy=reclaim_policy,
+        allow_volume_expansion=allow_volume_expansion,
+        default=default,
+        dry_run=write.dry_run,
+    )
+    result = make_storage_class(request, source, door.open)
+    for warning in result.warnings:
+        output.warning(warning)
+    what = f"storageclass.storage.k8s.io/{result.name}"
+    output.written(what, result.change, result.manifest, write.dry_run, write.form)
+
+
+def _model(*, multitenant: bool, in_tree: bool) -> TokenModel:
+    if multitenant and in_tree:
+        raise UsageError(
+            "--multitenant and --in-tree exclude each other",
+            hint="only the CSI provisioner takes the Secret in the namespace of each claim",
+        )
+    if multitenant:
+        return TokenModel.MULTITENANT
+    return TokenModel.IN_TREE if in_tree else TokenModel.CSI
+
+
+def _parameters(arguments: list[str]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f'parameter "{argument}" is not KEY=VALUE')
+        if key in parameters:
+            raise UsageError(f'parameter "{key}" is given twice')
+        if key.lower() in SECRET_PARAMETERS:
+            raise UsageError(
+                f'parameter "{key}" names the token\'s Secret',
+                hint="name it with --secret and -n, or with --multitenant",
+            )
+        parameters[key] = value
+    return parameters

@@ -1,0 +1,155 @@
+"""StorageClasses, read and written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import MANAGED_BY, refusal, write_query
+from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
+
+IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+# Kubernetes still heeds the older of the two.
+_DEFAULTS = {IS_DEFAULT, "storageclass.beta.kubernetes.io/is-default-class"}
+_PATH = ("apis", "storage.k8s.io", "v1", "storageclasses")
+
+
+class ReclaimPolicy(StrEnum):
+    """What becomes of a volume whose claim is deleted."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
+
+
+@dataclass(frozen=True)
+class StorageClass:
+    """A StorageClass as the API server has it; manifest is the whole object, for printing."""
+
+    name: str
+    manifest: dict[str, Any] = field(repr=False)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether Kubernetes gives it to claims that name none; source: pkg/volume/util."""
+        return any(_annotations(self.manifest).get(key) == "true" for key in _DEFAULTS)
+
+
+@dataclass(frozen=True)
+class StorageClassContent:
+    """What this plugin writes into a StorageClass; a default of None leaves it as it is."""
+
+    provisioner: str
+    parameters: Mapping[str, str]
+    reclaim_policy: ReclaimPolicy
+    allow_volume_expansion: bool
+    default: bool | None
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        """A StorageClass of just this content, as `kubectl apply -f -` takes it."""
+        metadata: dict[str, Any] = {"name": name, "labels": {MANAGED_BY: "kubectl-pxauth"}}
+        if self.default is not None:
+            metadata["annotations"] = {IS_DEFAULT: _text(self.default)}
+        return {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": metadata,
+            "provisioner": self.provisioner,
+            "parameters": dict(self.parameters),
+            "reclaimPolicy": str(self.reclaim_policy),
+            "allowVolumeExpansion": self.allow_volume_expansion,
+        }
+
+    def differences(self, found: StorageClass) -> tuple[str, ...]:
+        """Each field that would have to change but can't, with its old and its new value.
+
+        Source: ValidateStorageClassUpdate of Kubernetes' pkg/apis/storage/validation, which lets
+        metadata, allowVolumeExpansion, mountOptions and allowedTopologies change.
+        """
+        old, new = _immutable(found.manifest), _immutable(self.manifest(found.name))
+        return tuple(
+            f"{key} {_quoted(old.get(key))} -> {_quoted(new.get(key))}"
+            for key in sorted(old | new)
+            if old.get(key) != new.get(key)
+        )
+
+    def change(self, found: StorageClass) -> dict[str, Any]:
+        """The fields to change, as a merge patch; empty where there are none."""
+        change: dict[str, Any] = {}
+        if bool(found.manifest.get("allowVolumeExpansion")) != self.allow_volume_expansion:
+            change["allowVolumeExpansion"] = self.allow_volume_expansion
+        if self.default is not None and self.default != found.is_default:
+            present = _DEFAULTS & _annotations(found.manifest).keys()
+            keys = {IS_DEFAULT} if self.default else present
+            change["metadata"] = {"annotations": dict.fromkeys(keys, _text(self.default))}
+        return change
+
+
+def find_storage_class(cluster: Cluster, name: str) -> StorageClass | None:
+    """The StorageClass, or None where there is none; raises ForbiddenError and ClusterErrors."""
+    try:
+        return _storage_class(cluster.get(*_PATH, name))
+    except NotFoundError:
+        return None
+    except ForbiddenError as error:
+        raise _forbidden(error, "get", name) from None
+
+
+def list_storage_classes(cluster: Cluster) -> list[StorageClass]:
+    """All StorageClasses; raises ClusterErrors."""
+    return [_storage_class(item) for item in cluster.get(*_PATH)["items"]]
+
+
+def create_storage_class(
+    cluster: Cluster, name: str, content: StorageClassContent, *, dry_run: bool = False
+) -> StorageClass:
+    """Make the StorageClass; raises ConflictError if it exists."""
+    try:
+        answer = cluster.post(*_PATH, body=content.manifest(name), **write_query(dry_run=dry_run))
+    except ForbiddenError as error:
+        raise _forbidden(error, "create", name) from None
+    return _storage_class(answer)
+
+
+def update_storage_class(
+    cluster: Cluster, found: StorageClass, change: dict[str, Any], *, dry_run: bool = False
+) -> StorageClass:
+    """Lay the change over the StorageClass as it was read; raises ConflictError if it changed."""
+    precondition = {"resourceVersion": found.manifest["metadata"]["resourceVersion"]}
+    body = change | {"metadata": precondition | change.get("metadata", {})}
+    try:
+        answer = cluster.merge_patch(*_PATH, found.name, body=body, **write_query(dry_run=dry_run))
+    except NotFoundError as error:
+        raise ConflictError(f"StorageClass {found.name}: {error}") from None
+    except ForbiddenError as error:
+        raise _forbidden(error, "patch", found.name) from None
+    return _storage_class(answer)
+
+
+def _annotations(manifest: dict[str, Any]) -> dict[str, str]:
+    return manifest["metadata"].get("annotations") or {}
+
+
+def _immutable(manifest: dict[str, Any]) -> dict[str, str]:
+    parameters = manifest.get("parameters") or {}
+    fields = {key: manifest[key] for key in ("provisioner", "reclaimPolicy")}
+    return fields | {f"parameters.{key}": value for key, value in parameters.items()}
+
+
+def _quoted(value: str | None) -> str:
+    return "(none)" if value is None else f'"{value}"'
+
+
+def _text(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _storage_class(manifest: dict[str, Any]) -> StorageClass:
+    manifest["metadata"].pop("managedFields", None)  # kubectl leaves them out as well
+    return StorageClass(manifest["metadata"]["name"], manifest)
+
+
+def _forbidden(error: ForbiddenError, verb: str, name: str) -> ForbiddenError:
+    return refusal(
+        error, verb, f"StorageClass {name}", resource="storageclasses", name=name, namespace=""
+    )

@@ -1,0 +1,201 @@
+"""Make the StorageClass whose volumes are asked for with a Secret's token, or bring it up to date.
+
+Which parameters name the Secret: Portworx docs, security, shared-secret model, StorageClass setup.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from kubectl_pxauth.authority import AuthoritySource, find_authority
+from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
+from kubectl_pxauth.cluster.secrets import find_secret
+from kubectl_pxauth.cluster.storage_classes import (
+    ReclaimPolicy,
+    StorageClass,
+    StorageClassContent,
+    create_storage_class,
+    find_storage_class,
+    list_storage_classes,
+    update_storage_class,
+)
+from kubectl_pxauth.errors import ClusterError, PxauthError
+from kubectl_pxauth.store import AUTH_TOKEN
+from kubectl_pxauth.token.verdict import Trust, judge
+
+_CLAIMS_NAMESPACE = "${pvc.namespace}"  # which the CSI provisioner fills in
+
+
+class TokenModel(StrEnum):
+    """Whose token a volume is asked for with, and through which provisioner."""
+
+    CSI = "csi"
+    MULTITENANT = "multitenant"
+    IN_TREE = "in-tree"
+
+    @property
+    def provisioner(self) -> str:
+        """The StorageClass's provisioner."""
+        if self is TokenModel.IN_TREE:
+            return "kubernetes.io/portworx-volume"
+        return "pxd.portworx.com"
+
+    def secret_parameters(self, name: str, namespace: str) -> dict[str, str]:
+        """The StorageClass's parameters that name the token's Secret."""
+        if self is TokenModel.MULTITENANT:
+            namespace = _CLAIMS_NAMESPACE
+        pairs = _IN_TREE_PAIRS if self is TokenModel.IN_TREE else _CSI_PAIRS
+        values = {"name": name, "namespace": namespace}
+        return {f"{pair}-{part}": value for pair in pairs for part, value in values.items()}
+
+
+_CSI_PAIRS = tuple(
+    f"csi.storage.k8s.io/{step}-secret"
+    for step in ("provisioner", "node-publish", "controller-expand")
+)
+_IN_TREE_PAIRS = ("openstorage.io/auth-secret",)
+SECRET_PARAMETERS = frozenset(
+    f"{pair}-{part}" for pair in _CSI_PAIRS + _IN_TREE_PAIRS for part in ("name", "namespace")
+)
+"""The names of all parameters that name the token's Secret, in each model."""
+
+
+@dataclass(frozen=True)
+class StorageClassRequest:
+    """A StorageClass, the Secret with its token, and how it is to be written.
+
+    parameters are all of the class but those that name the Secret. A default of None leaves it
+    to others whether the class is the default.
+    """
+
+    name: str
+    secret: str
+    namespace: str
+    model: TokenModel
+    parameters: Mapping[str, str]
+    reclaim_policy: ReclaimPolicy
+    allow_volume_expansion: bool
+    default: bool | None
+    dry_run: DryRun
+
+    def content(self) -> StorageClassContent:
+        """What is to stand in the StorageClass."""
+        secret = self.model.secret_parameters(self.secret, self.namespace)
+        return StorageClassContent(
+            provisioner=self.model.provisioner,
+            parameters={**self.parameters, **secret},
+            reclaim_policy=self.reclaim_policy,
+            allow_volume_expansion=self.allow_volume_expansion,
+            default=self.default,
+        )
+
+
+@dataclass(frozen=True)
+class StorageClassResult:
+    """What was written, or with a dry run would be; manifest is the StorageClass as an object."""
+
+    name: str
+    change: Change
+    manifest: dict[str, Any] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def make_storage_class(
+    request: StorageClassRequest, source: AuthoritySource, connect: Callable[[], Cluster]
+) -> StorageClassResult:
+    """Make the StorageClass, or change what may change of it; its Secret is looked at as well.
+
+    A client-side dry run calls nobody. Raises PxauthErrors, and then has changed nothing.
+    """
+    if request.dry_run is DryRun.CLIENT:
+        manifest = request.content().manifest(request.name)
+        return StorageClassResult(request.name, Change.CREATED, manifest)
+    cluster = connect()
+    warnings = Ahead(lambda: tuple(_warnings(request, source, cluster)))
+    change, written = until_no_conflict(
+        find_storage_class(cluster, request.name),
+        write=lambda found: _write(request, cluster, found),
+        read=lambda: find_storage_class(cluster, request.name),
+    )
+    return StorageClassResult(request.name, change, written.manifest, warnings.result())
+
+
+def _write(
+    request: StorageClassRequest, cluster: Cluster, found: StorageClass | None
+) -> tuple[Change, StorageClass]:
+    content = request.content()
+    dry_run = request.dry_run is DryRun.SERVER
+    if found is None:
+        made = create_storage_class(cluster, request.name, content, dry_run=dry_run)
+        return Change.CREATED, made
+    if differences := content.differences(found):
+        raise ClusterError(
+            f"StorageClass {request.name} exists, and can't be changed in {', '.join(differences)}",
+            hint=f"choose another name, or make it anew: kubectl delete storageclass {request.name}"
+            " (the volumes that were made with it stay as they are), then this command again",
+        )
+    if change := content.change(found):
+        return Change.CONFIGURED, update_storage_class(cluster, found, change, dry_run=dry_run)
+    return Change.UNCHANGED, found
+
+
+def _warnings(
+    request: StorageClassRequest, source: AuthoritySource, cluster: Cluster
+) -> Iterator[str]:
+    """What will keep the class from working as its user means it; it is made all the same."""
+    if request.default:
+        yield from _other_defaults(request.name, cluster)
+    # With multitenant each claim's namespace has a Secret of its own, which may be yet to come.
+    if request.model is not TokenModel.MULTITENANT:
+        yield from _token_problems(request, source, cluster)
+
+
+def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
+    try:
+        classes = list_storage_classes(cluster)
+    except ClusterError as error:
+        yield f"whether another StorageClass is the default could not be read: {error}"
+        return
+    others = ", ".join(other.name for other in classes if other.is_default and other.name != name)
+    if others:
+        yield (
+            f"there are other default StorageClasses: {others}; Kubernetes takes the one that was"
+            " made last"
+        )
+
+
+def _token_problems(
+    request: StorageClassRequest, source: AuthoritySource, cluster: Cluster
+) -> Iterator[str]:
+    where = f"Secret {request.namespace}/{request.secret}"
+    try:
+        secret = find_secret(cluster, request.namespace, request.secret)
+    except ClusterError as error:
+        yield f"{where} was not checked for a valid token: {error}"
+        return
+    if secret is None:
+        yield (
+            f"{where} does not exist, and without its token no volume of the class can be made:"
+            f" kubectl pxauth issue kubernetes --secret {request.secret} -n {request.namespace}"
+        )
+        return
+    token = secret.data.get(AUTH_TOKEN)
+    if token is None:
+        keys = ", ".join(sorted(secret.data)) or "none"
+        yield f'{where} has no token: it has no key "{AUTH_TOKEN}"; its keys: {keys}'
+        return
+    trust = None
+    try:
+        trust = find_authority(cluster, source).trust
+    except PxauthError as error:
+        yield f"the signature of the token in {where} was not checked: {error}"
+    problems = "; ".join(
+        f"{finding.check}: {finding.message}"
+        for finding in judge(token, trust or Trust(source.issuer), datetime.now(UTC)).problems()
+        if trust or finding.check != "signature"
+    )
+    if problems:
+        yield f"{where} holds no valid token: {problems}"
