@@ -212,7 +212,7 @@ def _put(
     """Write the token over what was found; a client-side dry run writes nothing."""
     namespace, name = request.token.namespace, request.token.secret
     verdict = _judge(request, authority, found)
-    due = verdict is None or _is_due(request, verdict)
+    due = verdict is None or verdict.is_due(request.due_within, request.token.now)
     if found and due and (problem := found.unwritable()):
         raise problem
     identity = _identity(request, authority, verdict)
@@ -252,10 +252,6 @@ def _judge(request: IssueRequest, authority: Authority, secret: Secret | None) -
     from kubectl_pxauth.token.verdict import judge
 
     return judge(token.strip(), authority.trust, request.token.now)
-
-
-def _is_due(request: IssueRequest, verdict: "Verdict") -> bool:
-    return request.due_within is None or verdict.ends_within(request.due_within, request.token.now)
 
 
 def _identity(request: IssueRequest, authority: Authority, found: "Verdict | None") -> Identity:

@@ -128,7 +128,7 @@ def _renew_one(
     if storage_cluster := secret.operator():
         reason = f"the Portworx operator keeps it (StorageCluster {storage_cluster})"
         return replace(left_alone, outcome=Outcome.SKIPPED, reason=reason)
-    if request.due_within is not None and not verdict.ends_within(request.due_within, request.now):
+    if not verdict.is_due(request.due_within, request.now):
         return left_alone
     if problem := secret.unwritable():
         raise problem

@@ -1,12 +1,14 @@
 """A control plane for each test process, and the installed plugin run by the real kubectl."""
 
 import base64
+import hmac
 import itertools
 import json
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,6 +91,11 @@ class Shell:
     def claims(self, name: str = "px-k8s-user") -> dict[str, Any]:
         return decode(self.token(name))
 
+    def keep(self, name: str, token: str, **metadata: Any) -> None:
+        """Put a token into a Secret as another tool would."""
+        data = {"auth-token": base64.b64encode(token.encode()).decode()}
+        self.create({"metadata": {"name": name, **metadata}, "data": data})
+
     def create(self, manifest: dict[str, Any]) -> None:
         metadata = {"namespace": self.namespace} | manifest.pop("metadata")
         whole = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata} | manifest
@@ -103,6 +110,26 @@ def decode(token: str) -> dict[str, Any]:
         base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
     )
     return claims
+
+
+def forge(claims: dict[str, Any], key: bytes = SHARED_SECRET, algorithm: str = "HS256") -> str:
+    """Sign a token that may say anything, as another tool would, without any JWT library."""
+
+    def segment(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    header = {"alg": algorithm, "typ": "JWT"}
+    signed = ".".join(segment(json.dumps(part).encode()) for part in (header, claims))
+    signature = hmac.digest(key, signed.encode(), f"sha{algorithm[2:]}")
+    return f"{signed}.{segment(signature)}"
+
+
+def claims_of(sub: str, *, days: int = 365, age_days: int = 0, **others: Any) -> dict[str, Any]:
+    """The claims of a token for so many days that was made so long ago."""
+    issued_at = int(time.time()) - age_days * 86400
+    user = {"sub": sub, "name": f"name of {sub}", "email": f"{sub}@example.com"}
+    times = {"iat": issued_at, "exp": issued_at + days * 86400}
+    return {"iss": "portworx.com", **user, "roles": ["system.user"], **times, **others}
 
 
 def judge(

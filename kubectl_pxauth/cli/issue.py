@@ -20,6 +20,7 @@ from kubectl_pxauth.cli.flags import (
 )
 from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
+from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.issue import IssueFailure, IssueRequest, IssueResult, Issues, Target, issue
 from kubectl_pxauth.token.duration import parse_duration
@@ -132,14 +133,12 @@ def _target(namespaces: list[str] | None, selector: str | None, door: Connection
 
 
 def _show_many(issues: Issues, stop: Event, write: WriteFlags) -> None:
-    from collections import Counter
-
-    from kubectl_pxauth.cli.many import FAILED, finish, with_progress
+    from kubectl_pxauth.cli.many import FAILED, counter, finish, with_progress
 
     if not issues.total:
         output.note("No namespaces found")
         return
-    counts: Counter[str] = Counter()
+    counts = counter(Change)
     warnings: set[str] = set()
     manifests: list[dict[str, Any]] = []
     for outcome in with_progress(issues.outcomes, "issuing", issues.total):

@@ -93,7 +93,7 @@ def _as_json(token: StoredToken) -> dict[str, object]:
         "issuer": token.issuer,
         "issuedAt": token.issued_at and rfc3339(token.issued_at),
         "expiresAt": token.expires_at and rfc3339(token.expires_at),
-        "status": token.status,
+        "status": str(token.status),
         "problems": list(token.problems),
     }
 

@@ -19,6 +19,12 @@ ConcurrencyFlag = Annotated[
 FAILED = "failed"
 """What outcomes are counted as that make the exit code one."""
 
+
+def counter(outcomes: Iterable[str]) -> Counter[str]:
+    """Counts of outcomes and of failures, to be told in this order."""
+    return Counter(dict.fromkeys([*outcomes, FAILED], 0))
+
+
 Outcome = TypeVar("Outcome")
 
 
@@ -63,7 +69,7 @@ def with_progress(outcomes: Iterable[Outcome], what: str, total: int | None) -> 
 
 def finish(counts: Counter[str], total: int | None, stop: Event) -> None:
     """Say how many of what on standard error, and exit with the code for it."""
-    done = ", ".join(f"{count} {what}" for what, count in counts.items()) or "none done"
+    done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none"
     if stop.is_set():
         rest = "" if total is None else f" of {total}"
         output.error(f"interrupted after {counts.total()}{rest}: {done}")

@@ -49,12 +49,12 @@ def warning(message: str) -> None:
 
 def note(message: str) -> None:
     """One line on standard error that is neither wrong nor asked for, as kubectl has them."""
-    print(_printable(message), file=sys.stderr)
+    print(printable(message), file=sys.stderr)
 
 
 def log(message: str) -> None:
     """One line on standard error, for -v."""
-    print(_printable(message), file=sys.stderr)
+    print(printable(message), file=sys.stderr)
 
 
 def objects(manifest: dict[str, Any], form: Format) -> None:
@@ -98,10 +98,10 @@ def private_file(path: str, text: str) -> None:
 
 
 def _line(kind: str, message: str) -> None:
-    print(f"{kind}: {_printable(message)}", file=sys.stderr)
+    print(f"{kind}: {printable(message)}", file=sys.stderr)
 
 
-def _printable(message: str) -> str:
+def printable(message: str) -> str:
     """One line that can't steer a terminal, whatever a server or a file put into it."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()

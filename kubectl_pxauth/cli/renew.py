@@ -1,6 +1,5 @@
 """The command `kubectl pxauth renew`."""
 
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,7 +16,14 @@ from kubectl_pxauth.cli.flags import (
     takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_authority_source, read_scope
-from kubectl_pxauth.cli.many import FAILED, ConcurrencyFlag, finish, interruptible, with_progress
+from kubectl_pxauth.cli.many import (
+    FAILED,
+    ConcurrencyFlag,
+    counter,
+    finish,
+    interruptible,
+    with_progress,
+)
 from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import UsageError
@@ -91,7 +97,7 @@ def command(
         dry_run=dry_run,
         now=datetime.now(UTC),
     )
-    counts: Counter[str] = Counter()
+    counts = counter(Outcome)
     with interruptible() as stop:
         authority_found, outcomes = renew(request, source, door.open(), concurrency, stop)
         for warning in authority_found.key.warnings():

@@ -1,17 +1,19 @@
 """Tables and dates as kubectl's users know them."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import humanize
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from kubectl_pxauth.cli.output import printable
+
 _WIDTH = 80
-_UNLIMITED = 100_000
+_IN_MONTHS = timedelta(days=60)
+_GAP = "  "
 
 
 @dataclass(frozen=True)
@@ -29,26 +31,55 @@ def print_table(
     *,
     wide: bool = False,
 ) -> None:
-    """Print a table without lines, 80 columns wide where that is no terminal's width.
+    """Print a table as wide as the terminal, or where there is none 80 columns; wide cuts nothing.
 
-    wide cuts nothing. The last column of a row has that row's colour, on a terminal.
+    The last column of a row has that row's colour, on a terminal. rich's own tables take a
+    millisecond for each row, and keep all of them.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for column in columns:
-        # rich takes from those that may wrap first; their cells are cut instead.
-        table.add_column(column.heading, no_wrap=not column.shrinks)
+    console = Console(highlight=False, soft_wrap=True)
+    rows = [[printable(cell) for cell in row] for row in rows]
+    headings = [column.heading for column in columns]
+    widths = [max(map(cell_len, cells)) for cells in zip(headings, *rows, strict=True)]
+    if not wide:
+        _shrink(widths, columns, console.width if console.is_terminal else _WIDTH)
+    print(_line(headings, widths))
     for row, colour in zip(rows, colours or [""] * len(rows), strict=True):
-        *cells, last = (Text(cell, no_wrap=True, overflow="ellipsis") for cell in row)
-        last.stylize(colour)
-        table.add_row(*cells, last)
-    width = None if sys.stdout.isatty() else _WIDTH
-    Console(width=_UNLIMITED if wide else width, highlight=False).print(table)
+        line = _line(row, widths)
+        if console.is_terminal:
+            text = Text(line)
+            text.stylize(colour, start=len(line) - len(row[-1]))
+            console.print(text)
+        else:
+            print(line)
+
+
+def _shrink(widths: list[int], columns: Sequence[Column], limit: int) -> None:
+    """Take from the widest of the columns that give way, until all fit."""
+    least = [
+        len(column.heading) if column.shrinks else width
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > limit:
+        spare, index = max((width - least[i], i) for i, width in enumerate(widths))
+        if spare <= 0:
+            return
+        widths[index] -= 1
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    fitted = [
+        set_cell_size(cell, width)
+        if cell_len(cell) <= width
+        else f"{set_cell_size(cell, width - 1)}…"
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    return _GAP.join(fitted).rstrip()
 
 
 def relative(moment: datetime | None, now: datetime) -> str:
     """A moment seen from now: "in 3 months", "2 days ago"; nothing where there is none."""
     if moment is None:
         return ""
-    if moment >= now:
-        return f"in {humanize.naturaldelta(moment - now)}"
-    return f"{humanize.naturaldelta(now - moment)} ago"
+    # For humanize 20 days are a month.
+    span = humanize.naturaldelta(moment - now, months=abs(moment - now) >= _IN_MONTHS)
+    return f"in {span}" if moment >= now else f"{span} ago"

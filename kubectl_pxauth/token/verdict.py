@@ -132,8 +132,12 @@ class Verdict:
         return issuer if isinstance(issuer, str) else ""
 
     def ends_within(self, time: timedelta, now: datetime) -> bool:
-        """Whether it is refused now, or will be for its end by then."""
-        return not self.accepted or (self.expires_at is not None and self.expires_at - now <= time)
+        """Whether it has ended by then."""
+        return self.expires_at is not None and self.expires_at - now <= time
+
+    def is_due(self, within: timedelta | None, now: datetime) -> bool:
+        """Whether it is refused or ends within that time; without a time it is due whenever."""
+        return within is None or not self.accepted or self.ends_within(within, now)
 
     def problems(self, *checks: str) -> list[Finding]:
         """Why the verifier would refuse it: what these checks found, or all of them."""
