@@ -1,7 +1,8 @@
 """Connect to the current context's server while the command line is still read."""
 
 _COMMANDS = ("issue", "storageclass")
-_CONNECTIONS = 2  # the key or the class is read beside the Secret
+_CONNECTIONS = 2  # a key that is named, and what is to be written
+_CONNECTIONS_TO_FIND_THE_KEY = 5  # StorageClusters, DaemonSets, and another usual Secret as well
 _NO_HEAD_START = (  # beginnings of flags that choose another server or user, or need none
     *("--as", "--certificate", "--client", "--cluster", "--context", "--kubeconfig", "--server"),
     *("--request-timeout", "--tls", "--token", "--user", "--v", "-s", "-v"),
@@ -27,6 +28,7 @@ def head_start(arguments: list[str]) -> None:
     try:
         user = connection.kubeconfig.user or {}
         if "exec" not in user:  # which may ask for a login
-            connection.open().connect_ahead(_CONNECTIONS)
+            named = any(argument.startswith("--shared-secret") for argument in arguments)
+            connection.open().connect_ahead(_CONNECTIONS if named else _CONNECTIONS_TO_FIND_THE_KEY)
     except Exception:  # it is said where the command asks for the connection
         return

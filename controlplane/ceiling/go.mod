@@ -1,0 +1,3 @@
+module kubectl-pxauth/controlplane/ceiling
+
+go 1.27
