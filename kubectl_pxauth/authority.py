@@ -7,9 +7,10 @@ from kubectl_pxauth.cluster.connection import Ahead, Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.discovery import (
     DEFAULT_ISSUER,
+    Names,
     default_issuer,
     discover,
-    find_issuer,
+    find_names,
     read_shared_secret,
 )
 from kubectl_pxauth.token.jwt import SigningKey
@@ -25,6 +26,8 @@ class Authority:
 
     issuer: str
     key: SigningKey
+    doubts: tuple[str, ...] = ()
+    """What is only guessed of it."""
 
     @property
     def trust(self) -> "Trust":
@@ -66,11 +69,18 @@ def find_authority(cluster: Cluster, source: AuthoritySource) -> Authority:
     """
     namespace = source.portworx_namespace
     if source.key:
-        issuer = source.issuer or find_issuer(cluster, namespace, DEFAULT_ISSUER)
-        return Authority(issuer, source.key)
+        if source.issuer:
+            return Authority(source.issuer, source.key)
+        return _authority(find_names(cluster, namespace, None), source.key)
     if reference := source.shared_secret_from:
+        if source.issuer:
+            return Authority(source.issuer, read_shared_secret(cluster, reference))
         reading = Ahead(lambda: read_shared_secret(cluster, reference))
-        issuer = source.issuer or find_issuer(cluster, namespace, default_issuer(reference))
-        return Authority(issuer, reading.result())
+        names = find_names(cluster, namespace, None, default_issuer(reference))
+        return _authority(names, reading.result())
     found = discover(cluster, namespace, source.issuer)
-    return Authority(found.issuer.value, found.key.shared_secret)
+    return _authority(found.names, found.key.shared_secret)
+
+
+def _authority(names: Names, key: SigningKey) -> Authority:
+    return Authority(names.issuer.value, key, names.warnings())

@@ -16,7 +16,9 @@ from kubectl_pxauth.cluster.portworx import (
     PortworxSpec,
     PortworxSpecs,
     Stated,
+    Value,
     daemon_set_specs,
+    read_config_map_key,
     storage_cluster_specs,
 )
 from kubectl_pxauth.cluster.secrets import Secret, SecretKeyReference, find_secret
@@ -24,6 +26,7 @@ from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, SharedSecretEr
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 DEFAULT_ISSUER = "portworx.com"
+BY_DEFAULT = "by default"
 
 _PXKEYS = SecretKeyReference()
 _FLAG = "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
@@ -47,13 +50,33 @@ class FoundText:
 
 
 @dataclass(frozen=True)
-class Discovery:
-    """What the cluster says; not_read names the places that RBAC kept closed."""
+class Names:
+    """What tokens have to say; not_read names the places that RBAC kept closed.
 
-    key: FoundKey
+    Where the cluster says nothing, issuer is the usual one and username_claim is sub.
+    """
+
     issuer: FoundText
     username_claim: FoundText
     not_read: tuple[str, ...]
+
+    def warnings(self) -> tuple[str, ...]:
+        """What might be otherwise if more could be read."""
+        if self.not_read and self.issuer.where == BY_DEFAULT:
+            return (
+                f'the issuer is taken to be "{self.issuer.value}", but may be named where you'
+                f" can't read: {', '.join(self.not_read)}; --issuer settles it",
+            )
+        return ()
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What the cluster says; secrets_not_read are looked at where nothing names the key."""
+
+    key: FoundKey
+    names: Names
+    secrets_not_read: tuple[str, ...]
 
 
 def discover(cluster: Cluster, namespace: str | None, issuer: str | None = None) -> Discovery:
@@ -68,27 +91,15 @@ def discover(cluster: Cluster, namespace: str | None, issuer: str | None = None)
     secrets.ask(usual)
     found = reading.result()
     key = _stated_key(found.specs, secrets) or _key_by_name(usual, others, found, secrets)
-    return Discovery(
-        key=key,
-        issuer=FoundText(issuer, "as given")
-        if issuer
-        else _issuer(found.specs, secrets, default_issuer(key.reference)),
-        username_claim=next(
-            (
-                FoundText(str(spec.username_claim.value), spec.username_claim.where)
-                for spec in found.specs
-                if spec.username_claim
-            ),
-            FoundText("sub", "by default"),
-        ),
-        not_read=(*found.forbidden, *secrets.forbidden()),
-    )
+    names = _names(found, secrets, issuer, default_issuer(key.reference))
+    return Discovery(key, names, secrets.forbidden())
 
 
-def find_issuer(cluster: Cluster, namespace: str | None, default: str) -> str:
-    """The issuer alone, or the default where the cluster says none; raises as discover does."""
-    found = _Reading(cluster, namespace).result()
-    return _issuer(found.specs, _Secrets(cluster), default).value
+def find_names(
+    cluster: Cluster, namespace: str | None, issuer: str | None, default: str = DEFAULT_ISSUER
+) -> Names:
+    """What tokens have to say, without the key; as discover, with the default for the issuer."""
+    return _names(_Reading(cluster, namespace).result(), _Secrets(cluster), issuer, default)
 
 
 def default_issuer(reference: SecretKeyReference | None) -> str:
@@ -135,7 +146,20 @@ class _Secrets:
         self.ask([reference])
         return self._asked[reference.namespace, reference.name].result()
 
-    def value(self, reference: SecretKeyReference) -> bytes:
+    def value(self, stated: Value) -> bytes:
+        """What is stated, or in the key that is; raises SharedSecretError where there is none."""
+        if isinstance(stated, str):
+            return stated.encode()
+        if isinstance(stated, SecretKeyReference):
+            return self._secret_value(stated)
+        text = read_config_map_key(self._cluster, stated)
+        if text is None:
+            raise SharedSecretError(
+                f'ConfigMap {stated.namespace}/{stated.name} has no key "{stated.key}"', hint=_FLAG
+            )
+        return text.encode()
+
+    def _secret_value(self, reference: SecretKeyReference) -> bytes:
         secret = self.find(reference)
         where = f"Secret {reference.namespace}/{reference.name}"
         if secret is None:
@@ -181,13 +205,14 @@ def _stated_key(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundKey 
 
 
 def _resolved(stated: Stated, secrets: _Secrets) -> FoundKey:
-    if isinstance(stated.value, str):
-        return FoundKey(SharedSecret(stated.value.encode(), stated.where), None, stated.where)
     try:
-        shared_secret = secrets.shared_secret(stated.value)
+        if isinstance(stated.value, SecretKeyReference):
+            shared_secret = secrets.shared_secret(stated.value)
+            return FoundKey(shared_secret, stated.value, stated.where)
+        value = secrets.value(stated.value)
     except SharedSecretError as error:
         raise SharedSecretError(f"{stated.where}: {error}", error.hint) from None
-    return FoundKey(shared_secret, stated.value, stated.where)
+    return FoundKey(SharedSecret(value, stated.where), None, stated.where)
 
 
 def _one_key(found: list[FoundKey]) -> FoundKey | None:
@@ -196,7 +221,11 @@ def _one_key(found: list[FoundKey]) -> FoundKey | None:
             one.where if one.reference is None else f"{one.reference} ({one.where})"
             for one in found
         )
-        raise DiscoveryError(f"the cluster names different shared secrets: {places}", hint=_FLAG)
+        raise DiscoveryError(
+            f"the cluster names different shared secrets: {places}",
+            hint="choose one with --shared-secret-from NAMESPACE/NAME:KEY, or the Portworx that is"
+            " meant with --portworx-namespace",
+        )
     return found[0] if found else None
 
 
@@ -222,7 +251,9 @@ def _key_by_name(
         raise DiscoveryError(
             f"no shared secret was found, and Portworx verifies with a public key"
             f" ({public.where} {public.value}); looked at {looked}",
-            hint="sign with its private key: --rsa-private-keyfile or --ecdsa-private-keyfile",
+            hint="name a file with the other half: --rsa-private-keyfile or"
+            " --ecdsa-private-keyfile signs, --rsa-public-keyfile or --ecdsa-public-keyfile"
+            " verifies",
         )
     raise DiscoveryError(f"no shared secret was found; looked at {looked}", hint=_FLAG)
 
@@ -244,18 +275,32 @@ def _named(
     return found
 
 
-def _issuer(specs: tuple[PortworxSpec, ...], secrets: _Secrets, default: str) -> FoundText:
-    found = []
-    for stated in (spec.issuer for spec in specs):
-        if stated is None:
-            continue
-        value = stated.value
-        if isinstance(value, SecretKeyReference):
-            value = secrets.value(value).decode(errors="replace")
-        found.append(FoundText(value, stated.where))
+def _names(reading: PortworxSpecs, secrets: _Secrets, issuer: str | None, default: str) -> Names:
+    claims = [spec.username_claim for spec in reading.specs if spec.username_claim]
+    return Names(
+        issuer=FoundText(issuer, "as given")
+        if issuer
+        else _issuer(reading.specs, secrets) or FoundText(default, BY_DEFAULT),
+        username_claim=_text(claims[0], secrets) if claims else FoundText("sub", BY_DEFAULT),
+        not_read=reading.forbidden,
+    )
+
+
+def _issuer(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | None:
+    found = [_text(spec.issuer, secrets) for spec in specs if spec.issuer]
     if len({one.value for one in found}) > 1:
         both = " and ".join(f'"{one.value}" ({one.where})' for one in found)
         raise DiscoveryError(
             f"the cluster names different issuers: {both}", hint="choose one with --issuer"
         )
-    return found[0] if found else FoundText(default, "by default")
+    return found[0] if found else None
+
+
+def _text(stated: Stated, secrets: _Secrets) -> FoundText:
+    try:
+        value = secrets.value(stated.value).decode(errors="replace")
+    except SharedSecretError as error:
+        raise DiscoveryError(f"{stated.where}: {error}", hint="or name it: --issuer") from None
+    if not value:
+        raise DiscoveryError(f"{stated.where} is empty", hint="or name it: --issuer")
+    return FoundText(value, stated.where)

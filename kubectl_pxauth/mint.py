@@ -37,7 +37,7 @@ class TokenRequest:
 
 @dataclass(frozen=True)
 class MintedToken:
-    """A signed token, what it says, and what is odd about the key that signed it."""
+    """A signed token, what it says, and what is odd or guessed about what signed it."""
 
     token: str = field(repr=False)
     claims: Claims
@@ -74,7 +74,8 @@ def mint(request: TokenRequest, authority: Authority, identity: Identity) -> Min
 
 def mint_claims(claims: Claims, authority: Authority) -> MintedToken:
     """A token that says just this, signed by the authority."""
-    return MintedToken(sign(claims, authority.key), claims, authority.key.warnings())
+    warnings = (*authority.doubts, *authority.key.warnings())
+    return MintedToken(sign(claims, authority.key), claims, warnings)
 
 
 def make_token(
