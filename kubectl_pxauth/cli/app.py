@@ -24,6 +24,9 @@ COMMANDS = {
     "token": "Make a token and print it; nothing is stored in the cluster.",
     "list": "List the Secrets that hold a token, and what state it is in.",
     "renew": "Sign tokens again that end soon, for the same user and as long.",
+    "inspect": "Show what a token says, and whether its cluster's key signed it.",
+    "verify": "Judge a token as Portworx would.",
+    "discover": "Show where the cluster keeps its shared secret, and its issuer.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""
 GROUPS: dict[str, str] = {}

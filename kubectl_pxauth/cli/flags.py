@@ -72,8 +72,8 @@ class IdentityFlags:
 
 
 @dataclass(frozen=True)
-class AuthorityFlags:
-    """What signs the token, and in whose name."""
+class SharedSecretFlags:
+    """What signs tokens, and in whose name."""
 
     issuer: Annotated[
         str | None,
@@ -99,14 +99,6 @@ class AuthorityFlags:
             " variable PORTWORX_AUTH_SHARED_SECRET is taken where neither flag is given.",
         ),
     ] = None
-    rsa_private_keyfile: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Sign with this RSA key instead (RS256)."),
-    ] = None
-    ecdsa_private_keyfile: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Sign with this ECDSA key on P-256 instead (ES256)."),
-    ] = None
     portworx_namespace: Annotated[
         str | None,
         typer.Option(
@@ -127,6 +119,20 @@ NamespaceFlag = Annotated[
         show_default="the kubeconfig's current one",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class AuthorityFlags(SharedSecretFlags):
+    """What signs the token, and in whose name; a private key in place of the shared secret."""
+
+    rsa_private_keyfile: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Sign with this RSA key instead (RS256)."),
+    ] = None
+    ecdsa_private_keyfile: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Sign with this ECDSA key on P-256 instead (ES256)."),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kubectl_pxauth.authority import AuthoritySource
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.flags import AuthorityFlags, IdentityFlags, TokenFlags
+from kubectl_pxauth.cli.flags import AuthorityFlags, IdentityFlags, SharedSecretFlags, TokenFlags
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import (
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
 _STANDARD_INPUT = "-"
 
+Read = TypeVar("Read")
+
 
 def read_authority_source(flags: AuthorityFlags, filename: str | None = None) -> AuthoritySource:
     """Where issuer and key come from, filename being the user file's, which may be standard input.
@@ -45,36 +48,54 @@ def read_authority_source(flags: AuthorityFlags, filename: str | None = None) ->
         "--rsa-private-keyfile": flags.rsa_private_keyfile,
         "--ecdsa-private-keyfile": flags.ecdsa_private_keyfile,
     }
-    _check_exclusive({**given, "-f": None, "--shared-secret-from": flags.shared_secret_from})
-    from_stdin = [flag for flag, value in given.items() if value == _STANDARD_INPUT]
-    if len(from_stdin) > 1:
-        raise UsageError(f"{' and '.join(from_stdin)} can't both read standard input")
+    check_exclusive({**given, "-f": None, "--shared-secret-from": flags.shared_secret_from})
+    check_standard_input(given)
     return AuthoritySource(
-        issuer=None if flags.issuer is None else check_issuer(flags.issuer),
+        issuer=optional(flags.issuer, check_issuer),
         key=_local_key(flags),
-        shared_secret_from=SecretKeyReference.parse(flags.shared_secret_from)
-        if flags.shared_secret_from is not None
-        else None,
-        portworx_namespace=flags.portworx_namespace
-        if flags.portworx_namespace is None
-        else check_namespace(flags.portworx_namespace),
+        shared_secret_from=optional(flags.shared_secret_from, SecretKeyReference.parse),
+        portworx_namespace=optional(flags.portworx_namespace, check_namespace),
     )
 
 
-def _check_exclusive(given: dict[str, str | None]) -> None:
+def optional(text: str | None, read: Callable[[str], Read]) -> Read | None:
+    """What a flag says, None where it is not given; raises what read does."""
+    return None if text is None else read(text)
+
+
+def check_standard_input(given: dict[str, str | None]) -> None:
+    """Raise UsageError where two of these files are standard input."""
+    flags = [flag for flag, value in given.items() if value == _STANDARD_INPUT]
+    if len(flags) > 1:
+        raise UsageError(f"{' and '.join(flags)} can't both read standard input")
+
+
+def check_exclusive(given: dict[str, str | None]) -> None:
+    """Raise UsageError where two of these flags are given."""
     flags = [flag for flag, value in given.items() if value is not None]
     if len(flags) > 1:
         raise UsageError(f"{' and '.join(flags)} exclude each other")
 
 
 def _local_key(flags: AuthorityFlags) -> SigningKey | None:
-    if (file := flags.shared_secret_file) is not None:
-        return SharedSecret(read_file(file, SharedSecretError), source(file))
     if (file := flags.rsa_private_keyfile) is not None:
         return read_rsa_private_key(read_file(file, KeyFileError), source(file))
     if (file := flags.ecdsa_private_keyfile) is not None:
         return read_ecdsa_private_key(read_file(file, KeyFileError), source(file))
-    if flags.shared_secret_from is None and SHARED_SECRET_VARIABLE in os.environ:
+    return local_shared_secret(flags)
+
+
+def local_shared_secret(
+    flags: SharedSecretFlags, others: tuple[str | None, ...] = ()
+) -> SharedSecret | None:
+    """The shared secret at hand; the environment's only if no file or Secret, or other, is named.
+
+    Raises SharedSecretError.
+    """
+    if (file := flags.shared_secret_file) is not None:
+        return SharedSecret(read_file(file, SharedSecretError), source(file))
+    named = any((flags.shared_secret_from, *others))
+    if not named and SHARED_SECRET_VARIABLE in os.environ:
         value = os.fsencode(os.environ[SHARED_SECRET_VARIABLE])
         return SharedSecret(value, f"the environment variable {SHARED_SECRET_VARIABLE}")
     return None

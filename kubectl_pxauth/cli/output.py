@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 """What kubectl says behind a change that was none."""
 
+_WIDEST_LABEL = 20
+
 
 class Format(StrEnum):
     """kubectl's -o, as far as it makes sense for one object."""
@@ -22,6 +26,22 @@ class Format(StrEnum):
     NAME = "name"
     JSON = "json"
     YAML = "yaml"
+
+
+class DataFormat(StrEnum):
+    """kubectl's -o, for what is no object of the cluster."""
+
+    JSON = "json"
+    YAML = "yaml"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table, or a line for each of the text's; style is one of rich's."""
+
+    label: str
+    text: str
+    style: str = ""
 
 
 def problem(found: PxauthError) -> None:
@@ -57,9 +77,9 @@ def log(message: str) -> None:
     print(printable(message), file=sys.stderr)
 
 
-def objects(manifest: dict[str, Any], form: Format) -> None:
+def objects(manifest: dict[str, Any], form: Format | DataFormat) -> None:
     """An object as kubectl prints it with -o json or yaml."""
-    if form is Format.JSON:
+    if form == "json":
         print(json.dumps(manifest, indent=4))
     else:
         import yaml
@@ -77,6 +97,25 @@ def written(
         print(what)
     else:
         print(f"{what} {change}{SUFFIXES[dry_run]}")
+
+
+def table(rows: Iterable[Row]) -> None:
+    """Labels and what they stand for, as `kubectl describe` has them, as wide as the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_column(max_width=_WIDEST_LABEL, overflow="fold")
+    grid.add_column(overflow="fold")
+    for row in rows:
+        text = "\n".join(map(_printable, row.text.splitlines()))
+        grid.add_row(Text(f"{_printable(row.label)}:"), Text(text, style=row.style))
+    console = Console()
+    with console.capture() as captured:
+        console.print(grid)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def private_file(path: str, text: str) -> None:

@@ -43,6 +43,9 @@ _CHECKS = (
     "not before", "expiry",
 )  # fmt: skip
 
+NO_KEY = "the cluster has no key for"
+"""How the finding about a signature begins where there is nothing to check it with."""
+
 _SEGMENTS = 3
 _SEGMENT = re.compile(rb"[A-Za-z0-9_-]*")
 _LEFTOVER_BITS = {2: 0x0F, 3: 0x03}
@@ -289,7 +292,7 @@ def _check_signature(algorithm: str, segments: list[bytes], keys: _Keys, notes: 
     else:
         right = _check_ecdsa(algorithm, signed, signature, keys.ecdsa, notes)
     if right is None:
-        notes.problem("signature", f"the cluster has no key for {algorithm}")
+        notes.problem("signature", f"{NO_KEY} {algorithm}")
     elif right:
         notes.ok("signature", "made with the cluster's key")
     else:

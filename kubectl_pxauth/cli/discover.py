@@ -1,0 +1,82 @@
+"""The command `kubectl pxauth discover`."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cli.inputs import optional
+from kubectl_pxauth.cluster.names import check_namespace
+from kubectl_pxauth.discovery import Discovery, FoundText, discover
+
+HELP = """Looks at the StorageClusters of the Portworx operator, the DaemonSets named
+portworx, and the Secrets that the key is usually kept in. The key itself is not
+shown.
+
+\b
+Examples:
+  # What `issue` would sign with, and as which issuer
+  kubectl pxauth discover
+
+\b
+  # The issuer alone, for a script
+  kubectl pxauth discover -o json | jq -r .issuer.value
+"""
+
+
+@takes_groups
+def command(
+    *,
+    portworx_namespace: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Namespace that Portworx runs in.", show_default="any"),
+    ] = None,
+    form: Annotated[
+        output.DataFormat | None, typer.Option("--output", "-o", help="Output format.")
+    ] = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, discover, print."""
+    namespace = optional(portworx_namespace, check_namespace)
+    found = discover(connection.connection().open(), namespace)
+    for warning in (*found.names.warnings(), *found.key.shared_secret.warnings()):
+        output.warning(warning)
+    if form:
+        output.objects(_as_json(found), form)
+    else:
+        output.table(_rows(found))
+
+
+def _as_json(found: Discovery) -> dict[str, Any]:
+    reference, names = found.key.reference, found.names
+    return {
+        "sharedSecret": {
+            "secret": vars(reference) if reference else None,
+            "statedBy": found.key.where,
+        },
+        "issuer": _text_as_json(names.issuer),
+        "usernameClaim": _text_as_json(names.username_claim),
+        "notRead": [*names.not_read, *found.secrets_not_read],
+    }
+
+
+def _text_as_json(found: FoundText) -> dict[str, str]:
+    return {"value": found.value, "statedBy": found.where}
+
+
+def _rows(found: Discovery) -> Iterator[output.Row]:
+    reference, names = found.key.reference, found.names
+    place = (
+        f"Secret {reference.namespace}/{reference.name}, key {reference.key}"
+        if reference
+        else "no Secret: the value itself is there"
+    )
+    yield output.Row("Shared secret", f"{place}\n{found.key.where}")
+    yield output.Row("Issuer", f"{names.issuer.value}\n{names.issuer.where}")
+    claim = names.username_claim
+    yield output.Row("User name claim", f"{claim.value}\n{claim.where}")
+    not_read = (*names.not_read, *found.secrets_not_read)
+    if not_read:
+        yield output.Row("Not read", "\n".join(not_read))

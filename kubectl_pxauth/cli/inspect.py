@@ -1,0 +1,137 @@
+"""The command `kubectl pxauth inspect`."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cli.verification import (
+    PlaceFlags,
+    VerificationFlags,
+    examined,
+    findings_as_json,
+)
+from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.examine import Examination
+from kubectl_pxauth.token.roles import explain_group, explain_role
+from kubectl_pxauth.token.verdict import Severity, Verdict
+
+HELP = """Shows what a token says, but not the token. Its signature is checked if the key
+can be found and read.
+
+\b
+Examples:
+  # The token for Kubernetes, in Secret portworx/px-k8s-user
+  kubectl pxauth inspect -n portworx
+
+\b
+  # A token from somewhere else
+  kubectl pxauth inspect --token-file admin.jwt
+"""
+
+_LABELS = {"iss": "Issuer", "sub": "Subject", "name": "Name", "email": "Email"}
+_EXPLAINED = ("roles", "groups", "iat", "exp")
+
+
+@takes_groups
+def command(
+    *,
+    place: PlaceFlags,
+    verification: VerificationFlags,
+    form: Annotated[
+        output.DataFormat | None, typer.Option("--output", "-o", help="Output format.")
+    ] = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, examine, print what the token says."""
+    found = examined(place, verification, connection.connection())
+    if not found.verdict.header and not found.verdict.claims:
+        reason = "; ".join(one.message for one in found.verdict.problems())
+        raise PxauthError(f"{found.where}: not a token that can be read: {reason}")
+    if form:
+        output.objects(_as_json(found), form)
+    else:
+        output.table(_rows(found, datetime.now(UTC)))
+
+
+def _as_json(found: Examination) -> dict[str, Any]:
+    verdict = found.verdict
+    return {
+        "token": found.where,
+        "header": dict(verdict.header),
+        "claims": dict(verdict.claims),
+        "issuedAt": _timestamp(verdict.issued_at),
+        "expiresAt": _timestamp(verdict.expires_at),
+        "roles": [
+            {"name": role, "meaning": explain_role(role)} for role in verdict.user.roles or ()
+        ],
+        **findings_as_json(found),
+    }
+
+
+def _timestamp(moment: datetime | None) -> str | None:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
+
+
+def _rows(found: Examination, now: datetime) -> Iterator[output.Row]:
+    verdict = found.verdict
+    yield output.Row("Token", found.where)
+    header = ", ".join(f"{name} {_text(value)}" for name, value in verdict.header.items())
+    yield output.Row("Header", header)
+    for claim, label in _LABELS.items():
+        yield output.Row(label, _text(verdict.claims.get(claim)))
+    yield from _explained(verdict)
+    yield output.Row("Issued", _moment(verdict, "iat", verdict.issued_at, now))
+    yield output.Row("Expires", _moment(verdict, "exp", verdict.expires_at, now))
+    for claim, value in verdict.claims.items():
+        if claim not in _LABELS and claim not in _EXPLAINED:
+            yield output.Row(f"Claim {claim}", _text(value))
+    yield output.Row("Accepted", _ACCEPTED[found.accepted])
+    for one in verdict.findings:
+        if one.check == "signature" or one.severity is not Severity.OK:
+            text = f"{one.severity}: {one.message}"
+            yield output.Row(one.check.capitalize(), text, _STYLES[one.severity])
+
+
+_ACCEPTED = {True: "yes", False: "no", None: "not known, as the signature is not checked"}
+_STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
+
+
+def _explained(verdict: Verdict) -> Iterator[output.Row]:
+    """A line for each role and group; those that the verifier can't read as they are."""
+    roles, groups = verdict.user.roles, verdict.user.groups
+    if roles:
+        explained = [f"{role}: {explain_role(role)}" for role in roles]
+        yield output.Row("Roles", "\n".join(explained))
+    else:
+        yield output.Row("Roles", _text(verdict.claims.get("roles")))
+    if groups:
+        meanings = [(group, explain_group(group)) for group in groups]
+        lines = [f"{group}: {meaning}" if meaning else group for group, meaning in meanings]
+        yield output.Row("Groups", "\n".join(lines))
+    else:
+        yield output.Row("Groups", _text(verdict.claims.get("groups")))
+
+
+def _moment(verdict: Verdict, claim: str, moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return _text(verdict.claims.get(claim))
+    from humanize import naturaldelta
+
+    distance = naturaldelta(moment - now)
+    relative = f"in {distance}" if moment > now else f"{distance} ago"
+    try:
+        local = moment.astimezone()
+    except (OverflowError, ValueError, OSError):  # at the ends of the calendar
+        local = moment
+    return f"{local:%Y-%m-%d %H:%M:%S %Z} ({relative})"
+
+
+def _text(value: object) -> str:
+    if value is None or value == []:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

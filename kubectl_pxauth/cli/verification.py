@@ -1,0 +1,147 @@
+"""What the commands that look at a token share: their flags, and what those come to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.connection import Connection
+from kubectl_pxauth.cli.flags import SharedSecretFlags
+from kubectl_pxauth.cli.inputs import (
+    check_exclusive,
+    check_standard_input,
+    local_shared_secret,
+    optional,
+    read_file,
+    source,
+)
+from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.errors import KeyFileError, PxauthError
+from kubectl_pxauth.examine import Examination, FileToken, TrustSource, examine
+from kubectl_pxauth.token.claims import check_issuer
+from kubectl_pxauth.token.profile import PROFILES
+from kubectl_pxauth.token.public_key import read_ecdsa_key, read_rsa_key
+from kubectl_pxauth.token.verdict import UsernameClaim
+
+_DEFAULT_SECRET = PROFILES["kubernetes"].secret
+
+
+@dataclass(frozen=True)
+class PlaceFlags:
+    """The token to look at."""
+
+    secret: Annotated[
+        str | None,
+        typer.Argument(metavar="SECRET", help="The token's Secret.", show_default=_DEFAULT_SECRET),
+    ] = None
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAME",
+            help="Namespace of the token's Secret.",
+            show_default="the kubeconfig's current one",
+        ),
+    ] = None
+    key: Annotated[str, typer.Option(metavar="KEY", help="Key of the Secret's data.")] = (
+        "auth-token"
+    )
+    token_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A token in a file instead; - is standard input."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class VerificationFlags(SharedSecretFlags):
+    """What the token is held against: as for signing, but with public keys."""
+
+    rsa_public_keyfile: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="RSA public key or certificate of the cluster."),
+    ] = None
+    ecdsa_public_keyfile: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="ECDSA public key or certificate of the cluster."),
+    ] = None
+    username_claim: Annotated[
+        UsernameClaim | None,
+        typer.Option(
+            help="Claim that Portworx takes the user name from.",
+            show_default="what the cluster says, else sub",
+        ),
+    ] = None
+
+
+def examined(place: PlaceFlags, flags: VerificationFlags, connection: Connection) -> Examination:
+    """The examination that the flags ask for, its warnings printed; raises PxauthErrors."""
+    trust = _read_trust_source(flags, place.token_file)
+    found = examine(_read_place(place, connection), trust, datetime.now(UTC), connection.open)
+    for warning in found.warnings:
+        output.warning(warning)
+    return found
+
+
+def findings_as_json(found: Examination) -> dict[str, Any]:
+    """Whether the token is accepted, null where that is not known, and the findings."""
+    return {
+        "accepted": found.accepted,
+        "findings": [
+            {"severity": one.severity.value, "check": one.check, "message": one.message}
+            for one in found.verdict.findings
+        ],
+    }
+
+
+def _read_place(place: PlaceFlags, connection: Connection) -> SecretKeyReference | FileToken:
+    check_exclusive({"SECRET": place.secret, "--token-file": place.token_file})
+    if place.token_file is not None:
+        # The newline that ends a text file is none of the token's, and makes no difference to
+        # whether the verifier takes it.
+        token = read_file(place.token_file, PxauthError).removesuffix(b"\n").removesuffix(b"\r")
+        return FileToken(token, source(place.token_file))
+    return SecretKeyReference(
+        connection.kubeconfig.namespace
+        if place.namespace is None
+        else check_namespace(place.namespace),
+        check_secret_name(place.secret or _DEFAULT_SECRET),
+        check_data_key(place.key),
+    )
+
+
+def _read_trust_source(flags: VerificationFlags, token_file: str | None) -> TrustSource:
+    shared_secret = {
+        "--shared-secret-file": flags.shared_secret_file,
+        "--shared-secret-from": flags.shared_secret_from,
+    }
+    public_keys = {
+        "--rsa-public-keyfile": flags.rsa_public_keyfile,
+        "--ecdsa-public-keyfile": flags.ecdsa_public_keyfile,
+    }
+    check_exclusive(shared_secret)
+    check_standard_input({"--token-file": token_file} | shared_secret | public_keys)
+    return TrustSource(
+        issuer=optional(flags.issuer, check_issuer),
+        shared_secret=local_shared_secret(flags, others=tuple(public_keys.values())),
+        shared_secret_from=optional(flags.shared_secret_from, SecretKeyReference.parse),
+        rsa_public_pem=optional(flags.rsa_public_keyfile, lambda file: _pem(file, read_rsa_key)),
+        ecdsa_public_pem=optional(
+            flags.ecdsa_public_keyfile, lambda file: _pem(file, read_ecdsa_key)
+        ),
+        username_claim=flags.username_claim,
+        portworx_namespace=optional(flags.portworx_namespace, check_namespace),
+    )
+
+
+def _pem(filename: str, check: Callable[[bytes], object]) -> bytes:
+    pem = read_file(filename, KeyFileError)
+    try:
+        check(pem)
+    except KeyFileError as error:
+        raise KeyFileError(f"{source(filename)}: {error}", error.hint) from None
+    return pem

@@ -1,0 +1,51 @@
+"""The command `kubectl pxauth verify`."""
+
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cli.verification import (
+    PlaceFlags,
+    VerificationFlags,
+    examined,
+    findings_as_json,
+)
+
+HELP = """Prints a line for each thing checked: ok, warning or problem. Exits with 0 if
+Portworx would take the token, with 1 if not or if that can't be told.
+
+\b
+Examples:
+  # In a runbook or a CI job
+  kubectl pxauth verify px-k8s-user -n portworx
+
+\b
+  # Without a cluster
+  kubectl pxauth verify --token-file admin.jwt --issuer portworx.com \\
+    --shared-secret-file key
+"""
+
+
+@takes_groups
+def command(
+    *,
+    place: PlaceFlags,
+    verification: VerificationFlags,
+    form: Annotated[
+        output.DataFormat | None, typer.Option("--output", "-o", help="Output format.")
+    ] = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, examine, print the findings."""
+    found = examined(place, verification, connection.connection())
+    if found.unknown:
+        raise found.unknown
+    if form:
+        output.objects(findings_as_json(found), form)
+    else:
+        for one in found.verdict.findings:
+            print(f"{one.severity:<8} {one.check:<10} {one.message}")
+    if not found.accepted:
+        raise typer.Exit(1)

@@ -1,0 +1,174 @@
+"""Examine a token that is there already: what it says, and whether its cluster would take it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from kubectl_pxauth.cluster.connection import Ahead, Cluster, side_by_side
+from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
+from kubectl_pxauth.discovery import default_issuer, discover, find_names, read_shared_secret
+from kubectl_pxauth.errors import NotFoundError, PxauthError
+from kubectl_pxauth.token.shared_secret import SharedSecret
+from kubectl_pxauth.token.verdict import (
+    NO_KEY,
+    Finding,
+    Severity,
+    Trust,
+    UsernameClaim,
+    Verdict,
+    judge,
+)
+
+
+@dataclass(frozen=True)
+class FileToken:
+    """The bytes of a token, and the name of the file that they were read from."""
+
+    token: bytes = field(repr=False)
+    filename: str
+
+
+@dataclass(frozen=True)
+class TrustSource:
+    """What the user says that the cluster trusts; None where nothing is said.
+
+    portworx_namespace narrows the search for what is not said.
+    """
+
+    issuer: str | None = None
+    shared_secret: SharedSecret | None = None
+    shared_secret_from: SecretKeyReference | None = None
+    rsa_public_pem: bytes | None = None
+    ecdsa_public_pem: bytes | None = None
+    username_claim: UsernameClaim | None = None
+    portworx_namespace: str | None = None
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key is at hand, so that none is looked for."""
+        return bool(self.shared_secret or self.rsa_public_pem or self.ecdsa_public_pem)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a token says, and what its cluster would say of it.
+
+    Where what the cluster trusts could not be found, unknown says why, and the verdict goes
+    without it. warnings are about the cluster, not the token.
+    """
+
+    where: str
+    verdict: Verdict
+    unknown: PxauthError | None
+    warnings: tuple[str, ...]
+
+    @property
+    def accepted(self) -> bool | None:
+        """Whether the cluster would take the token; None where that can't be told."""
+        if self.unknown and self.verdict.accepted:
+            return None
+        return self.verdict.accepted
+
+
+def examine(
+    place: SecretKeyReference | FileToken,
+    source: TrustSource,
+    now: datetime,
+    connect: Callable[[], Cluster],
+) -> Examination:
+    """Judge the token in that place as the cluster would at that moment.
+
+    The cluster is asked for what is not given; for a file with an issuer and a key, nobody is.
+    Raises PxauthErrors where there is no token, but not where there is nothing to hold it
+    against: the Examination has that one.
+    """
+    if isinstance(place, FileToken):
+        trusted = _trusted(lambda: _trust_for_file(source, connect))
+        return _examination(place.token, place.filename, trusted, now)
+    cluster = connect()
+    trusted, token = side_by_side(
+        lambda: _trusted(lambda: _find_trust(cluster, source)), lambda: _read_token(cluster, place)
+    )
+    return _examination(token, _named(place), trusted, now)
+
+
+_Trusted = tuple[Trust, tuple[str, ...]] | PxauthError
+
+
+def _trusted(find: Callable[[], tuple[Trust, tuple[str, ...]]]) -> _Trusted:
+    try:
+        return find()
+    except PxauthError as error:
+        return error
+
+
+def _examination(token: bytes, where: str, trusted: _Trusted, now: datetime) -> Examination:
+    if isinstance(trusted, PxauthError):
+        verdict = judge(token, Trust(issuer=None), now)
+        findings = tuple(_not_checked(found, trusted) for found in verdict.findings)
+        return Examination(where, replace(verdict, findings=findings), trusted, ())
+    trust, warnings = trusted
+    return Examination(where, judge(token, trust, now), None, warnings)
+
+
+def _not_checked(found: Finding, error: PxauthError) -> Finding:
+    if found.check == "signature" and found.message.startswith(NO_KEY):
+        return Finding(Severity.WARNING, found.check, f"not checked: {error}")
+    return found
+
+
+def _named(place: SecretKeyReference) -> str:
+    return f'Secret {place.namespace}/{place.name} key "{place.key}"'
+
+
+def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
+    where = f"Secret {place.namespace}/{place.name}"
+    secret = find_secret(cluster, place.namespace, place.name)
+    if secret is None:
+        raise NotFoundError(
+            f"{where} not found", hint="name it: SECRET -n NAMESPACE; or a file: --token-file FILE"
+        )
+    if place.key not in secret.data:
+        keys = ", ".join(sorted(secret.data)) or "none"
+        raise NotFoundError(
+            f'{where} has no key "{place.key}"; its keys: {keys}', hint="name the key with --key"
+        )
+    return secret.data[place.key]
+
+
+def _trust_for_file(
+    source: TrustSource, connect: Callable[[], Cluster]
+) -> tuple[Trust, tuple[str, ...]]:
+    if source.has_key and source.issuer:
+        return _trust(source, source.issuer, source.shared_secret, "sub"), ()
+    return _find_trust(connect(), source)
+
+
+def _find_trust(cluster: Cluster, source: TrustSource) -> tuple[Trust, tuple[str, ...]]:
+    """What the cluster trusts, and what of that is guessed; raises as discover does."""
+    namespace, shared_secret = source.portworx_namespace, source.shared_secret
+    if source.has_key:
+        names = find_names(cluster, namespace, source.issuer)
+    elif reference := source.shared_secret_from:
+        reading = Ahead(lambda: read_shared_secret(cluster, reference))
+        names = find_names(cluster, namespace, source.issuer, default_issuer(reference))
+        shared_secret = reading.result()
+    else:
+        found = discover(cluster, namespace, source.issuer)
+        names, shared_secret = found.names, found.key.shared_secret
+    trust = _trust(source, names.issuer.value, shared_secret, names.username_claim.value)
+    return trust, names.warnings()
+
+
+def _trust(
+    source: TrustSource, issuer: str, shared_secret: SharedSecret | None, claim: str
+) -> Trust:
+    # Portworx takes any other word for sub.
+    found: UsernameClaim = "email" if claim == "email" else "name" if claim == "name" else "sub"
+    return Trust(
+        issuer=issuer,
+        shared_secret=shared_secret.value if shared_secret else None,
+        rsa_public_pem=source.rsa_public_pem,
+        ecdsa_public_pem=source.ecdsa_public_pem,
+        username_claim=source.username_claim or found,
+    )
