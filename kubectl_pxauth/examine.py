@@ -83,42 +83,46 @@ def examine(
     against: the Examination has that one.
     """
     if isinstance(place, FileToken):
-        trusted = _trusted(lambda: _trust_for_file(source, connect))
-        return _examination(place.token, place.filename, trusted, now)
+        trusted = _attempt(lambda: _trust_for_file(source, connect))
+        return _examination(place.token, place.filename, source, trusted, now)
     cluster = connect()
     trusted, token = side_by_side(
-        lambda: _trusted(lambda: _find_trust(cluster, source)), lambda: _read_token(cluster, place)
+        lambda: _attempt(lambda: _find_trust(cluster, source)), lambda: _read_token(cluster, place)
     )
-    return _examination(token, _named(place), trusted, now)
+    where = f'Secret {place.namespace}/{place.name} key "{place.key}"'
+    return _examination(token, where, source, trusted, now)
 
 
-_Trusted = tuple[Trust, tuple[str, ...]] | PxauthError
+_Trusted = tuple[Trust, tuple[str, ...]]
 
 
-def _trusted(find: Callable[[], tuple[Trust, tuple[str, ...]]]) -> _Trusted:
+def _attempt(find: Callable[[], _Trusted]) -> _Trusted | PxauthError:
     try:
         return find()
     except PxauthError as error:
         return error
 
 
-def _examination(token: bytes, where: str, trusted: _Trusted, now: datetime) -> Examination:
-    if isinstance(trusted, PxauthError):
-        verdict = judge(token, Trust(issuer=None), now)
-        findings = tuple(_not_checked(found, trusted) for found in verdict.findings)
-        return Examination(where, replace(verdict, findings=findings), trusted, ())
-    trust, warnings = trusted
-    return Examination(where, judge(token, trust, now), None, warnings)
+def _examination(
+    token: bytes,
+    where: str,
+    source: TrustSource,
+    trusted: _Trusted | PxauthError,
+    now: datetime,
+) -> Examination:
+    if not isinstance(trusted, PxauthError):
+        trust, warnings = trusted
+        return Examination(where, judge(token, trust, now), None, warnings)
+    verdict = judge(token, _trust(source, source.issuer, source.shared_secret, "sub"), now)
+    if not source.has_key:
+        verdict = replace(verdict, findings=tuple(map(_not_checked, verdict.findings)))
+    return Examination(where, verdict, trusted, ())
 
 
-def _not_checked(found: Finding, error: PxauthError) -> Finding:
+def _not_checked(found: Finding) -> Finding:
     if found.check == "signature" and found.message.startswith(NO_KEY):
-        return Finding(Severity.WARNING, found.check, f"not checked: {error}")
+        return Finding(Severity.WARNING, found.check, "not checked")
     return found
-
-
-def _named(place: SecretKeyReference) -> str:
-    return f'Secret {place.namespace}/{place.name} key "{place.key}"'
 
 
 def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
@@ -136,15 +140,13 @@ def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
     return secret.data[place.key]
 
 
-def _trust_for_file(
-    source: TrustSource, connect: Callable[[], Cluster]
-) -> tuple[Trust, tuple[str, ...]]:
+def _trust_for_file(source: TrustSource, connect: Callable[[], Cluster]) -> _Trusted:
     if source.has_key and source.issuer:
         return _trust(source, source.issuer, source.shared_secret, "sub"), ()
     return _find_trust(connect(), source)
 
 
-def _find_trust(cluster: Cluster, source: TrustSource) -> tuple[Trust, tuple[str, ...]]:
+def _find_trust(cluster: Cluster, source: TrustSource) -> _Trusted:
     """What the cluster trusts, and what of that is guessed; raises as discover does."""
     namespace, shared_secret = source.portworx_namespace, source.shared_secret
     if source.has_key:
@@ -161,7 +163,7 @@ def _find_trust(cluster: Cluster, source: TrustSource) -> tuple[Trust, tuple[str
 
 
 def _trust(
-    source: TrustSource, issuer: str, shared_secret: SharedSecret | None, claim: str
+    source: TrustSource, issuer: str | None, shared_secret: SharedSecret | None, claim: str
 ) -> Trust:
     # Portworx takes any other word for sub.
     found: UsernameClaim = "email" if claim == "email" else "name" if claim == "name" else "sub"

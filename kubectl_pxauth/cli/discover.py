@@ -73,10 +73,10 @@ def _rows(found: Discovery) -> Iterator[output.Row]:
         if reference
         else "no Secret: the value itself is there"
     )
-    yield output.Row("Shared secret", f"{place}\n{found.key.where}")
-    yield output.Row("Issuer", f"{names.issuer.value}\n{names.issuer.where}")
+    yield output.Row("Shared secret", [place, found.key.where])
+    yield output.Row("Issuer", [names.issuer.value, names.issuer.where])
     claim = names.username_claim
-    yield output.Row("User name claim", f"{claim.value}\n{claim.where}")
+    yield output.Row("User name claim", [claim.value, claim.where])
     not_read = (*names.not_read, *found.secrets_not_read)
     if not_read:
-        yield output.Row("Not read", "\n".join(not_read))
+        yield output.Row("Not read", not_read)

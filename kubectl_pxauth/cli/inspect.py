@@ -1,7 +1,7 @@
 """The command `kubectl pxauth inspect`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -34,6 +34,7 @@ Examples:
 """
 
 _LABELS = {"iss": "Issuer", "sub": "Subject", "name": "Name", "email": "Email"}
+_STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
 _EXPLAINED = ("roles", "groups", "iat", "exp")
 
 
@@ -79,42 +80,39 @@ def _timestamp(moment: datetime | None) -> str | None:
 
 def _rows(found: Examination, now: datetime) -> Iterator[output.Row]:
     verdict = found.verdict
-    yield output.Row("Token", found.where)
     header = ", ".join(f"{name} {_text(value)}" for name, value in verdict.header.items())
-    yield output.Row("Header", header)
+    yield output.Row("Token", [found.where])
+    yield output.Row("Header", [header])
     for claim, label in _LABELS.items():
-        yield output.Row(label, _text(verdict.claims.get(claim)))
-    yield from _explained(verdict)
-    yield output.Row("Issued", _moment(verdict, "iat", verdict.issued_at, now))
-    yield output.Row("Expires", _moment(verdict, "exp", verdict.expires_at, now))
+        yield output.Row(label, [_text(verdict.claims.get(claim))])
+    yield output.Row("Roles", _explained(verdict, "roles", verdict.user.roles, explain_role))
+    yield output.Row("Groups", _explained(verdict, "groups", verdict.user.groups, explain_group))
+    yield output.Row("Issued", [_moment(verdict, "iat", verdict.issued_at, now)])
+    yield output.Row("Expires", [_moment(verdict, "exp", verdict.expires_at, now)])
     for claim, value in verdict.claims.items():
         if claim not in _LABELS and claim not in _EXPLAINED:
-            yield output.Row(f"Claim {claim}", _text(value))
-    yield output.Row("Accepted", _ACCEPTED[found.accepted])
+            yield output.Row(f"Claim {claim}", [_text(value)])
+    answer = {True: "yes", False: "no", None: f"not known: {found.unknown}"}
+    yield output.Row("Accepted", [answer[found.accepted]])
+    label = "Checks"
     for one in verdict.findings:
         if one.check == "signature" or one.severity is not Severity.OK:
-            text = f"{one.severity}: {one.message}"
-            yield output.Row(one.check.capitalize(), text, _STYLES[one.severity])
+            text = f"{one.severity}: {one.check}: {one.message}"
+            yield output.Row(label, [text], _STYLES[one.severity])
+            label = ""
 
 
-_ACCEPTED = {True: "yes", False: "no", None: "not known, as the signature is not checked"}
-_STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
-
-
-def _explained(verdict: Verdict) -> Iterator[output.Row]:
-    """A line for each role and group; those that the verifier can't read as they are."""
-    roles, groups = verdict.user.roles, verdict.user.groups
-    if roles:
-        explained = [f"{role}: {explain_role(role)}" for role in roles]
-        yield output.Row("Roles", "\n".join(explained))
-    else:
-        yield output.Row("Roles", _text(verdict.claims.get("roles")))
-    if groups:
-        meanings = [(group, explain_group(group)) for group in groups]
-        lines = [f"{group}: {meaning}" if meaning else group for group, meaning in meanings]
-        yield output.Row("Groups", "\n".join(lines))
-    else:
-        yield output.Row("Groups", _text(verdict.claims.get("groups")))
+def _explained(
+    verdict: Verdict,
+    claim: str,
+    names: tuple[str, ...] | None,
+    explain: Callable[[str], str | None],
+) -> list[str]:
+    """A line for each role or group; what the verifier would not read, as it is."""
+    if not names:
+        return [_text(verdict.claims.get(claim))]
+    meanings = ((name, explain(name)) for name in names)
+    return [f"{name} ({meaning})" if meaning else name for name, meaning in meanings]
 
 
 def _moment(verdict: Verdict, claim: str, moment: datetime | None, now: datetime) -> str:

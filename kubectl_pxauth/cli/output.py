@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -37,10 +37,10 @@ class DataFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table, or a line for each of the text's; style is one of rich's."""
+    """A label, which may be empty, and a line or more beside it; style is one of rich's."""
 
     label: str
-    text: str
+    lines: Sequence[str]
     style: str = ""
 
 
@@ -109,8 +109,9 @@ def table(rows: Iterable[Row]) -> None:
     grid.add_column(max_width=_WIDEST_LABEL, overflow="fold")
     grid.add_column(overflow="fold")
     for row in rows:
-        text = "\n".join(map(_printable, row.text.splitlines()))
-        grid.add_row(Text(f"{_printable(row.label)}:"), Text(text, style=row.style))
+        label = f"{_printable(row.label)}:" if row.label else ""
+        text = "\n".join(map(_printable, row.lines))
+        grid.add_row(Text(label), Text(text, style=row.style))
     console = Console()
     with console.capture() as captured:
         console.print(grid)

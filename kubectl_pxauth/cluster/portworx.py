@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Ahead, Cluster
@@ -240,7 +241,7 @@ def _shell_words(text: str) -> list[str]:
 
 def _flags(words: list[str]) -> Iterator[tuple[str, str]]:
     """Flags with their values, as Go's flag package spells them: -f v, --f v, -f=v and --f=v."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if flag := _FLAG.fullmatch(word):
             # The Portworx docs write it with dashes and with underscores.
             yield flag[1].replace("-", "_"), following if flag[2] is None else flag[2]

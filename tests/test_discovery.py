@@ -1,0 +1,513 @@
+"""Finding the key and the issuer, in clusters laid down as the operator or the docs do it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from controlplane.run import ControlPlane
+from tests.conftest import Run, Shell, judge
+
+pytestmark = pytest.mark.xdist_group("discovery")
+
+GROUP = "core.libopenstorage.org"
+OURS = b"never-shown: the shared secret of this cluster"
+OTHERS = b"never-shown: the shared secret of another one"
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": f"storageclusters.{GROUP}"},
+    "spec": {
+        "group": GROUP,
+        "scope": "Namespaced",
+        "names": {
+            "kind": "StorageCluster",
+            "plural": "storageclusters",
+            "singular": "storagecluster",
+        },
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": True,
+                    }
+                },
+            }
+        ],
+    },
+}
+SELF_SIGNED = "spec.security.auth.selfSigned"
+SECRET_VARIABLE = "PORTWORX_AUTH_JWT_SHAREDSECRET"
+ISSUER_VARIABLE = "PORTWORX_AUTH_JWT_ISSUER"
+
+
+@dataclass(frozen=True)
+class Site(Shell):
+    """A cluster to lay Portworx down in."""
+
+    def done(self, *arguments: str, stdin: object = None) -> str:
+        text = None if stdin is None else json.dumps(stdin)
+        done = self.kubectl(*arguments, stdin=text)
+        assert done.code == 0, done.err
+        return done.out
+
+    def post(self, path: str, manifest: dict[str, Any]) -> None:
+        self.done("create", "--raw", path, "-f", "-", stdin=manifest)
+
+    def keep(self, place: str, value: bytes = OURS, key: str = "shared-secret") -> None:
+        namespace, name = place.split("/")
+        path = self.home / "value"
+        path.write_bytes(value)
+        self.done(
+            *("create", "secret", "generic", name, "-n", namespace, f"--from-file={key}={path}")
+        )
+
+    def storage_cluster(
+        self, place: str, annotations: dict[str, str] | None = None, **spec: Any
+    ) -> None:
+        namespace, name = place.split("/")
+        self.post(
+            f"/apis/{GROUP}/v1/namespaces/{namespace}/storageclusters",
+            {
+                "apiVersion": f"{GROUP}/v1",
+                "kind": "StorageCluster",
+                "metadata": {"name": name, "annotations": annotations or {}},
+                "spec": {"image": "portworx/oci-monitor:3.1.0"} | spec,
+            },
+        )
+
+    def daemon_set(
+        self,
+        namespace: str = "kube-system",
+        args: list[str] | None = None,
+        env: list[dict[str, Any]] | None = None,
+    ) -> None:
+        labels = {"name": "portworx"}
+        container = {"name": "portworx", "image": "portworx/oci-monitor:2.13"}
+        other = {"name": "csi-node-driver-registrar", "image": "csi", "args": ["--v=5"]}
+        self.post(
+            f"/apis/apps/v1/namespaces/{namespace}/daemonsets",
+            {
+                "apiVersion": "apps/v1",
+                "kind": "DaemonSet",
+                "metadata": {"name": "portworx", "labels": labels},
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {
+                        "metadata": {"labels": labels},
+                        "spec": {
+                            "containers": [
+                                container | {"args": ["-c", "px", *(args or [])], "env": env or []},
+                                other,
+                            ]
+                        },
+                    },
+                },
+            },
+        )
+
+    def allow(self, user: str, namespace: str, verb: str, resource: str) -> None:
+        name = f"{user}-{verb}-{resource.replace('/', '-').replace('.', '-')}"
+        role = ["role", name, f"--verb={verb}", f"--resource={resource.partition('/')[0]}"]
+        if named := resource.partition("/")[2]:
+            role.append(f"--resource-name={named}")
+        self.done("create", *role, "-n", namespace)
+        self.done(
+            "create", "rolebinding", name, f"--role={name}", f"--user={user}", "-n", namespace
+        )
+
+    def discover(self, *arguments: str) -> dict[str, Any]:
+        done = self.pxauth("discover", "-o", "json", *arguments)
+        assert done.code == 0, done.err
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    def pxauth(self, *arguments: str | Path, stdin: str | None = None) -> Run:
+        done = super().pxauth(*arguments, stdin=stdin)
+        assert "never-shown" not in done.out + done.err
+        return done
+
+    def signs_with(self, key: bytes, issuer: str, *arguments: str) -> str:
+        """Make a token with what is found, and have it judged; returns what was said beside it."""
+        done = self.pxauth("token", "kubernetes", *arguments)
+        assert done.code == 0, done.err
+        assert judge(done.out, issuer, key)["accepted"]
+        return done.err
+
+
+@pytest.fixture(scope="module")
+def own_plane() -> Iterator[ControlPlane]:
+    """Not the other tests': discovery looks at all namespaces."""
+    with ControlPlane() as running:
+        yield running
+
+
+@pytest.fixture
+def site(own_plane: ControlPlane, tmp_path: Path) -> Site:
+    """A cluster with the operator's CRD, and nothing of Portworx."""
+    site = Site("px", tmp_path, {"KUBECONFIG": str(own_plane.kubeconfig(namespace="px"))})
+    listing = ["get", "--raw", f"/apis/{GROUP}/v1/storageclusters"]
+    if site.kubectl(*listing).code != 0:
+        site.done("create", "-f", "-", stdin=CRD)
+        site.done("wait", "--for=condition=established", "crd", "--all")
+        while site.kubectl(*listing).code != 0:
+            pass  # it is served a moment after
+    kinds = "storageclusters,secrets,configmaps,daemonsets,roles,rolebindings"
+    site.done("delete", kinds, "--all", "-A")
+    for namespace in ("px", "portworx", "other"):
+        site.kubectl("create", "namespace", namespace)
+    return site
+
+
+@pytest.fixture
+def bare(site: Site) -> Site:
+    """A cluster that knows no StorageClusters."""
+    site.done("delete", "crd", "--all")
+    return site
+
+
+def variable(name: str, value: str) -> dict[str, Any]:
+    return {"name": name, "value": value}
+
+
+def from_secret(name: str, secret: str, key: str = "shared-secret") -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def self_signed(**fields: str) -> dict[str, Any]:
+    return {"enabled": True, "auth": {"guestAccess": "Enabled", "selfSigned": fields}}
+
+
+def test_a_storage_cluster_names_both(site: Site) -> None:
+    site.keep("px/my-key")
+    site.keep("kube-system/pxkeys", OTHERS)
+    security = self_signed(issuer="px.example", sharedSecret="my-key", tokenLifetime="24h")
+    site.storage_cluster("px/cluster", security=security)
+    assert site.discover() == {
+        "sharedSecret": {
+            "secret": {"namespace": "px", "name": "my-key", "key": "shared-secret"},
+            "statedBy": f"StorageCluster px/cluster {SELF_SIGNED}.sharedSecret",
+        },
+        "issuer": {
+            "value": "px.example",
+            "statedBy": f"StorageCluster px/cluster {SELF_SIGNED}.issuer",
+        },
+        "usernameClaim": {"value": "sub", "statedBy": "by default"},
+        "notRead": [],
+    }
+    assert site.signs_with(OURS, "px.example") == ""
+
+
+@pytest.mark.parametrize("security", [{"enabled": True}, self_signed(issuer="", sharedSecret="")])
+def test_what_a_storage_cluster_leaves_out_is_the_operators_default(
+    site: Site, security: dict[str, Any]
+) -> None:
+    site.keep("px/px-shared-secret")
+    site.storage_cluster("px/cluster", security=security)
+    found = site.discover()
+    assert (
+        found["sharedSecret"]["statedBy"] == "StorageCluster px/cluster spec.security, by default"
+    )
+    assert found["issuer"]["value"] == "operator.portworx.io"
+    site.signs_with(OURS, "operator.portworx.io")
+
+
+def test_variables_of_a_storage_cluster_override_its_security(site: Site) -> None:
+    site.keep("px/px-shared-secret", OTHERS)
+    site.keep("px/mine", key="k")
+    env = [variable(ISSUER_VARIABLE, "env.example"), from_secret(SECRET_VARIABLE, "mine", "k")]
+    site.storage_cluster("px/cluster", security=self_signed(issuer="no.example"), env=env)
+    found = site.discover()
+    assert found["sharedSecret"]["secret"] == {"namespace": "px", "name": "mine", "key": "k"}
+    assert found["issuer"] == {
+        "value": "env.example",
+        "statedBy": f"StorageCluster px/cluster spec.env {ISSUER_VARIABLE}",
+    }
+    site.signs_with(OURS, "env.example")
+
+
+def test_variables_count_without_security_too_and_hold_values_themselves(site: Site) -> None:
+    env = [variable(SECRET_VARIABLE, OURS.decode()), variable(ISSUER_VARIABLE, "env.example")]
+    site.storage_cluster("px/cluster", security={"enabled": False}, env=env)
+    found = site.discover()
+    assert found["sharedSecret"] == {
+        "secret": None,
+        "statedBy": f"StorageCluster px/cluster spec.env {SECRET_VARIABLE}",
+    }
+    site.signs_with(OURS, "env.example")
+
+
+def test_an_issuer_may_be_in_a_secret_or_a_config_map(site: Site) -> None:
+    site.keep("px/px-shared-secret")
+    site.keep("px/names", b"secret.example", "issuer")
+    site.done("create", "configmap", "names", "-n", "px", "--from-literal=issuer=map.example")
+    in_map = {"configMapKeyRef": {"name": "names", "key": "issuer"}}
+    for source, issuer in (
+        (from_secret(ISSUER_VARIABLE, "names", "issuer"), "secret.example"),
+        ({"name": ISSUER_VARIABLE, "valueFrom": in_map}, "map.example"),
+    ):
+        site.storage_cluster("px/cluster", security={"enabled": True}, env=[source])
+        site.signs_with(OURS, issuer)
+        site.done("delete", "--raw", f"/apis/{GROUP}/v1/namespaces/px/storageclusters/cluster")
+    in_map["configMapKeyRef"]["key"] = "nothing"
+    env = [{"name": ISSUER_VARIABLE, "valueFrom": in_map}]
+    site.storage_cluster("px/cluster", security={"enabled": True}, env=env)
+    assert 'ConfigMap px/names has no key "nothing"' in site.refused("token", "admin").err
+    site.signs_with(OURS, "given.example", "--issuer", "given.example")
+
+
+def test_a_storage_cluster_hands_arguments_on_in_an_annotation(site: Site) -> None:
+    site.keep("px/px-shared-secret")
+    arguments = "-T px-storev2 -username_claim 'email' --jwt_issuer=operator.portworx.io"
+    annotations = {"portworx.io/misc-args": arguments}
+    site.storage_cluster("px/cluster", annotations, security={"enabled": True})
+    assert site.discover()["usernameClaim"] == {
+        "value": "email",
+        "statedBy": "StorageCluster px/cluster annotation portworx.io/misc-args -username_claim",
+    }
+
+
+def test_a_storage_cluster_with_security_off_says_nothing(site: Site) -> None:
+    site.keep("kube-system/pxkeys")
+    site.keep("px/px-shared-secret", OTHERS)
+    site.storage_cluster("px/cluster", security={"enabled": False} | {"auth": {"selfSigned": {}}})
+    site.storage_cluster("other/cluster")
+    assert site.discover()["sharedSecret"]["statedBy"] == "by its name"
+    site.signs_with(OURS, "portworx.com")
+
+
+def test_storage_clusters_that_agree_are_one_and_others_have_to_be_chosen(site: Site) -> None:
+    for namespace, key in (("px", OURS), ("other", OURS), ("portworx", OTHERS)):
+        site.keep(f"{namespace}/px-shared-secret", key)
+    for namespace in ("px", "other"):
+        site.storage_cluster(f"{namespace}/cluster", security=self_signed(issuer="px.example"))
+    site.signs_with(OURS, "px.example")
+    site.storage_cluster("portworx/cluster", security=self_signed(issuer="third.example"))
+    said = site.refused("token", "admin").err
+    assert "px/px-shared-secret:shared-secret (StorageCluster px/cluster spec.security" in said
+    assert "portworx/px-shared-secret:shared-secret (StorageCluster portworx/cluster" in said
+    assert "--shared-secret-from" in said
+    site.signs_with(OTHERS, "third.example", "--portworx-namespace", "portworx")
+    site.signs_with(OURS, "px.example", "--portworx-namespace", "px")
+
+
+def test_issuers_that_differ_are_shown_both(site: Site) -> None:
+    for namespace in ("px", "other"):
+        site.keep(f"{namespace}/px-shared-secret")
+        security = self_signed(issuer=f"{namespace}.example")
+        site.storage_cluster(f"{namespace}/cluster", security=security)
+    said = site.refused("issue", "kubernetes", "-n", "px").err
+    assert f'"px.example" (StorageCluster px/cluster {SELF_SIGNED}.issuer)' in said
+    assert f'"other.example" (StorageCluster other/cluster {SELF_SIGNED}.issuer)' in said
+    assert "hint: choose one with --issuer" in said
+    site.signs_with(OURS, "px.example", "--issuer", "px.example")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["-jwt_issuer", "px.example"],
+        ["--jwt_issuer", "px.example"],
+        ["-jwt_issuer=px.example"],
+        ["--jwt_issuer=px.example"],
+        ["--jwt-issuer=px.example"],
+        ["-jwt_issuer px.example"],
+        ["-b -jwt_issuer 'px.example' -x kubernetes"],
+        ["-jwt_issuer", "$(ISSUER)"],
+        ["-jwt_issuer", "old.example", "-jwt_issuer", "px.example", "-b"],
+    ],
+)
+def test_a_daemon_set_names_the_issuer_in_its_arguments(site: Site, args: list[str]) -> None:
+    site.keep("kube-system/pxkeys")
+    env = [variable("ISSUER", "px.example"), from_secret(SECRET_VARIABLE, "pxkeys")]
+    site.daemon_set(args=args, env=env)
+    found = site.discover()
+    where = "DaemonSet kube-system/portworx container portworx"
+    assert found["sharedSecret"]["statedBy"] == f"{where} env {SECRET_VARIABLE}"
+    assert found["issuer"] == {"value": "px.example", "statedBy": f"{where} -jwt_issuer"}
+    site.signs_with(OURS, "px.example")
+
+
+def test_a_value_may_have_a_space_or_look_like_a_flag(site: Site) -> None:
+    site.keep("kube-system/pxkeys")
+    site.daemon_set(args=["-jwt_issuer=our issuer", "-jwt_issuer"])
+    site.signs_with(OURS, "our issuer")
+
+
+def test_a_daemon_set_may_be_anywhere_and_say_it_all_itself(bare: Site) -> None:
+    bare.keep("kube-system/pxkeys", OTHERS)
+    args = ["-jwt_shared_secret", OURS.decode(), "-username_claim=name"]
+    bare.daemon_set("other", args, [variable(ISSUER_VARIABLE, "px.example")])
+    found = bare.discover()
+    assert found["sharedSecret"]["secret"] is None
+    assert found["usernameClaim"]["value"] == "name"
+    bare.signs_with(OURS, "px.example")
+
+
+def test_an_argument_and_a_variable_that_differ_are_shown_both(site: Site) -> None:
+    site.keep("kube-system/pxkeys")
+    site.daemon_set(args=["-jwt_issuer=a.example"], env=[variable(ISSUER_VARIABLE, "b.example")])
+    said = site.refused("token", "admin").err
+    assert '"a.example" (DaemonSet kube-system/portworx container portworx -jwt_issuer)' in said
+    assert '"b.example" (DaemonSet kube-system/portworx container portworx env' in said
+
+
+def test_a_storage_cluster_and_a_daemon_set_that_differ_are_shown_both(site: Site) -> None:
+    site.keep("px/px-shared-secret")
+    site.keep("kube-system/pxkeys", OTHERS)
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    site.daemon_set(env=[from_secret(SECRET_VARIABLE, "pxkeys")])
+    said = site.refused("discover").err
+    assert "px/px-shared-secret:shared-secret (StorageCluster px/cluster" in said
+    assert "kube-system/pxkeys:shared-secret (DaemonSet kube-system/portworx container" in said
+    site.signs_with(OTHERS, "given", "--shared-secret-from", "pxkeys", "--issuer", "given")
+
+
+@pytest.mark.parametrize(
+    ("place", "issuer"),
+    [
+        ("kube-system/pxkeys", "portworx.com"),
+        ("kube-system/px-shared-secret", "operator.portworx.io"),
+        ("portworx/px-shared-secret", "operator.portworx.io"),
+    ],
+)
+def test_where_nothing_is_said_the_key_has_its_usual_name(
+    bare: Site, place: str, issuer: str
+) -> None:
+    bare.keep(place)
+    assert bare.discover()["issuer"] == {"value": issuer, "statedBy": "by default"}
+    assert bare.signs_with(OURS, issuer) == ""
+
+
+def test_two_keys_by_their_names_have_to_be_the_same(site: Site) -> None:
+    site.keep("kube-system/pxkeys")
+    site.keep("kube-system/px-shared-secret")
+    site.signs_with(OURS, "portworx.com")
+    site.done("delete", "secret", "pxkeys", "-n", "kube-system")
+    site.keep("kube-system/pxkeys", OTHERS)
+    said = site.refused("token", "admin").err
+    assert "kube-system/pxkeys:shared-secret (by its name)" in said
+    assert "kube-system/px-shared-secret:shared-secret (by its name)" in said
+
+
+def test_the_key_is_taken_byte_for_byte(site: Site) -> None:
+    site.keep("px/px-shared-secret", OURS + b"\n")
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    assert "ends in a newline" in site.signs_with(OURS + b"\n", "operator.portworx.io")
+
+
+def test_nothing_found_lists_the_places_and_the_flag(site: Site) -> None:
+    site.keep("portworx/px-shared-secret", key="other-key")
+    said = site.refused("issue", "kubernetes", "-n", "px").err
+    assert said == (
+        "error: no shared secret was found; looked at StorageClusters and DaemonSets: none; Secret"
+        " kube-system/pxkeys: not found; Secret kube-system/px-shared-secret: not found; Secret"
+        ' portworx/px-shared-secret: has no key "shared-secret"; its keys: other-key\n'
+        "hint: name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY\n"
+    )
+    site.storage_cluster("px/cluster")
+    assert "StorageClusters and DaemonSets: say nothing of it" in site.refused("discover").err
+
+
+@pytest.mark.parametrize("flag", ["-jwt_rsa_pubkey_file", "-jwt_ecds_pubkey_file"])
+def test_a_public_key_file_calls_for_the_private_key(site: Site, flag: str) -> None:
+    site.daemon_set(args=["-jwt_issuer", "px.example", flag, "/etc/pwx/key.pem"])
+    said = site.refused("token", "admin").err
+    assert f"container portworx {flag} /etc/pwx/key.pem" in said
+    assert "hint: name a file with the other half: --rsa-private-keyfile or" in said
+
+
+def test_a_secret_that_is_named_but_not_there_is_an_error(site: Site) -> None:
+    site.keep("kube-system/pxkeys", OTHERS)
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    said = site.refused("token", "admin").err
+    assert "StorageCluster px/cluster spec.security, by default" in said
+    assert "Secret px/px-shared-secret not found" in said
+    site.keep("px/px-shared-secret", b"")
+    assert 'px/px-shared-secret key "shared-secret" is empty' in site.refused("discover").err
+
+
+def test_with_rights_for_the_key_alone_the_issuer_is_a_guess_and_said_to_be(site: Site) -> None:
+    site.keep("kube-system/pxkeys")
+    site.allow("reader", "kube-system", "get", "secrets/pxkeys")
+    said = site.signs_with(OURS, "portworx.com", "--as", "reader")
+    assert 'warning: the issuer is taken to be "portworx.com"' in said
+    assert "StorageClusters in all namespaces" in said
+    assert site.signs_with(OURS, "given", "--as", "reader", "--issuer", "given") == ""
+    found = site.discover("--as", "reader")
+    assert found["notRead"] == [
+        *(
+            f"{kind} in {where}"
+            for kind in ("StorageClusters", "DaemonSets")
+            for where in ("all namespaces", "namespace kube-system", "namespace portworx")
+        ),
+        "Secret kube-system/px-shared-secret",
+        "Secret portworx/px-shared-secret",
+    ]
+
+
+def test_with_rights_in_one_namespace_that_is_enough(site: Site) -> None:
+    site.keep("portworx/px-shared-secret")
+    site.storage_cluster("portworx/cluster", security=self_signed(issuer="px.example"))
+    for verb, resource in (("get", "secrets"), ("list", f"storageclusters.{GROUP}")):
+        site.allow("owner", "portworx", verb, resource)
+    assert site.signs_with(OURS, "px.example", "--as", "owner") == ""
+    arguments = ("--as", "owner", "--portworx-namespace", "portworx")
+    assert site.discover(*arguments)["notRead"] == [
+        "DaemonSets in namespace portworx",
+        "Secret kube-system/pxkeys",
+    ]
+
+
+def test_what_could_not_be_read_is_said_where_it_matters(site: Site) -> None:
+    site.keep("px/px-shared-secret")
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    said = site.refused("token", "admin", "--as", "nobody").err
+    assert "StorageClusters in all namespaces: not allowed to list them" in said
+    assert 'Secret kube-system/pxkeys: user "nobody" may not get' in said
+    site.allow("lister", "portworx", "list", f"storageclusters.{GROUP}")
+    site.allow("half", "px", "list", f"storageclusters.{GROUP}")
+    said = site.refused("token", "admin", "--as", "half", "--portworx-namespace", "px").err
+    assert 'user "half" may not get Secret px/px-shared-secret' in said
+
+
+def test_it_asks_for_everything_at_once(site: Site) -> None:
+    site.keep("px/px-shared-secret")
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    asked = [line for line in site.pxauth("discover", "-v=6").err.splitlines() if "GET" in line]
+    paths = sorted(line.split()[1].split("/", 3)[3].partition("?")[0] for line in asked)
+    assert paths == [
+        "api/v1/namespaces/kube-system/secrets/px-shared-secret",
+        "api/v1/namespaces/kube-system/secrets/pxkeys",
+        "api/v1/namespaces/px/secrets/px-shared-secret",
+        "apis/apps/v1/daemonsets",
+        "apis/core.libopenstorage.org/v1/storageclusters",
+    ]
+    assert "namespaces/px/" in asked[-1]
+
+
+def test_people_read_it_in_80_columns(site: Site) -> None:
+    site.keep("px/px-shared-secret")
+    security = self_signed(issuer=f"a-long-name.{'x' * 60}.example")
+    site.storage_cluster("px/cluster", security=security)
+    done = site.pxauth("discover", "--as", "nobody", "--as-group", "system:masters")
+    assert done.out.splitlines()[:2] == [
+        "Shared secret:     Secret px/px-shared-secret, key shared-secret",
+        "                   StorageCluster px/cluster spec.security, by default",
+    ]
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert "Not read" not in done.out
+
+
+def test_yaml_is_the_same(site: Site) -> None:
+    site.keep("px/px-shared-secret")
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    assert yaml.safe_load(site.pxauth("discover", "-o", "yaml").out) == site.discover()
