@@ -44,6 +44,9 @@ def _jws() -> Any:
 
 def _take_private_keys() -> None:
     import jose.backends
+    from jose.backends.native import get_random_bytes
+
+    jose.backends.get_random_bytes = get_random_bytes  # which the next import looks for there
     from jose.backends.cryptography_backend import CryptographyECKey, CryptographyRSAKey
 
     jose.backends.RSAKey = CryptographyRSAKey
