@@ -511,3 +511,13 @@ def test_yaml_is_the_same(site: Site) -> None:
     site.keep("px/px-shared-secret")
     site.storage_cluster("px/cluster", security={"enabled": True})
     assert yaml.safe_load(site.pxauth("discover", "-o", "yaml").out) == site.discover()
+
+
+def test_verify_asks_the_cluster_for_the_user_name_claim(site: Site) -> None:
+    site.keep("kube-system/pxkeys")
+    site.daemon_set(args=["-jwt_issuer", "px.example", "-username_claim", "email"])
+    site.pxauth("issue", "kubernetes", "-n", "px")
+    done = site.pxauth("verify")
+    assert done.code == 0
+    assert 'px-k8s-user.px@px.example", from email' in done.out
+    assert ", from name" in site.pxauth("verify", "--username-claim", "name").out

@@ -46,7 +46,9 @@ def command(
     if form:
         output.objects(_as_json(found), form)
     else:
-        output.table(_rows(found))
+        from kubectl_pxauth.cli.table import print_rows
+
+        print_rows(_rows(found))
 
 
 def _as_json(found: Discovery) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kubectl_pxauth.cli.verification import (
 )
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.examine import Examination
+from kubectl_pxauth.store import rfc3339
 from kubectl_pxauth.token.roles import explain_group, explain_role
 from kubectl_pxauth.token.verdict import Severity, Verdict
 
@@ -56,7 +57,9 @@ def command(
     if form:
         output.objects(_as_json(found), form)
     else:
-        output.table(_rows(found, datetime.now(UTC)))
+        from kubectl_pxauth.cli.table import print_rows
+
+        print_rows(_rows(found, datetime.now(UTC)))
 
 
 def _as_json(found: Examination) -> dict[str, Any]:
@@ -65,17 +68,13 @@ def _as_json(found: Examination) -> dict[str, Any]:
         "token": found.where,
         "header": dict(verdict.header),
         "claims": dict(verdict.claims),
-        "issuedAt": _timestamp(verdict.issued_at),
-        "expiresAt": _timestamp(verdict.expires_at),
+        "issuedAt": verdict.issued_at and rfc3339(verdict.issued_at),
+        "expiresAt": verdict.expires_at and rfc3339(verdict.expires_at),
         "roles": [
             {"name": role, "meaning": explain_role(role)} for role in verdict.user.roles or ()
         ],
         **findings_as_json(found),
     }
-
-
-def _timestamp(moment: datetime | None) -> str | None:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
 
 
 def _rows(found: Examination, now: datetime) -> Iterator[output.Row]:
@@ -118,15 +117,13 @@ def _explained(
 def _moment(verdict: Verdict, claim: str, moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return _text(verdict.claims.get(claim))
-    from humanize import naturaldelta
+    from kubectl_pxauth.cli.table import relative
 
-    distance = naturaldelta(moment - now)
-    relative = f"in {distance}" if moment > now else f"{distance} ago"
     try:
         local = moment.astimezone()
     except (OverflowError, ValueError, OSError):  # at the ends of the calendar
         local = moment
-    return f"{local:%Y-%m-%d %H:%M:%S %Z} ({relative})"
+    return f"{local:%Y-%m-%d %H:%M:%S %Z} ({relative(moment, now)})"
 
 
 def _text(value: object) -> str:

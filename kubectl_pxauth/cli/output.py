@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +16,6 @@ DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 """What kubectl says behind a change that was none."""
-
-_WIDEST_LABEL = 20
 
 
 class Format(StrEnum):
@@ -97,26 +95,6 @@ def written(
         print(what)
     else:
         print(f"{what} {change}{SUFFIXES[dry_run]}")
-
-
-def table(rows: Iterable[Row]) -> None:
-    """Labels and what they stand for, as `kubectl describe` has them, as wide as the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 3, 0, 0))
-    grid.add_column(max_width=_WIDEST_LABEL, overflow="fold")
-    grid.add_column(overflow="fold")
-    for row in rows:
-        label = f"{_printable(row.label)}:" if row.label else ""
-        text = "\n".join(map(_printable, row.lines))
-        grid.add_row(Text(label), Text(text, style=row.style))
-    console = Console()
-    with console.capture() as captured:
-        console.print(grid)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
 
 
 def private_file(path: str, text: str) -> None:

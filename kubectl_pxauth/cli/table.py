@@ -1,6 +1,6 @@
 """Tables and dates as kubectl's users know them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,11 +9,12 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from kubectl_pxauth.cli.output import printable
+from kubectl_pxauth.cli.output import Row, printable
 
 _WIDTH = 80
 _IN_MONTHS = timedelta(days=60)
 _GAP = "  "
+_WIDEST_LABEL = 20
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,25 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
         for cell, width in zip(cells, widths, strict=True)
     ]
     return _GAP.join(fitted).rstrip()
+
+
+def print_rows(rows: Iterable[Row]) -> None:
+    """Print labels and what they stand for, as `kubectl describe` does; what is long is folded."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_column(max_width=_WIDEST_LABEL, overflow="fold")
+    grid.add_column(overflow="fold")
+    for row in rows:
+        label = f"{printable(row.label)}:" if row.label else ""
+        text = "\n".join(map(printable, row.lines))
+        grid.add_row(Text(label), Text(text, style=row.style))
+    console = Console()
+    console.width = console.width if console.is_terminal else _WIDTH
+    with console.capture() as captured:
+        console.print(grid)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def relative(moment: datetime | None, now: datetime) -> str:

@@ -9,19 +9,21 @@ import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.flags import SharedSecretFlags
+from kubectl_pxauth.cli.flags import NamespaceFlag, SharedSecretFlags
 from kubectl_pxauth.cli.inputs import (
     check_exclusive,
     check_standard_input,
     local_shared_secret,
     optional,
     read_file,
+    read_namespace,
     source,
 )
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import KeyFileError, PxauthError
 from kubectl_pxauth.examine import Examination, FileToken, TrustSource, examine
+from kubectl_pxauth.store import AUTH_TOKEN
 from kubectl_pxauth.token.claims import check_issuer
 from kubectl_pxauth.token.profile import PROFILES
 from kubectl_pxauth.token.public_key import read_ecdsa_key, read_rsa_key
@@ -38,19 +40,8 @@ class PlaceFlags:
         str | None,
         typer.Argument(metavar="SECRET", help="The token's Secret.", show_default=_DEFAULT_SECRET),
     ] = None
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            metavar="NAME",
-            help="Namespace of the token's Secret.",
-            show_default="the kubeconfig's current one",
-        ),
-    ] = None
-    key: Annotated[str, typer.Option(metavar="KEY", help="Key of the Secret's data.")] = (
-        "auth-token"
-    )
+    namespace: NamespaceFlag = None
+    key: Annotated[str, typer.Option(metavar="KEY", help="Key of the Secret's data.")] = AUTH_TOKEN
     token_file: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="A token in a file instead; - is standard input."),
@@ -106,9 +97,7 @@ def _read_place(place: PlaceFlags, connection: Connection) -> SecretKeyReference
         token = read_file(place.token_file, PxauthError).removesuffix(b"\n").removesuffix(b"\r")
         return FileToken(token, source(place.token_file))
     return SecretKeyReference(
-        connection.kubeconfig.namespace
-        if place.namespace is None
-        else check_namespace(place.namespace),
+        read_namespace(place.namespace, connection),
         check_secret_name(place.secret or _DEFAULT_SECRET),
         check_data_key(place.key),
     )
