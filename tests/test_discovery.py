@@ -62,7 +62,7 @@ class Site(Shell):
     def post(self, path: str, manifest: dict[str, Any]) -> None:
         self.done("create", "--raw", path, "-f", "-", stdin=manifest)
 
-    def keep(self, place: str, value: bytes = OURS, key: str = "shared-secret") -> None:
+    def lay_secret(self, place: str, value: bytes = OURS, key: str = "shared-secret") -> None:
         namespace, name = place.split("/")
         path = self.home / "value"
         path.write_bytes(value)
@@ -187,8 +187,8 @@ def self_signed(**fields: str) -> dict[str, Any]:
 
 
 def test_a_storage_cluster_names_both(site: Site) -> None:
-    site.keep("px/my-key")
-    site.keep("kube-system/pxkeys", OTHERS)
+    site.lay_secret("px/my-key")
+    site.lay_secret("kube-system/pxkeys", OTHERS)
     security = self_signed(issuer="px.example", sharedSecret="my-key", tokenLifetime="24h")
     site.storage_cluster("px/cluster", security=security)
     assert site.discover() == {
@@ -210,7 +210,7 @@ def test_a_storage_cluster_names_both(site: Site) -> None:
 def test_what_a_storage_cluster_leaves_out_is_the_operators_default(
     site: Site, security: dict[str, Any]
 ) -> None:
-    site.keep("px/px-shared-secret")
+    site.lay_secret("px/px-shared-secret")
     site.storage_cluster("px/cluster", security=security)
     found = site.discover()
     assert (
@@ -221,8 +221,8 @@ def test_what_a_storage_cluster_leaves_out_is_the_operators_default(
 
 
 def test_variables_of_a_storage_cluster_override_its_security(site: Site) -> None:
-    site.keep("px/px-shared-secret", OTHERS)
-    site.keep("px/mine", key="k")
+    site.lay_secret("px/px-shared-secret", OTHERS)
+    site.lay_secret("px/mine", key="k")
     env = [variable(ISSUER_VARIABLE, "env.example"), from_secret(SECRET_VARIABLE, "mine", "k")]
     site.storage_cluster("px/cluster", security=self_signed(issuer="no.example"), env=env)
     found = site.discover()
@@ -246,8 +246,8 @@ def test_variables_count_without_security_too_and_hold_values_themselves(site: S
 
 
 def test_an_issuer_may_be_in_a_secret_or_a_config_map(site: Site) -> None:
-    site.keep("px/px-shared-secret")
-    site.keep("px/names", b"secret.example", "issuer")
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("px/names", b"secret.example", "issuer")
     site.done("create", "configmap", "names", "-n", "px", "--from-literal=issuer=map.example")
     in_map = {"configMapKeyRef": {"name": "names", "key": "issuer"}}
     for source, issuer in (
@@ -265,7 +265,7 @@ def test_an_issuer_may_be_in_a_secret_or_a_config_map(site: Site) -> None:
 
 
 def test_a_storage_cluster_hands_arguments_on_in_an_annotation(site: Site) -> None:
-    site.keep("px/px-shared-secret")
+    site.lay_secret("px/px-shared-secret")
     arguments = "-T px-storev2 -username_claim 'email' --jwt_issuer=operator.portworx.io"
     annotations = {"portworx.io/misc-args": arguments}
     site.storage_cluster("px/cluster", annotations, security={"enabled": True})
@@ -276,8 +276,8 @@ def test_a_storage_cluster_hands_arguments_on_in_an_annotation(site: Site) -> No
 
 
 def test_a_storage_cluster_with_security_off_says_nothing(site: Site) -> None:
-    site.keep("kube-system/pxkeys")
-    site.keep("px/px-shared-secret", OTHERS)
+    site.lay_secret("kube-system/pxkeys")
+    site.lay_secret("px/px-shared-secret", OTHERS)
     site.storage_cluster("px/cluster", security={"enabled": False} | {"auth": {"selfSigned": {}}})
     site.storage_cluster("other/cluster")
     assert site.discover()["sharedSecret"]["statedBy"] == "by its name"
@@ -286,7 +286,7 @@ def test_a_storage_cluster_with_security_off_says_nothing(site: Site) -> None:
 
 def test_storage_clusters_that_agree_are_one_and_others_have_to_be_chosen(site: Site) -> None:
     for namespace, key in (("px", OURS), ("other", OURS), ("portworx", OTHERS)):
-        site.keep(f"{namespace}/px-shared-secret", key)
+        site.lay_secret(f"{namespace}/px-shared-secret", key)
     for namespace in ("px", "other"):
         site.storage_cluster(f"{namespace}/cluster", security=self_signed(issuer="px.example"))
     site.signs_with(OURS, "px.example")
@@ -301,7 +301,7 @@ def test_storage_clusters_that_agree_are_one_and_others_have_to_be_chosen(site: 
 
 def test_issuers_that_differ_are_shown_both(site: Site) -> None:
     for namespace in ("px", "other"):
-        site.keep(f"{namespace}/px-shared-secret")
+        site.lay_secret(f"{namespace}/px-shared-secret")
         security = self_signed(issuer=f"{namespace}.example")
         site.storage_cluster(f"{namespace}/cluster", security=security)
     said = site.refused("issue", "kubernetes", "-n", "px").err
@@ -326,7 +326,7 @@ def test_issuers_that_differ_are_shown_both(site: Site) -> None:
     ],
 )
 def test_a_daemon_set_names_the_issuer_in_its_arguments(site: Site, args: list[str]) -> None:
-    site.keep("kube-system/pxkeys")
+    site.lay_secret("kube-system/pxkeys")
     env = [variable("ISSUER", "px.example"), from_secret(SECRET_VARIABLE, "pxkeys")]
     site.daemon_set(args=args, env=env)
     found = site.discover()
@@ -337,13 +337,13 @@ def test_a_daemon_set_names_the_issuer_in_its_arguments(site: Site, args: list[s
 
 
 def test_a_value_may_have_a_space_or_look_like_a_flag(site: Site) -> None:
-    site.keep("kube-system/pxkeys")
+    site.lay_secret("kube-system/pxkeys")
     site.daemon_set(args=["-jwt_issuer=our issuer", "-jwt_issuer"])
     site.signs_with(OURS, "our issuer")
 
 
 def test_a_daemon_set_may_be_anywhere_and_say_it_all_itself(bare: Site) -> None:
-    bare.keep("kube-system/pxkeys", OTHERS)
+    bare.lay_secret("kube-system/pxkeys", OTHERS)
     args = ["-jwt_shared_secret", OURS.decode(), "-username_claim=name"]
     bare.daemon_set("other", args, [variable(ISSUER_VARIABLE, "px.example")])
     found = bare.discover()
@@ -353,7 +353,7 @@ def test_a_daemon_set_may_be_anywhere_and_say_it_all_itself(bare: Site) -> None:
 
 
 def test_an_argument_and_a_variable_that_differ_are_shown_both(site: Site) -> None:
-    site.keep("kube-system/pxkeys")
+    site.lay_secret("kube-system/pxkeys")
     site.daemon_set(args=["-jwt_issuer=a.example"], env=[variable(ISSUER_VARIABLE, "b.example")])
     said = site.refused("token", "admin").err
     assert '"a.example" (DaemonSet kube-system/portworx container portworx -jwt_issuer)' in said
@@ -361,8 +361,8 @@ def test_an_argument_and_a_variable_that_differ_are_shown_both(site: Site) -> No
 
 
 def test_a_storage_cluster_and_a_daemon_set_that_differ_are_shown_both(site: Site) -> None:
-    site.keep("px/px-shared-secret")
-    site.keep("kube-system/pxkeys", OTHERS)
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("kube-system/pxkeys", OTHERS)
     site.storage_cluster("px/cluster", security={"enabled": True})
     site.daemon_set(env=[from_secret(SECRET_VARIABLE, "pxkeys")])
     said = site.refused("discover").err
@@ -382,30 +382,30 @@ def test_a_storage_cluster_and_a_daemon_set_that_differ_are_shown_both(site: Sit
 def test_where_nothing_is_said_the_key_has_its_usual_name(
     bare: Site, place: str, issuer: str
 ) -> None:
-    bare.keep(place)
+    bare.lay_secret(place)
     assert bare.discover()["issuer"] == {"value": issuer, "statedBy": "by default"}
     assert bare.signs_with(OURS, issuer) == ""
 
 
 def test_two_keys_by_their_names_have_to_be_the_same(site: Site) -> None:
-    site.keep("kube-system/pxkeys")
-    site.keep("kube-system/px-shared-secret")
+    site.lay_secret("kube-system/pxkeys")
+    site.lay_secret("kube-system/px-shared-secret")
     site.signs_with(OURS, "portworx.com")
     site.done("delete", "secret", "pxkeys", "-n", "kube-system")
-    site.keep("kube-system/pxkeys", OTHERS)
+    site.lay_secret("kube-system/pxkeys", OTHERS)
     said = site.refused("token", "admin").err
     assert "kube-system/pxkeys:shared-secret (by its name)" in said
     assert "kube-system/px-shared-secret:shared-secret (by its name)" in said
 
 
 def test_the_key_is_taken_byte_for_byte(site: Site) -> None:
-    site.keep("px/px-shared-secret", OURS + b"\n")
+    site.lay_secret("px/px-shared-secret", OURS + b"\n")
     site.storage_cluster("px/cluster", security={"enabled": True})
     assert "ends in a newline" in site.signs_with(OURS + b"\n", "operator.portworx.io")
 
 
 def test_nothing_found_lists_the_places_and_the_flag(site: Site) -> None:
-    site.keep("portworx/px-shared-secret", key="other-key")
+    site.lay_secret("portworx/px-shared-secret", key="other-key")
     said = site.refused("issue", "kubernetes", "-n", "px").err
     assert said == (
         "error: no shared secret was found; looked at StorageClusters and DaemonSets: none; Secret"
@@ -426,17 +426,17 @@ def test_a_public_key_file_calls_for_the_private_key(site: Site, flag: str) -> N
 
 
 def test_a_secret_that_is_named_but_not_there_is_an_error(site: Site) -> None:
-    site.keep("kube-system/pxkeys", OTHERS)
+    site.lay_secret("kube-system/pxkeys", OTHERS)
     site.storage_cluster("px/cluster", security={"enabled": True})
     said = site.refused("token", "admin").err
     assert "StorageCluster px/cluster spec.security, by default" in said
     assert "Secret px/px-shared-secret not found" in said
-    site.keep("px/px-shared-secret", b"")
+    site.lay_secret("px/px-shared-secret", b"")
     assert 'px/px-shared-secret key "shared-secret" is empty' in site.refused("discover").err
 
 
 def test_with_rights_for_the_key_alone_the_issuer_is_a_guess_and_said_to_be(site: Site) -> None:
-    site.keep("kube-system/pxkeys")
+    site.lay_secret("kube-system/pxkeys")
     site.allow("reader", "kube-system", "get", "secrets/pxkeys")
     said = site.signs_with(OURS, "portworx.com", "--as", "reader")
     assert 'warning: the issuer is taken to be "portworx.com"' in said
@@ -455,7 +455,7 @@ def test_with_rights_for_the_key_alone_the_issuer_is_a_guess_and_said_to_be(site
 
 
 def test_with_rights_in_one_namespace_that_is_enough(site: Site) -> None:
-    site.keep("portworx/px-shared-secret")
+    site.lay_secret("portworx/px-shared-secret")
     site.storage_cluster("portworx/cluster", security=self_signed(issuer="px.example"))
     for verb, resource in (("get", "secrets"), ("list", f"storageclusters.{GROUP}")):
         site.allow("owner", "portworx", verb, resource)
@@ -468,7 +468,7 @@ def test_with_rights_in_one_namespace_that_is_enough(site: Site) -> None:
 
 
 def test_what_could_not_be_read_is_said_where_it_matters(site: Site) -> None:
-    site.keep("px/px-shared-secret")
+    site.lay_secret("px/px-shared-secret")
     site.storage_cluster("px/cluster", security={"enabled": True})
     said = site.refused("token", "admin", "--as", "nobody").err
     assert "StorageClusters in all namespaces: not allowed to list them" in said
@@ -480,7 +480,7 @@ def test_what_could_not_be_read_is_said_where_it_matters(site: Site) -> None:
 
 
 def test_it_asks_for_everything_at_once(site: Site) -> None:
-    site.keep("px/px-shared-secret")
+    site.lay_secret("px/px-shared-secret")
     site.storage_cluster("px/cluster", security={"enabled": True})
     asked = [line for line in site.pxauth("discover", "-v=6").err.splitlines() if "GET" in line]
     paths = sorted(line.split()[1].split("/", 3)[3].partition("?")[0] for line in asked)
@@ -494,7 +494,7 @@ def test_it_asks_for_everything_at_once(site: Site) -> None:
 
 
 def test_people_read_it_in_80_columns(site: Site) -> None:
-    site.keep("px/px-shared-secret")
+    site.lay_secret("px/px-shared-secret")
     security = self_signed(issuer=f"a-long-name.{'x' * 60}.example")
     site.storage_cluster("px/cluster", security=security)
     done = site.pxauth("discover", "--as", "nobody", "--as-group", "system:masters")
@@ -507,13 +507,13 @@ def test_people_read_it_in_80_columns(site: Site) -> None:
 
 
 def test_yaml_is_the_same(site: Site) -> None:
-    site.keep("px/px-shared-secret")
+    site.lay_secret("px/px-shared-secret")
     site.storage_cluster("px/cluster", security={"enabled": True})
     assert yaml.safe_load(site.pxauth("discover", "-o", "yaml").out) == site.discover()
 
 
 def test_verify_asks_the_cluster_for_the_user_name_claim(site: Site) -> None:
-    site.keep("kube-system/pxkeys")
+    site.lay_secret("kube-system/pxkeys")
     site.daemon_set(args=["-jwt_issuer", "px.example", "-username_claim", "email"])
     site.pxauth("issue", "kubernetes", "-n", "px")
     done = site.pxauth("verify")
