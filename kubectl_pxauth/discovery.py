@@ -54,10 +54,12 @@ class Names:
     """What tokens have to say; not_read names the places that RBAC kept closed.
 
     Where the cluster says nothing, issuer is the usual one and username_claim is sub.
+    public_key_file is a path on its nodes, of a key that verifies tokens as well.
     """
 
     issuer: FoundText
     username_claim: FoundText
+    public_key_file: FoundText | None
     not_read: tuple[str, ...]
 
     def warnings(self) -> tuple[str, ...]:
@@ -277,11 +279,13 @@ def _named(
 
 def _names(reading: PortworxSpecs, secrets: _Secrets, issuer: str | None, default: str) -> Names:
     claims = [spec.username_claim for spec in reading.specs if spec.username_claim]
+    public = next((spec.public_key_file for spec in reading.specs if spec.public_key_file), None)
     return Names(
         issuer=FoundText(issuer, "as given")
         if issuer
         else _issuer(reading.specs, secrets) or FoundText(default, BY_DEFAULT),
         username_claim=_text(claims[0], secrets) if claims else FoundText("sub", BY_DEFAULT),
+        public_key_file=FoundText(str(public.value), public.where) if public else None,
         not_read=reading.forbidden,
     )
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from kubectl_pxauth.cluster.connection import Ahead, Cluster, side_by_side
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
-from kubectl_pxauth.discovery import default_issuer, discover, find_names, read_shared_secret
-from kubectl_pxauth.errors import NotFoundError, PxauthError
+from kubectl_pxauth.discovery import Names, default_issuer, discover, find_names, read_shared_secret
+from kubectl_pxauth.errors import DiscoveryError, NotFoundError, PxauthError
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from kubectl_pxauth.token.verdict import (
     NO_KEY,
@@ -93,7 +93,7 @@ def examine(
     return _examination(token, where, source, trusted, now)
 
 
-_Trusted = tuple[Trust, tuple[str, ...]]
+_Trusted = tuple[Trust, Names | None]
 
 
 def _attempt(find: Callable[[], _Trusted]) -> _Trusted | PxauthError:
@@ -111,18 +111,32 @@ def _examination(
     now: datetime,
 ) -> Examination:
     if not isinstance(trusted, PxauthError):
-        trust, warnings = trusted
-        return Examination(where, judge(token, trust, now), None, warnings)
+        trust, names = trusted
+        verdict = judge(token, trust, now)
+        warnings = names.warnings() if names else ()
+        public = names.public_key_file if names else None
+        if not public or not _lacks_key(verdict):
+            return Examination(where, verdict, None, warnings)
+        trusted = DiscoveryError(
+            f"Portworx verifies such a token with a key that is not at hand ({public.where}"
+            f" {public.value})",
+            hint="name its file: --rsa-public-keyfile or --ecdsa-public-keyfile",
+        )
+        return Examination(where, _without_signature(verdict), trusted, warnings)
     verdict = judge(token, _trust(source, source.issuer, source.shared_secret, "sub"), now)
-    if not source.has_key:
-        verdict = replace(verdict, findings=tuple(map(_not_checked, verdict.findings)))
+    if not source.has_key and _lacks_key(verdict):
+        verdict = _without_signature(verdict)
     return Examination(where, verdict, trusted, ())
 
 
-def _not_checked(found: Finding) -> Finding:
-    if found.check == "signature" and found.message.startswith(NO_KEY):
-        return Finding(Severity.WARNING, found.check, "not checked")
-    return found
+def _lacks_key(verdict: Verdict) -> bool:
+    return any(found.message.startswith(NO_KEY) for found in verdict.problems("signature"))
+
+
+def _without_signature(verdict: Verdict) -> Verdict:
+    not_checked = Finding(Severity.WARNING, "signature", "not checked")
+    findings = (not_checked if one.check == "signature" else one for one in verdict.findings)
+    return replace(verdict, findings=tuple(findings))
 
 
 def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
@@ -142,12 +156,12 @@ def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
 
 def _trust_for_file(source: TrustSource, connect: Callable[[], Cluster]) -> _Trusted:
     if source.has_key and source.issuer:
-        return _trust(source, source.issuer, source.shared_secret, "sub"), ()
+        return _trust(source, source.issuer, source.shared_secret, "sub"), None
     return _find_trust(connect(), source)
 
 
 def _find_trust(cluster: Cluster, source: TrustSource) -> _Trusted:
-    """What the cluster trusts, and what of that is guessed; raises as discover does."""
+    """What the cluster trusts, and what it says of it; raises as discover does."""
     namespace, shared_secret = source.portworx_namespace, source.shared_secret
     if source.has_key:
         names = find_names(cluster, namespace, source.issuer)
@@ -159,7 +173,7 @@ def _find_trust(cluster: Cluster, source: TrustSource) -> _Trusted:
         found = discover(cluster, namespace, source.issuer)
         names, shared_secret = found.names, found.key.shared_secret
     trust = _trust(source, names.issuer.value, shared_secret, names.username_claim.value)
-    return trust, names.warnings()
+    return trust, names
 
 
 def _trust(

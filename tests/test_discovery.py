@@ -11,6 +11,8 @@ import yaml
 
 from controlplane.run import ControlPlane
 from tests.conftest import Run, Shell, judge
+from tests.token.odd_tokens import ec_key, pem
+from tests.token.test_private_key import private
 
 pytestmark = pytest.mark.xdist_group("discovery")
 
@@ -520,3 +522,18 @@ def test_verify_asks_the_cluster_for_the_user_name_claim(site: Site) -> None:
     assert done.code == 0
     assert 'px-k8s-user.px@px.example", from email' in done.out
     assert ", from name" in site.pxauth("verify", "--username-claim", "name").out
+
+
+def test_a_key_that_only_the_nodes_have_leaves_the_verdict_open(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.daemon_set(args=["-jwt_issuer", "px.example", "-jwt_ecds_pubkey_file", "/etc/pwx/key"])
+    (site.home / "key.pem").write_bytes(private(ec_key()))
+    (site.home / "public.pem").write_bytes(pem(ec_key()))
+    site.pxauth("issue", "kubernetes", "--ecdsa-private-keyfile", "key.pem")
+    said = site.refused("verify").err
+    assert "with a key that is not at hand (DaemonSet kube-system/portworx container" in said
+    assert "-jwt_ecds_pubkey_file /etc/pwx/key)" in said
+    assert json.loads(site.pxauth("inspect", "-o", "json").out)["accepted"] is None
+    assert site.pxauth("verify", "--ecdsa-public-keyfile", "public.pem").code == 0
+    site.pxauth("issue", "kubernetes", "--sub", "x", "--change-identity")
+    assert site.pxauth("verify").code == 0
