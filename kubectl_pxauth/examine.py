@@ -4,20 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from kubectl_pxauth.cluster.connection import Ahead, Cluster, side_by_side
+from kubectl_pxauth.cluster.connection import Cluster, side_by_side
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
-from kubectl_pxauth.discovery import Names, default_issuer, discover, find_names, read_shared_secret
+from kubectl_pxauth.discovery import Names
 from kubectl_pxauth.errors import DiscoveryError, NotFoundError, PxauthError
-from kubectl_pxauth.token.shared_secret import SharedSecret
 from kubectl_pxauth.token.verdict import (
     NO_KEY,
     Finding,
     Severity,
     Trust,
-    UsernameClaim,
     Verdict,
     judge,
 )
+from kubectl_pxauth.trust import TrustSource, find_trust
 
 
 @dataclass(frozen=True)
@@ -26,27 +25,6 @@ class FileToken:
 
     token: bytes = field(repr=False)
     filename: str
-
-
-@dataclass(frozen=True)
-class TrustSource:
-    """What the user says that the cluster trusts; None where nothing is said.
-
-    portworx_namespace narrows the search for what is not said.
-    """
-
-    issuer: str | None = None
-    shared_secret: SharedSecret | None = None
-    shared_secret_from: SecretKeyReference | None = None
-    rsa_public_pem: bytes | None = None
-    ecdsa_public_pem: bytes | None = None
-    username_claim: UsernameClaim | None = None
-    portworx_namespace: str | None = None
-
-    @property
-    def has_key(self) -> bool:
-        """Whether a key is at hand, so that none is looked for."""
-        return bool(self.shared_secret or self.rsa_public_pem or self.ecdsa_public_pem)
 
 
 @dataclass(frozen=True)
@@ -87,7 +65,7 @@ def examine(
         return _examination(place.token, place.filename, source, trusted, now)
     cluster = connect()
     trusted, token = side_by_side(
-        lambda: _attempt(lambda: _find_trust(cluster, source)), lambda: _read_token(cluster, place)
+        lambda: _attempt(lambda: find_trust(cluster, source)), lambda: _read_token(cluster, place)
     )
     where = f'Secret {place.namespace}/{place.name} key "{place.key}"'
     return _examination(token, where, source, trusted, now)
@@ -123,7 +101,7 @@ def _examination(
             hint="name its file: --rsa-public-keyfile or --ecdsa-public-keyfile",
         )
         return Examination(where, _without_signature(verdict), trusted, warnings)
-    verdict = judge(token, _trust(source, source.issuer, source.shared_secret, "sub"), now)
+    verdict = judge(token, source.trust(source.issuer, source.shared_secret), now)
     if not source.has_key and _lacks_key(verdict):
         verdict = _without_signature(verdict)
     return Examination(where, verdict, trusted, ())
@@ -156,35 +134,5 @@ def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
 
 def _trust_for_file(source: TrustSource, connect: Callable[[], Cluster]) -> _Trusted:
     if source.has_key and source.issuer:
-        return _trust(source, source.issuer, source.shared_secret, "sub"), None
-    return _find_trust(connect(), source)
-
-
-def _find_trust(cluster: Cluster, source: TrustSource) -> _Trusted:
-    """What the cluster trusts, and what it says of it; raises as discover does."""
-    namespace, shared_secret = source.portworx_namespace, source.shared_secret
-    if source.has_key:
-        names = find_names(cluster, namespace, source.issuer)
-    elif reference := source.shared_secret_from:
-        reading = Ahead(lambda: read_shared_secret(cluster, reference))
-        names = find_names(cluster, namespace, source.issuer, default_issuer(reference))
-        shared_secret = reading.result()
-    else:
-        found = discover(cluster, namespace, source.issuer)
-        names, shared_secret = found.names, found.key.shared_secret
-    trust = _trust(source, names.issuer.value, shared_secret, names.username_claim.value)
-    return trust, names
-
-
-def _trust(
-    source: TrustSource, issuer: str | None, shared_secret: SharedSecret | None, claim: str
-) -> Trust:
-    # Portworx takes any other word for sub.
-    found: UsernameClaim = "email" if claim == "email" else "name" if claim == "name" else "sub"
-    return Trust(
-        issuer=issuer,
-        shared_secret=shared_secret.value if shared_secret else None,
-        rsa_public_pem=source.rsa_public_pem,
-        ecdsa_public_pem=source.ecdsa_public_pem,
-        username_claim=source.username_claim or found,
-    )
+        return source.trust(source.issuer, source.shared_secret), None
+    return find_trust(connect(), source)

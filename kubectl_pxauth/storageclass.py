@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kubectl_pxauth.authority import AuthoritySource, find_authority
 from kubectl_pxauth.cluster.connection import Ahead, Cluster
 from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import find_secret
@@ -22,9 +21,11 @@ from kubectl_pxauth.cluster.storage_classes import (
     list_storage_classes,
     update_storage_class,
 )
-from kubectl_pxauth.errors import ClusterError, PxauthError
+from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.store import AUTH_TOKEN
-from kubectl_pxauth.token.verdict import Trust, judge
+from kubectl_pxauth.token.verdict import judge
+from kubectl_pxauth.tokens import find_trusted
+from kubectl_pxauth.trust import TrustSource
 
 _CLAIMS_NAMESPACE = "${pvc.namespace}"  # which the CSI provisioner fills in
 
@@ -104,7 +105,7 @@ class StorageClassResult:
 
 
 def make_storage_class(
-    request: StorageClassRequest, source: AuthoritySource, connect: Callable[[], Cluster]
+    request: StorageClassRequest, source: TrustSource, connect: Callable[[], Cluster]
 ) -> StorageClassResult:
     """Make the StorageClass, or change what may change of it; its Secret is looked at as well.
 
@@ -142,9 +143,7 @@ def _write(
     return Change.UNCHANGED, found
 
 
-def _warnings(
-    request: StorageClassRequest, source: AuthoritySource, cluster: Cluster
-) -> Iterator[str]:
+def _warnings(request: StorageClassRequest, source: TrustSource, cluster: Cluster) -> Iterator[str]:
     """What will keep the class from working as its user means it; it is made all the same."""
     if request.default:
         yield from _other_defaults(request.name, cluster)
@@ -168,7 +167,7 @@ def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
 
 
 def _token_problems(
-    request: StorageClassRequest, source: AuthoritySource, cluster: Cluster
+    request: StorageClassRequest, source: TrustSource, cluster: Cluster
 ) -> Iterator[str]:
     where = f"Secret {request.namespace}/{request.secret}"
     try:
@@ -187,15 +186,8 @@ def _token_problems(
         keys = ", ".join(sorted(secret.data)) or "none"
         yield f'{where} has no token: it has no key "{AUTH_TOKEN}"; its keys: {keys}'
         return
-    trust = None
-    try:
-        trust = find_authority(cluster, source).trust
-    except PxauthError as error:
-        yield f"the signature of the token in {where} was not checked: {error}"
-    problems = "; ".join(
-        f"{finding.check}: {finding.message}"
-        for finding in judge(token, trust or Trust(source.issuer), datetime.now(UTC)).problems()
-        if trust or finding.check != "signature"
-    )
-    if problems:
-        yield f"{where} holds no valid token: {problems}"
+    trusted = find_trusted(cluster, source)
+    if trusted.no_key:
+        yield f"the signature of the token in {where} was not checked: {trusted.no_key}"
+    if problems := trusted.problems(judge(token, trusted.trust, datetime.now(UTC))):
+        yield f"{where} holds no valid token: {'; '.join(problems)}"

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from kubectl_pxauth.authority import AuthoritySource, find_authority
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import Secret, list_secrets
 from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, SharedSecretError
 from kubectl_pxauth.store import AUTH_TOKEN
 from kubectl_pxauth.token.identity import PartialIdentity
 from kubectl_pxauth.token.verdict import Trust, Verdict, judge
+from kubectl_pxauth.trust import TrustSource, find_trust
 
 
 class Status(StrEnum):
@@ -55,6 +55,14 @@ class Trusted:
     trust: Trust
     no_key: str | None
 
+    def problems(self, verdict: Verdict) -> tuple[str, ...]:
+        """Why Portworx would refuse a token, as far as that can be told."""
+        return tuple(
+            f"{found.check}: {found.message}"
+            for found in verdict.problems()
+            if self.no_key is None or found.check != "signature"
+        )
+
 
 def list_tokens(
     cluster: Cluster, scope: Scope, trusted: Trusted, now: datetime, within: timedelta
@@ -80,12 +88,12 @@ def read_tokens(
             yield secret, verdict
 
 
-def find_trust(cluster: Cluster, source: AuthoritySource) -> Trusted:
+def find_trusted(cluster: Cluster, source: TrustSource) -> Trusted:
     """What this cluster trusts, as far as it can be found; raises other ClusterErrors."""
     try:
-        return Trusted(find_authority(cluster, source).trust, None)
+        return Trusted(find_trust(cluster, source)[0], None)
     except (DiscoveryError, SharedSecretError, ForbiddenError) as error:
-        return Trusted(Trust(source.issuer), str(error))
+        return Trusted(source.trust(source.issuer, None), str(error))
 
 
 def find_subject(
@@ -131,7 +139,6 @@ def status_of(
 def _stored(
     secret: Secret, verdict: Verdict, trusted: Trusted, now: datetime, within: timedelta
 ) -> StoredToken:
-    key_known = trusted.no_key is None
     return StoredToken(
         namespace=secret.namespace,
         secret=secret.name,
@@ -139,12 +146,8 @@ def _stored(
         issuer=verdict.issuer,
         issued_at=verdict.issued_at,
         expires_at=verdict.expires_at,
-        status=status_of(verdict, now, within, key_known=key_known),
-        problems=tuple(
-            f"{found.check}: {found.message}"
-            for found in verdict.problems()
-            if key_known or found.check != "signature"
-        ),
+        status=status_of(verdict, now, within, key_known=trusted.no_key is None),
+        problems=trusted.problems(verdict),
     )
 
 

@@ -9,17 +9,17 @@ import typer
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.flags import (
     AllNamespacesFlag,
-    AuthorityFlags,
     ConnectionFlags,
     NamespaceFlag,
     SelectorFlag,
     WithinFlag,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_scope
+from kubectl_pxauth.cli.inputs import read_scope
+from kubectl_pxauth.cli.verification import VerificationFlags, read_trust_source
 from kubectl_pxauth.store import rfc3339
 from kubectl_pxauth.token.duration import parse_duration
-from kubectl_pxauth.tokens import Scope, Status, StoredToken, find_trust, list_tokens
+from kubectl_pxauth.tokens import Scope, Status, StoredToken, find_trusted, list_tokens
 
 HELP = """Every Secret whose key auth-token holds a JWT, whichever tool made it.
 
@@ -52,17 +52,17 @@ def command(
     all_namespaces: AllNamespacesFlag = False,
     selector: SelectorFlag = None,
     within: WithinFlag = "30d",
-    authority: AuthorityFlags,
+    verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, list, print."""
     door = connection.connection()
-    source = read_authority_source(authority)
+    source = read_trust_source(verification)
     scope = read_scope(namespace, all_namespaces, selector, door)
     due = parse_duration(within)
     cluster = door.open()
-    trusted = find_trust(cluster, source)
+    trusted = find_trusted(cluster, source)
     if trusted.no_key:
         output.warning(f"signatures are not checked: {trusted.no_key}")
     now = datetime.now(UTC)

@@ -6,13 +6,13 @@ import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.flags import (
-    AuthorityFlags,
     ConnectionFlags,
     NamespaceFlag,
     WriteFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace
+from kubectl_pxauth.cli.inputs import read_namespace
+from kubectl_pxauth.cli.verification import VerificationFlags, read_trust_source
 from kubectl_pxauth.cluster.names import check_secret_name, check_storage_class_name
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
 from kubectl_pxauth.errors import UsageError
@@ -81,13 +81,13 @@ def command(
             show_default="as it is",
         ),
     ] = None,
-    authority: AuthorityFlags,
+    verification: VerificationFlags,
     write: WriteFlags,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, make the class, print."""
     door = connection.connection()
-    source = read_authority_source(authority)
+    source = read_trust_source(verification)
     request = StorageClassRequest(
         name=check_storage_class_name(name),
         secret=check_secret_name(secret),

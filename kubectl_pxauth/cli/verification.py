@@ -22,12 +22,13 @@ from kubectl_pxauth.cli.inputs import (
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import KeyFileError, PxauthError
-from kubectl_pxauth.examine import Examination, FileToken, TrustSource, examine
+from kubectl_pxauth.examine import Examination, FileToken, examine
 from kubectl_pxauth.store import AUTH_TOKEN
 from kubectl_pxauth.token.claims import check_issuer
 from kubectl_pxauth.token.profile import PROFILES
 from kubectl_pxauth.token.public_key import read_ecdsa_key, read_rsa_key
 from kubectl_pxauth.token.verdict import UsernameClaim
+from kubectl_pxauth.trust import TrustSource
 
 _DEFAULT_SECRET = PROFILES["kubernetes"].secret
 
@@ -71,7 +72,7 @@ class VerificationFlags(SharedSecretFlags):
 
 def examined(place: PlaceFlags, flags: VerificationFlags, connection: Connection) -> Examination:
     """The examination that the flags ask for, its warnings printed; raises PxauthErrors."""
-    trust = _read_trust_source(flags, place.token_file)
+    trust = read_trust_source(flags, place.token_file)
     found = examine(_read_place(place, connection), trust, datetime.now(UTC), connection.open)
     for warning in found.warnings:
         output.warning(warning)
@@ -103,7 +104,8 @@ def _read_place(place: PlaceFlags, connection: Connection) -> SecretKeyReference
     )
 
 
-def _read_trust_source(flags: VerificationFlags, token_file: str | None) -> TrustSource:
+def read_trust_source(flags: VerificationFlags, token_file: str | None = None) -> TrustSource:
+    """What the flags say that the cluster trusts; raises UsageError and other PxauthErrors."""
     shared_secret = {
         "--shared-secret-file": flags.shared_secret_file,
         "--shared-secret-from": flags.shared_secret_from,
