@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, takes_groups
 from kubectl_pxauth.cli.inputs import optional
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.discovery import Discovery, FoundText, discover
@@ -33,9 +33,7 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="Namespace that Portworx runs in.", show_default="any"),
     ] = None,
-    form: Annotated[
-        output.DataFormat | None, typer.Option("--output", "-o", help="Output format.")
-    ] = None,
+    form: DataFormatFlag = None,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, discover, print."""

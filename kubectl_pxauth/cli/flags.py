@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.output import Format
+from kubectl_pxauth.cli.output import DataFormat, Format
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.token.profile import PROFILES
@@ -23,6 +23,8 @@ ProfileArgument = Annotated[
         metavar="PROFILE", help="kubernetes or admin.", autocompletion=lambda: list(PROFILES)
     ),
 ]
+
+DataFormatFlag = Annotated[DataFormat | None, typer.Option("--output", "-o", help="Output format.")]
 
 AllNamespacesFlag = Annotated[
     bool, typer.Option("--all-namespaces", "-A", help="Look in all namespaces.")

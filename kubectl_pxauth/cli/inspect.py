@@ -3,12 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, takes_groups
 from kubectl_pxauth.cli.verification import (
     PlaceFlags,
     VerificationFlags,
@@ -44,9 +42,7 @@ def command(
     *,
     place: PlaceFlags,
     verification: VerificationFlags,
-    form: Annotated[
-        output.DataFormat | None, typer.Option("--output", "-o", help="Output format.")
-    ] = None,
+    form: DataFormatFlag = None,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, examine, print what the token says."""

@@ -1,11 +1,9 @@
 """The command `kubectl pxauth verify`."""
 
-from typing import Annotated
-
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, takes_groups
 from kubectl_pxauth.cli.verification import (
     PlaceFlags,
     VerificationFlags,
@@ -33,9 +31,7 @@ def command(
     *,
     place: PlaceFlags,
     verification: VerificationFlags,
-    form: Annotated[
-        output.DataFormat | None, typer.Option("--output", "-o", help="Output format.")
-    ] = None,
+    form: DataFormatFlag = None,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, examine, print the findings."""
