@@ -1,7 +1,7 @@
 # Everything runs in a virtual environment of its own: a host needs Python, make and a C compiler.
 PYTHON ?= python3
 VENV := .venv
-# What to install: `archive` is enough for `make archive`.
+# What to install: `release` is enough for `make archive` and `make release`.
 GROUP ?= dev
 ifeq ($(OS),Windows_NT)
 BIN := $(CURDIR)/$(VENV)/Scripts

@@ -79,6 +79,13 @@ def test_it_is_small_and_brings_the_licences(archive: Path) -> None:
     names = {entry.name for entry in entries}
     assert {"LICENSE", "kubectl-pxauth", "licences/Python.txt"} <= names
     assert "licences/kubernetes-LICENSE" in names
+    bill = json.loads(archive.with_name(archive.name.replace(".tar.gz", ".cdx.json")).read_text())
+    assert bill["metadata"]["component"]["version"] == __version__
+    parts = {part["name"] for part in bill["components"]}
+    assert {"cpython", "cryptography", "kubernetes", "pyinstaller"} <= parts
+    assert all(
+        any(name.startswith(f"licences/{part}-") for name in names) for part in parts - {"cpython"}
+    )
 
 
 def test_the_manifest_is_one_for_krews_index(manifest: Path) -> None:
@@ -116,6 +123,19 @@ def unpacked(archive: Path, tmp_path: Path) -> Path:
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path / "unpacked", filter="data")
     return tmp_path / "unpacked"
+
+
+def test_it_needs_no_home_and_writes_nothing(offline: Shell, unpacked: Path) -> None:
+    """As in a container: a user without a home, on a file system that is read only."""
+    before = {path: path.stat().st_mtime_ns for path in offline.home.rglob("*")}
+    done = subprocess.run(
+        [unpacked / "kubectl-pxauth", "token", "kubernetes", "--issuer", "portworx.com"],
+        env=offline.environment | {"TMPDIR": str(offline.home / "nowhere")},
+        capture_output=True,
+        text=True,
+    )
+    assert judge(done.stdout)["accepted"]
+    assert {path: path.stat().st_mtime_ns for path in offline.home.rglob("*")} == before
 
 
 CREDENTIAL_PLUGIN = """\
