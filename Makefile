@@ -1,8 +1,14 @@
 # Everything runs in a virtual environment of its own: a host needs Python, make and a C compiler.
 PYTHON ?= python3
 VENV := .venv
+# What to install: `release` is enough for `make archive` and `make release`.
+GROUP ?= dev
+ifeq ($(OS),Windows_NT)
+BIN := $(CURDIR)/$(VENV)/Scripts
+else
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
+endif
 
 .PHONY: test lint demo bench archive release clean
 
@@ -31,7 +37,7 @@ release: archive
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable . --group $(GROUP)
 	touch $@
 
 clean:

@@ -44,6 +44,12 @@ def tool(name: str) -> Path:
     return _built(name, _PACKAGES[name], _HERE, [])
 
 
+def actionlint() -> Path:
+    """Return the linter of GitHub's workflows."""
+    package = "github.com/rhysd/actionlint/cmd/actionlint"
+    return _built("actionlint", package, _HERE / "actionlint", [])
+
+
 def openstorage_tool(name: str) -> Path:
     """Return one of our own programs around OpenStorage's code: generate, verify or verify4."""
     return _built(name, f"./{name}", _OPENSTORAGE, sorted(_OPENSTORAGE.glob("*/*.go")))
@@ -130,5 +136,6 @@ if __name__ == "__main__":
     assets()
     for krew in ("krew", "validate-krew-manifest"):
         tool(krew)
+    actionlint()
     for ours in ("generate", "verify", "verify4"):
         openstorage_tool(ours)

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import Distribution, distribution, packages_distributions
 from pathlib import Path
 
 from kubectl_pxauth import __version__
+from release.sbom import bill_of_materials
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
@@ -33,14 +34,18 @@ def this_platform() -> tuple[str, str]:
 
 
 def main() -> None:
-    """Build, add the licences, pack."""
+    """Build, add the licences, pack, and list what is inside beside it."""
     folder = _freeze()
+    parts = _distributions(folder / "_internal")
     shutil.copy(ROOT / "LICENSE", folder)
-    _add_licences(folder)
+    _add_licences(folder, parts)
     DIST.mkdir(exist_ok=True)
     archive = DIST / archive_name(*this_platform())
     _pack(folder, archive)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    bill = archive.with_name(archive.name.replace(".tar.gz", ".cdx.json"))
+    at = datetime.fromtimestamp(_EPOCH, UTC)
+    bill.write_text(bill_of_materials(digest, parts, at), encoding="utf-8")
     print(f"{digest}  {archive.relative_to(ROOT)}")
 
 
@@ -67,14 +72,14 @@ def _freeze() -> Path:
     return build / "frozen" / "kubectl-pxauth"
 
 
-def _add_licences(folder: Path) -> None:
+def _add_licences(folder: Path, parts: list[Distribution]) -> None:
     """Put the licence of everything that is in the archive beside it."""
     licences = folder / "licences"
     python = next(Path(sys.base_prefix).glob("lib/python3*/LICENSE.txt"), None)
     python = python or Path(sys.base_prefix) / "LICENSE.txt"
     licences.mkdir()
     shutil.copy(python, licences / "Python.txt")
-    for found in {one.name: one for one in _distributions(folder / "_internal")}.values():
+    for found in parts:
         files = [
             file
             for file in found.files or []
@@ -87,13 +92,13 @@ def _add_licences(folder: Path) -> None:
             shutil.copyfile(str(found.locate_file(file)), target)
 
 
-def _distributions(internal: Path) -> Iterator[Distribution]:
+def _distributions(internal: Path) -> list[Distribution]:
+    """The packages that something in the archive came from, PyInstaller for its bootloader."""
     owners = packages_distributions()
-    yield distribution("pyinstaller")  # its bootloader
+    names = {"pyinstaller"}
     for entry in internal.iterdir():
-        for name in owners.get(entry.name.partition(".")[0], []):
-            if name != "kubectl-pxauth":
-                yield distribution(name)
+        names.update(owners.get(entry.name.partition(".")[0], []))
+    return [distribution(name) for name in sorted(names - {"kubectl-pxauth"})]
 
 
 def _pack(folder: Path, archive: Path) -> None:

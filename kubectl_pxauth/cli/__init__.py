@@ -2,7 +2,6 @@
 
 import gc
 import sys
-from pathlib import Path
 
 from kubectl_pxauth import __version__
 
@@ -19,7 +18,7 @@ def main() -> None:
     Under the name that kubectl has for it, a plugin's program completes command lines.
     """
     arguments = sys.argv[1:]
-    if Path(sys.argv[0]).stem == _COMPLETION:
+    if sys.argv[0].removesuffix(".exe").endswith(_COMPLETION):
         complete()
         return
     if arguments == ["--version"]:

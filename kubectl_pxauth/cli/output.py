@@ -1,6 +1,5 @@
 """What goes to the terminal: results to standard output, all else to standard error."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,6 +77,8 @@ def log(message: str) -> None:
 def objects(manifest: dict[str, Any], form: Format | DataFormat) -> None:
     """An object as kubectl prints it with -o json or yaml."""
     if form == "json":
+        import json
+
         print(json.dumps(manifest, indent=4))
     else:
         import yaml

@@ -42,7 +42,9 @@ def run_plugin(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, str
             f" {', '.join(_API_VERSIONS)}"
         )
     interactive = _may_ask(plugin, command)
-    environment = os.environ | {item["name"]: item["value"] for item in plugin.get("env") or []}
+    environment = _own_environment() | {
+        item["name"]: item["value"] for item in plugin.get("env") or []
+    }
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(
         {
             "apiVersion": api_version,
@@ -65,6 +67,20 @@ def run_plugin(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, str
     if done.returncode:
         raise ClusterError(f'credential plugin "{command}" failed with exit code {done.returncode}')
     return _credentials(done.stdout, command, api_version)
+
+
+def _own_environment() -> dict[str, str]:
+    """The environment that this process was given.
+
+    In the archive the launcher points LD_LIBRARY_PATH at the archive's own libraries, which no
+    other program may load. Source: PyInstaller's manual, "Run-time information".
+    """
+    environment = dict(os.environ)
+    if getattr(sys, "frozen", False):
+        environment.pop("LD_LIBRARY_PATH", None)
+        if (given := environment.pop("LD_LIBRARY_PATH_ORIG", None)) is not None:
+            environment["LD_LIBRARY_PATH"] = given
+    return environment
 
 
 def _may_ask(plugin: dict[str, Any], command: str) -> bool:

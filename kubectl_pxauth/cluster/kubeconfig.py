@@ -126,7 +126,11 @@ def _kubeconfig_files(options: ConnectionOptions, environ: Mapping[str, str]) ->
         return [path]
     if paths := environ.get("KUBECONFIG"):
         return [Path(path) for path in paths.split(os.pathsep) if path and Path(path).exists()]
-    path = Path.home() / ".kube" / "config"
+    # By the variables alone, as kubectl: a container's user has no home and no entry in passwd.
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    if not home:
+        return []
+    path = Path(home) / ".kube" / "config"
     return [path] if path.exists() else []
 
 

@@ -79,6 +79,13 @@ def test_it_is_small_and_brings_the_licences(archive: Path) -> None:
     names = {entry.name for entry in entries}
     assert {"LICENSE", "kubectl-pxauth", "licences/Python.txt"} <= names
     assert "licences/kubernetes-LICENSE" in names
+    bill = json.loads(archive.with_name(archive.name.replace(".tar.gz", ".cdx.json")).read_text())
+    assert bill["metadata"]["component"]["version"] == __version__
+    parts = {part["name"] for part in bill["components"]}
+    assert {"cpython", "cryptography", "kubernetes", "pyinstaller"} <= parts
+    assert all(
+        any(name.startswith(f"licences/{part}-") for name in names) for part in parts - {"cpython"}
+    )
 
 
 def test_the_manifest_is_one_for_krews_index(manifest: Path) -> None:
@@ -108,6 +115,56 @@ def test_krew_installs_it_and_it_does_its_main_job(
     complete = home.home / "krew" / "bin" / "kubectl_complete-pxauth"
     complete.symlink_to("kubectl-pxauth")
     assert home.kubectl("__complete", "pxauth", "is").out.startswith("issue\t")
+
+
+@pytest.fixture
+def unpacked(archive: Path, tmp_path: Path) -> Path:
+    """A folder with the archive's program, as krew would have it, and nothing else on its PATH."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    return tmp_path / "unpacked"
+
+
+def test_it_needs_no_home_and_writes_nothing(offline: Shell, unpacked: Path) -> None:
+    """As in a container: a user without a home, on a file system that is read only."""
+    before = {path: path.stat().st_mtime_ns for path in offline.home.rglob("*")}
+    done = subprocess.run(
+        [unpacked / "kubectl-pxauth", "token", "kubernetes", "--issuer", "portworx.com"],
+        env=offline.environment | {"TMPDIR": str(offline.home / "nowhere")},
+        capture_output=True,
+        text=True,
+    )
+    assert judge(done.stdout)["accepted"]
+    assert {path: path.stat().st_mtime_ns for path in offline.home.rglob("*")} == before
+
+
+CREDENTIAL_PLUGIN = """\
+#!/bin/sh
+echo "${LD_LIBRARY_PATH-unset}" >> "$SEEN"
+exit 1
+"""
+
+
+def test_other_programs_do_not_load_its_libraries(offline: Shell, unpacked: Path) -> None:
+    """A credential plugin of another vendor brings libraries of its own, or the system's."""
+    plugin = offline.home / "plugin"
+    plugin.write_text(CREDENTIAL_PLUGIN)
+    plugin.chmod(0o755)
+    execute = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {"exec": execute}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+    }
+    kubeconfig = offline.home / "config"
+    kubeconfig.write_text(json.dumps(config))
+    seen = offline.home / "seen"
+    shell = Shell("portworx", offline.home, {"KUBECONFIG": str(kubeconfig), "SEEN": str(seen)})
+    frozen = shell.with_environment(PATH=f"{unpacked}:/usr/bin:/bin")
+    frozen.refused("issue", "kubernetes")
+    frozen.with_environment(LD_LIBRARY_PATH="/given").refused("issue", "kubernetes")
+    assert seen.read_text() == "unset\n/given\n"
 
 
 def test_upgrade_and_uninstall(home: Shell, manifest: Path, archive: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The wheel and the sdist, installed where nothing else is."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,17 @@ def test_pip_installs_it_and_it_does_its_main_job(shell: Shell, kind: str) -> No
     installed = shell.with_environment(PATH=f"{programs}:/usr/bin:/bin")
     assert str(programs / "kubectl-pxauth") in installed.kubectl("plugin", "list").out
     assert installed.issue("kubernetes").out == "secret/px-k8s-user created\n"
+    assert judge(installed.token())["accepted"]
+
+
+def test_pipx_installs_it_and_it_does_its_main_job(shell: Shell) -> None:
+    pipx = shell.home / "pipx"
+    environment = os.environ | {"PIPX_HOME": str(pipx), "PIPX_BIN_DIR": str(pipx / "bin")}
+    subprocess.run([BIN / "pipx", "install", str(ROOT)], env=environment, check=True)
+    installed = shell.with_environment(PATH=f"{pipx / 'bin'}:/usr/bin:/bin")
+    assert str(pipx / "bin" / "kubectl-pxauth") in installed.kubectl("plugin", "list").out
+    assert installed.issue("kubernetes").out == "secret/px-k8s-user created\n"
+    assert installed.kubectl("__complete", "pxauth", "is").out.startswith("issue\t")
     assert judge(installed.token())["accepted"]
 
 

@@ -1,0 +1,146 @@
+"""One token: the plugin beside the page's pipeline, both run in turn."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bench.distance import distance
+from bench.installs import install_wheel, kubectl, path_without_the_checkout, unpack_archive
+from bench.row import Row
+from controlplane.build import openstorage_tool
+from controlplane.run import ControlPlane
+
+_ROUND_TRIP = 0.040
+_USER_FILE = """\
+name: Kubernetes
+email: kubernetes@example.com
+sub: kubernetes@example.com
+roles: ["system.user"]
+groups: ["kubernetes"]
+"""
+# The page's steps; only the generator is another program, and the Secret may be there already.
+_PIPELINE = """\
+set -eu -o pipefail
+PORTWORX_AUTH_SHARED_SECRET=$(kubectl -n kube-system get secret pxkeys -o json |
+  jq -r '.data."shared-secret"' | base64 -d)
+KUBE_TOKEN=$(generate --auth-config=kubernetes.yaml --issuer=portworx.com \
+  --shared-secret="$PORTWORX_AUTH_SHARED_SECRET" --token-duration=1y)
+kubectl -n pipeline create secret generic px-k8s-user --from-literal=auth-token="$KUBE_TOKEN" \
+  --dry-run=client -o yaml | kubectl apply -f -
+"""
+_NAMED = "the page's pipeline (generate stands in for pxctl)"
+_NOTHING = "kubectl noop"
+_ISSUE = "issue kubernetes -n portworx"
+_TOKEN = "token kubernetes --issuer portworx.com"
+_NOTES = """\
+The ratio is to the pipeline at the same distance; kubectl noop is a plugin that does nothing, so
+what kubectl itself costs. Peak MB is the largest process of a command; kubectl becomes its plugin,
+so the plugin's own peak and instructions (in user space) are measured without kubectl."""
+
+
+def one(plane: ControlPlane, folder: Path, shared_secret: str, runs: int) -> None:
+    """Measure and print."""
+    if not shutil.which("jq"):
+        raise SystemExit("the page's pipeline needs jq: apt-get install jq")
+    here = _prepare(plane, folder)
+    installs = {
+        "wheel": install_wheel(folder / "wheel"),
+        "archive": unpack_archive(folder / "archive"),
+    }
+    host, _, port = plane.server.removeprefix("https://").rpartition(":")
+    with distance(host, int(port), _ROUND_TRIP) as far_port:
+        far_away = plane.kubeconfig(server=f"https://127.0.0.1:{far_port}")
+        there = here | {"KUBECONFIG": str(far_away)}
+        offline = here | {
+            "KUBECONFIG": os.devnull,
+            "PORTWORX_AUTH_SHARED_SECRET": shared_secret,
+        }
+        near = [Row(_NAMED, ["bash", "pipeline.sh"], folder, here)]
+        far = [Row(_NAMED, ["bash", "pipeline.sh"], folder, there)]
+        for kind, programs in installs.items():
+            near.append(_plugin(_ISSUE, kind, programs, here, folder))
+            far.append(_plugin(_ISSUE, kind, programs, there, folder))
+        for arguments in (_TOKEN, "--version", "--help"):
+            for kind, programs in installs.items():
+                near.append(_plugin(arguments, kind, programs, offline, folder))
+        for kind, programs in installs.items():
+            near.append(_completion(kind, programs, offline, folder))
+        near.append(Row(_NOTHING, _NOTHING.split(), folder, here))
+        rows = near + far
+        for row in rows:
+            row.warm_up()
+        progress = Console(stderr=True)
+        for _ in track(range(runs), "measuring", console=progress, transient=True):
+            for row in rows:
+                row.measure()
+        shown = _table({"loopback": near, f"{_ROUND_TRIP * 1000:.0f} ms away": far}, runs)
+    Console().print(shown)
+    print(_NOTES)
+
+
+def _prepare(plane: ControlPlane, folder: Path) -> dict[str, str]:
+    """Fill the cluster and the folder; returns the environment of every command."""
+    (folder / "kubernetes.yaml").write_text(_USER_FILE)
+    (folder / "pipeline.sh").write_text(_PIPELINE)
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "kubectl-noop").write_text("#!/bin/sh\n")
+    (programs / "kubectl-noop").chmod(0o755)
+    (programs / "generate").symlink_to(openstorage_tool("generate"))
+    (programs / "kubectl").symlink_to(kubectl())
+    environment = {
+        "HOME": str(folder),
+        "KUBECONFIG": str(plane.kubeconfig()),
+        "PATH": f"{programs}:{path_without_the_checkout()}",
+    }
+    for namespace in ("pipeline", "portworx"):
+        command = ["kubectl", "create", "namespace", namespace]
+        subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return environment
+
+
+def _plugin(
+    arguments: str, kind: str, programs: Path, environment: dict[str, str], folder: Path
+) -> Row:
+    command = f"kubectl pxauth {arguments}"
+    program = str(programs / "kubectl-pxauth")
+    path = {"PATH": f"{programs}:{environment['PATH']}"}
+    plugin = [program, *arguments.split()]
+    return Row(f"{command} ({kind})", command.split(), folder, environment | path, plugin)
+
+
+def _completion(kind: str, programs: Path, environment: dict[str, str], folder: Path) -> Row:
+    command = "kubectl __complete pxauth is"
+    path = {"PATH": f"{programs}:{environment['PATH']}"}
+    plugin = [str(programs / "kubectl_complete-pxauth"), "is"]
+    return Row(f"{command} ({kind})", command.split(), folder, environment | path, plugin)
+
+
+def _table(parts: dict[str, list[Row]], runs: int) -> Table:
+    """Medians; the ratios are to the first row of each part."""
+    shown = Table(title=f"medians of {runs} runs in turn", title_justify="left")
+    for heading in ("command", "API server"):
+        shown.add_column(heading)
+    for heading in ("ms", "ratio", "over noop", "peak MB", "plugin MB", "plugin M instr."):
+        shown.add_column(heading, justify="right")
+    nothing = next(row for part in parts.values() for row in part if row.name == _NOTHING)
+    for network, part in parts.items():
+        for row in part:
+            peak, count = row.plugin_megabytes(), row.plugin_instructions()
+            shown.add_row(
+                row.name,
+                network,
+                f"{row.milliseconds:.0f}",
+                f"{row.milliseconds / part[0].milliseconds:.2f}",
+                f"{row.milliseconds - nothing.milliseconds:.0f}",
+                f"{row.megabytes:.0f}",
+                f"{peak:.0f}" if peak else "",
+                f"{count / 1e6:.0f}" if count else "",
+            )
+        shown.add_section()
+    return shown
