@@ -3,33 +3,29 @@
 import argparse
 import base64
 import secrets
-import subprocess
 import tempfile
 from pathlib import Path
 
-from bench.installs import kubectl
+from bench.many import many
 from bench.one import one
+from bench.workplace import prepare
 from controlplane.run import ControlPlane
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=20, help="runs of each command (20)")
-    runs = parser.parse_args().runs
+    parser.add_argument("--runs", type=int, default=20, help="runs for one token (20)")
+    parser.add_argument("--many-runs", type=int, default=5, help="runs for many (5)")
+    arguments = parser.parse_args()
     # As the page makes one.
     shared_secret = base64.b64encode(secrets.token_bytes(64)).decode()
     with ControlPlane() as plane, tempfile.TemporaryDirectory() as name:
-        subprocess.run(
-            [
-                *(kubectl(), "create", "secret", "generic", "pxkeys", "--namespace=kube-system"),
-                f"--from-literal=shared-secret={shared_secret}",
-            ],
-            env={"KUBECONFIG": str(plane.kubeconfig())},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        one(plane, Path(name), shared_secret, runs)
+        workplace = prepare(plane, Path(name), shared_secret)
+        if arguments.runs:
+            one(workplace, shared_secret, arguments.runs)
+        if arguments.many_runs:
+            many(workplace, arguments.many_runs)
 
 
 if __name__ == "__main__":

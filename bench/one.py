@@ -1,8 +1,6 @@
 """One token: the plugin beside the page's pipeline, both run in turn."""
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 from rich.console import Console
@@ -10,29 +8,10 @@ from rich.progress import track
 from rich.table import Table
 
 from bench.distance import distance
-from bench.installs import install_wheel, kubectl, path_without_the_checkout, unpack_archive
 from bench.row import Row
-from controlplane.build import openstorage_tool
-from controlplane.run import ControlPlane
+from bench.workplace import Workplace
 
 _ROUND_TRIP = 0.040
-_USER_FILE = """\
-name: Kubernetes
-email: kubernetes@example.com
-sub: kubernetes@example.com
-roles: ["system.user"]
-groups: ["kubernetes"]
-"""
-# The page's steps; only the generator is another program, and the Secret may be there already.
-_PIPELINE = """\
-set -eu -o pipefail
-PORTWORX_AUTH_SHARED_SECRET=$(kubectl -n kube-system get secret pxkeys -o json |
-  jq -r '.data."shared-secret"' | base64 -d)
-KUBE_TOKEN=$(generate --auth-config=kubernetes.yaml --issuer=portworx.com \
-  --shared-secret="$PORTWORX_AUTH_SHARED_SECRET" --token-duration=1y)
-kubectl -n pipeline create secret generic px-k8s-user --from-literal=auth-token="$KUBE_TOKEN" \
-  --dry-run=client -o yaml | kubectl apply -f -
-"""
 _NAMED = "the page's pipeline (generate stands in for pxctl)"
 _NOTHING = "kubectl noop"
 _ISSUE = "issue kubernetes -n portworx"
@@ -43,15 +22,10 @@ what kubectl itself costs. Peak MB is the largest process of a command; kubectl 
 so the plugin's own peak and instructions (in user space) are measured without kubectl."""
 
 
-def one(plane: ControlPlane, folder: Path, shared_secret: str, runs: int) -> None:
+def one(workplace: Workplace, shared_secret: str, runs: int) -> None:
     """Measure and print."""
-    if not shutil.which("jq"):
-        raise SystemExit("the page's pipeline needs jq: apt-get install jq")
-    here = _prepare(plane, folder)
-    installs = {
-        "wheel": install_wheel(folder / "wheel"),
-        "archive": unpack_archive(folder / "archive"),
-    }
+    plane, folder, here = workplace.plane, workplace.folder, workplace.environment
+    installs = workplace.installs
     host, _, port = plane.server.removeprefix("https://").rpartition(":")
     with distance(host, int(port), _ROUND_TRIP) as far_port:
         far_away = plane.kubeconfig(server=f"https://127.0.0.1:{far_port}")
@@ -81,27 +55,6 @@ def one(plane: ControlPlane, folder: Path, shared_secret: str, runs: int) -> Non
         shown = _table({"loopback": near, f"{_ROUND_TRIP * 1000:.0f} ms away": far}, runs)
     Console().print(shown)
     print(_NOTES)
-
-
-def _prepare(plane: ControlPlane, folder: Path) -> dict[str, str]:
-    """Fill the cluster and the folder; returns the environment of every command."""
-    (folder / "kubernetes.yaml").write_text(_USER_FILE)
-    (folder / "pipeline.sh").write_text(_PIPELINE)
-    programs = folder / "programs"
-    programs.mkdir()
-    (programs / "kubectl-noop").write_text("#!/bin/sh\n")
-    (programs / "kubectl-noop").chmod(0o755)
-    (programs / "generate").symlink_to(openstorage_tool("generate"))
-    (programs / "kubectl").symlink_to(kubectl())
-    environment = {
-        "HOME": str(folder),
-        "KUBECONFIG": str(plane.kubeconfig()),
-        "PATH": f"{programs}:{path_without_the_checkout()}",
-    }
-    for namespace in ("pipeline", "portworx"):
-        command = ["kubectl", "create", "namespace", namespace]
-        subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return environment
 
 
 def _plugin(

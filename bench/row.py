@@ -34,9 +34,14 @@ class Row:
         self._launch(self.command)
 
     @property
+    def seconds_median(self) -> float:
+        """The median of its runs."""
+        return median(self.seconds)
+
+    @property
     def milliseconds(self) -> float:
         """The median of its runs."""
-        return median(self.seconds) * 1000
+        return self.seconds_median * 1000
 
     @property
     def megabytes(self) -> float:

