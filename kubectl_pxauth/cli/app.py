@@ -24,6 +24,8 @@ COMMANDS = {
     "token": "Make a token and print it; nothing is stored in the cluster.",
     "list": "List the Secrets that hold a token, and what state it is in.",
     "renew": "Sign tokens again that end soon, for the same user and as long.",
+    "schedule": "Let the cluster renew tokens by itself, as a CronJob.",
+    "unschedule": "Delete that CronJob and its rights.",
     "inspect": "Show what a token says, and whether its cluster's key signed it.",
     "verify": "Judge a token as Portworx would.",
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",

@@ -123,6 +123,18 @@ NamespaceFlag = Annotated[
 ]
 
 
+JobNamespaceFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAME",
+        help="Namespace that the job runs in.",
+        show_default="the kubeconfig's current one",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class AuthorityFlags(SharedSecretFlags):
     """What signs the token, and in whose name; a private key in place of the shared secret."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 30  # what client-go gives a connection
 _PAGE = 250
+_JSON = "application/json"
+_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MOST_CONNECTIONS = 256
 _RETRIES_WHEN_BUSY = 10  # as client-go: only where the server itself says Retry-After
 
@@ -81,10 +83,19 @@ class Cluster:
 
     def pages(self, *path: str, **query: str) -> Iterator[dict[str, Any]]:
         """Read a list page by page, each a round trip, so that no list fills the memory."""
+        return self._pages(path, query, _JSON)
+
+    def metadata_pages(self, *path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Read a list as pages does, where the server sends its objects' metadata alone."""
+        return self._pages(path, query, _METADATA)
+
+    def _pages(
+        self, path: tuple[str, ...], query: dict[str, str], accept: str
+    ) -> Iterator[dict[str, Any]]:
         rest: dict[str, str] = {"limit": str(_PAGE)}
         while rest:
             try:
-                page = self.get(*path, **query, **rest)
+                page = self._request("GET", path, query | rest, accept=accept)
             except ExpiredError as error:
                 # The server has forgotten that moment, and goes on with what is there now.
                 rest["continue"] = error.continue_token
@@ -95,11 +106,23 @@ class Cluster:
 
     def post(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """Create an object; raises ConflictError where it exists."""
-        return self._request("POST", path, query, body, "application/json")
+        return self._request("POST", path, query, body, _JSON)
 
     def merge_patch(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """Change what the body names; raises ConflictError where its resourceVersion is old."""
         return self._request("PATCH", path, query, body, "application/merge-patch+json")
+
+    def apply(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
+        """Make the object or change it, by server-side apply.
+
+        Raises ConflictError where another field manager holds one of the fields otherwise.
+        """
+        # JSON is YAML.
+        return self._request("PATCH", path, query, body, "application/apply-patch+yaml")
+
+    def delete(self, *path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Delete an object; raises ConflictError where the body's preconditions do not hold."""
+        return self._request("DELETE", path, {}, body, _JSON)
 
     def _request(
         self,
@@ -108,11 +131,14 @@ class Cluster:
         query: dict[str, str],
         body: dict[str, Any] | None = None,
         content_type: str | None = None,
+        *,
+        accept: str = _JSON,
     ) -> dict[str, Any]:
         url = self.server.rstrip("/") + "".join(f"/{quote(part, safe='')}" for part in path)
         if query:
             url += f"?{urlencode(query)}"
         headers = self._headers()
+        headers["Accept"] = accept
         if content_type:
             headers["Content-Type"] = content_type
         started = time.monotonic()
@@ -131,7 +157,7 @@ class Cluster:
     def _headers(self) -> "urllib3.HTTPHeaderDict":
         from urllib3 import HTTPHeaderDict
 
-        headers = HTTPHeaderDict({"Accept": "application/json", "User-Agent": "kubectl-pxauth"})
+        headers = HTTPHeaderDict({"User-Agent": "kubectl-pxauth"})
         # kubectl sends credentials over TLS alone.
         if self.server.startswith("https://"):
             authorization = self._configuration.get_api_key_with_prefix("BearerToken")

@@ -26,11 +26,12 @@ class DryRun(StrEnum):
 
 
 class Change(StrEnum):
-    """What became of an object, in the words of `kubectl apply`."""
+    """What became of an object, in kubectl's words."""
 
     CREATED = "created"
     CONFIGURED = "configured"
     UNCHANGED = "unchanged"
+    DELETED = "deleted"
 
 
 def write_query(*, dry_run: bool) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pytest
 
 from controlplane.run import ControlPlane
 from tests.conftest import Shell, judge
+from tests.pod import needs_pods_files, pods_files
 
 
 def user_that_kubectl_is(shell: Shell, *flags: str) -> str:
@@ -375,24 +375,12 @@ def test_rights_that_are_missing_are_named(shell: Shell, plane: ControlPlane) ->
     assert f'user "frank" may not patch Secret {shell.namespace}/px-k8s-user' in patch.err
 
 
-MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lay down a pod's files")
-@pytest.mark.xdist_group("service-account-mount")
+@needs_pods_files
 def test_a_pods_own_service_account(
     shell: Shell, plane: ControlPlane, service_account: str, tmp_path: Path
 ) -> None:
-    assert not MOUNT.exists()
-    MOUNT.mkdir(parents=True)
-    try:
-        (MOUNT / "token").write_text(service_account)
-        (MOUNT / "ca.crt").write_bytes(plane.ca_file.read_bytes())
-        (MOUNT / "namespace").write_text(shell.namespace)
-        host, _, port = plane.server.removeprefix("https://").partition(":")
-        pod = Shell(
-            "x", tmp_path, {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-        )
+    with pods_files(plane, service_account, shell.namespace) as variables:
+        pod = Shell("x", tmp_path, variables)
         robot = f"system:serviceaccount:{shell.namespace}:robot"
         assert user_that_pxauth_is(pod) == user_that_kubectl_is(pod) == robot
         done = pod.pxauth(
@@ -401,5 +389,3 @@ def test_a_pods_own_service_account(
             stdin="k" * 40,
         )
         assert json.loads(done.out)["metadata"]["namespace"] == shell.namespace
-    finally:
-        shutil.rmtree(MOUNT)

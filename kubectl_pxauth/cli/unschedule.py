@@ -1,0 +1,42 @@
+"""The command `kubectl pxauth unschedule`."""
+
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import ConnectionFlags, JobNamespaceFlag, takes_groups
+from kubectl_pxauth.cli.inputs import read_namespace
+from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.schedule import unschedule
+
+HELP = """Only what `kubectl pxauth schedule` made there, with its rights in other
+namespaces. Tokens stay as they are.
+
+\b
+Example:
+  kubectl pxauth unschedule -n portworx
+"""
+
+
+@takes_groups
+def command(
+    *,
+    namespace: JobNamespaceFlag = None,
+    dry_run: Annotated[
+        DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
+    ] = DryRun.NONE,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, unschedule, print."""
+    door = connection.connection()
+    place = read_namespace(namespace, door)
+    removal = unschedule(door.open(), place, dry_run)
+    for warning in removal.warnings:
+        output.warning(warning)
+    any_step = False
+    for step in removal.steps:
+        any_step = True
+        print(f"{step.what} {step.change}{output.SUFFIXES[dry_run]}")
+    if not any_step:
+        output.note(f"nothing is scheduled in namespace {place}")

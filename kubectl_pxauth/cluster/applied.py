@@ -1,0 +1,188 @@
+"""Objects of any kind that are applied whole, by server-side apply, and told by their labels."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import Change, refusal, write_query
+from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
+
+_SERVERS_OWN = ("managedFields", "resourceVersion")  # of an object's metadata
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object, and where the API server keeps it; each is of version v1 here."""
+
+    name: str
+    plural: str
+    group: str = ""
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """What a manifest has to say."""
+        return f"{self.group}/v1" if self.group else "v1"
+
+    @property
+    def resource(self) -> str:
+        """What RBAC and kubectl call it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str | None) -> tuple[str, ...]:
+        """Where its objects are, of one namespace or of all."""
+        root = ("apis", self.group, "v1") if self.group else ("api", "v1")
+        scope = ("namespaces", namespace) if namespace else ()
+        return (*root, *scope, self.plural)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An object of a kind; manifest is the whole of it, as it is or as it is wanted."""
+
+    kind: Kind
+    manifest: dict[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its name in its namespace, or in the cluster."""
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str | None:
+        """Its namespace; None where its kind has none."""
+        namespace: str | None = self.manifest["metadata"].get("namespace")
+        return namespace
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        return self.manifest["metadata"].get("labels") or {}
+
+    @property
+    def place(self) -> tuple[Kind, str | None, str]:
+        """What tells it from every other object."""
+        return self.kind, self.namespace, self.name
+
+    @property
+    def where(self) -> str:
+        """What errors call it."""
+        return f"{self.kind.name} {f'{self.namespace}/' if self.namespace else ''}{self.name}"
+
+    @property
+    def what(self) -> str:
+        """What kubectl calls it."""
+        kind = self.kind.name.lower()
+        return f"{kind}.{self.kind.group}/{self.name}" if self.kind.group else f"{kind}/{self.name}"
+
+
+def wanted(
+    kind: Kind,
+    namespace: str | None,
+    name: str,
+    labels: Mapping[str, str],
+    content: Mapping[str, object],
+) -> Applied:
+    """An object to apply: what is to stand in it beside its name and labels."""
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    manifest = {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": {**metadata, "labels": dict(labels)},
+        **content,
+    }
+    return Applied(kind, manifest)
+
+
+def find_applied(cluster: Cluster, like: Applied) -> Applied | None:
+    """The object of that kind, namespace and name, or None; raises ClusterErrors."""
+    try:
+        return Applied(like.kind, cluster.get(*like.kind.path(like.namespace), like.name))
+    except NotFoundError:
+        return None
+    except ForbiddenError as error:
+        raise _forbidden(error, "get", like) from None
+
+
+def list_applied(
+    cluster: Cluster, kind: Kind, namespace: str | None, labels: Mapping[str, str]
+) -> Iterator[Applied]:
+    """The objects with these labels, of one namespace or of all; raises ClusterErrors."""
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    for page in cluster.pages(*kind.path(namespace), labelSelector=selector):
+        for item in page["items"]:
+            # In a list they go without saying.
+            yield Applied(kind, {"apiVersion": kind.api_version, "kind": kind.name} | item)
+
+
+def apply(
+    cluster: Cluster, new: Applied, found: Applied | None, *, dry_run: bool = False
+) -> tuple[Change, Applied]:
+    """Make the object, or change what was found to what is wanted; what others set stays.
+
+    Raises ConflictError where somebody else set one of the wanted fields otherwise, and
+    ForbiddenError, NotFoundError and other ClusterErrors.
+    """
+    try:
+        answer = cluster.apply(
+            *new.kind.path(new.namespace),
+            new.name,
+            body=new.manifest,
+            **write_query(dry_run=dry_run),
+        )
+    except NotFoundError:
+        raise NotFoundError(
+            f'namespace "{new.namespace}" not found',
+            hint=f"kubectl create namespace {new.namespace}",
+        ) from None
+    except ForbiddenError as error:
+        raise _forbidden(error, "patch" if found else "create", new) from None
+    except ConflictError as error:
+        raise ConflictError(f"{new.where} was changed by somebody else: {error}") from None
+    if found is None:
+        change = Change.CREATED
+    else:
+        same = _content(found.manifest) == _content(answer)
+        change = Change.UNCHANGED if same else Change.CONFIGURED
+    answer["metadata"].pop("managedFields", None)  # kubectl leaves them out as well
+    return change, Applied(new.kind, answer)
+
+
+def delete(cluster: Cluster, found: Applied, *, dry_run: bool = False) -> None:
+    """Delete the very object that was read, and then what it owns; gone already is no error.
+
+    Raises ConflictError where another has taken its name, ForbiddenError and other ClusterErrors.
+    """
+    # The server reads no query beside a body.
+    options: dict[str, object] = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": found.manifest["metadata"]["uid"]},
+        "propagationPolicy": "Background",
+        "dryRun": ["All"] if dry_run else [],
+    }
+    try:
+        cluster.delete(*found.kind.path(found.namespace), found.name, body=options)
+    except NotFoundError:
+        return
+    except ForbiddenError as error:
+        raise _forbidden(error, "delete", found) from None
+
+
+def _content(manifest: dict[str, Any]) -> dict[str, Any]:
+    metadata = {
+        key: value for key, value in manifest["metadata"].items() if key not in _SERVERS_OWN
+    }
+    return manifest | {"metadata": metadata}
+
+
+def _forbidden(error: ForbiddenError, verb: str, what: Applied) -> ForbiddenError:
+    return refusal(
+        error,
+        verb,
+        what.where,
+        resource=what.kind.resource,
+        name=what.name,
+        namespace=what.namespace or "",
+    )

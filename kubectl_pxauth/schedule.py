@@ -1,0 +1,207 @@
+"""Let the cluster renew tokens by itself, as a CronJob with the rights for that and no more."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from kubectl_pxauth.authority import AuthoritySource, find_authority
+from kubectl_pxauth.cluster.applied import (
+    Applied,
+    Kind,
+    apply,
+    delete,
+    find_applied,
+    list_applied,
+)
+from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun
+from kubectl_pxauth.cluster.renewal_job import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CRON_JOB,
+    INSTANCE,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    RenewalJob,
+    RenewalPlan,
+    job_labels,
+)
+from kubectl_pxauth.cluster.secrets import SecretKeyReference, list_secrets
+from kubectl_pxauth.discovery import discover
+from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError, ForbiddenError
+
+# The job first, so that it never runs without rights.
+_KINDS = (CRON_JOB, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE, SERVICE_ACCOUNT)
+_BINDINGS = (ROLE_BINDING, CLUSTER_ROLE_BINDING)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What became of one object, or with a dry run would; what is kubectl's word for it."""
+
+    what: str
+    change: Change
+    manifest: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What is to be done; each step is taken when it is asked for."""
+
+    warnings: tuple[str, ...]
+    steps: Iterator[Step]
+
+
+def schedule(
+    plan: RenewalPlan, source: AuthoritySource, connect: Callable[[], Cluster], dry_run: DryRun
+) -> Steps:
+    """Make the job and its rights, or bring them up to date; what is needed no more is deleted.
+
+    A client-side dry run with issuer and Secret given calls nobody. Raises PxauthErrors where
+    nothing can be done; the steps may raise ClusterErrors, and those before them are done then.
+    """
+    if dry_run is DryRun.CLIENT and source.issuer and source.shared_secret_from:
+        return _preview(RenewalJob(plan, source.issuer, source.shared_secret_from), ())
+    cluster = connect()
+    job, doubts = _pin(cluster, plan, source)
+    if dry_run is DryRun.CLIENT:
+        return _preview(job, doubts)
+    if plan.selector:
+        _check_selector(cluster, plan)
+    asked = [(new, Ahead(partial(find_applied, cluster, new))) for new in job.objects()]
+    objects = [(new, answer.result()) for new, answer in asked]
+    for _, found in objects:
+        _check_ours(found, plan.namespace)
+    places = {new.place for new, _ in objects}
+    ours, warnings = _find_ours(cluster, plan.namespace)
+    stale = [found for found in ours if found.place not in places]
+    if dry_run is DryRun.NONE:
+        for new, found in objects:
+            # A binding is refused before its role is there.
+            if new.kind not in _BINDINGS:
+                _apply(cluster, new, found, dry_run=True)
+    steps = _take(cluster, objects, stale, dry_run=dry_run is DryRun.SERVER)
+    return Steps((*doubts, *warnings), steps)
+
+
+def unschedule(cluster: Cluster, namespace: str, dry_run: DryRun) -> Steps:
+    """Delete the job in that namespace and its rights, wherever they are; raises ClusterErrors."""
+    ours, warnings = _find_ours(cluster, namespace)
+    if dry_run is DryRun.CLIENT:
+        return Steps(warnings, (Step(it.what, Change.DELETED, it.manifest) for it in ours))
+    return Steps(warnings, _take(cluster, [], ours, dry_run=dry_run is DryRun.SERVER))
+
+
+def _pin(
+    cluster: Cluster, plan: RenewalPlan, source: AuthoritySource
+) -> tuple[RenewalJob, tuple[str, ...]]:
+    """The job with issuer and key, so that it needs no rights to look for them; and doubts."""
+    if source.key is not None:
+        raise _key_not_in_a_secret("the key that is given")
+    if reference := source.shared_secret_from:
+        authority = find_authority(cluster, source)
+        return RenewalJob(plan, authority.issuer, reference), authority.doubts
+    found = discover(cluster, source.portworx_namespace, source.issuer)
+    if found.key.reference is None:
+        raise _key_not_in_a_secret(f"the shared secret of {found.key.where}")
+    names = found.names
+    return RenewalJob(plan, names.issuer.value, found.key.reference), names.warnings()
+
+
+def _key_not_in_a_secret(what: str) -> DiscoveryError:
+    return DiscoveryError(
+        f"{what} is in no Secret, and a scheduled job needs it in one",
+        hint="name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY",
+    )
+
+
+def _preview(job: RenewalJob, warnings: tuple[str, ...]) -> Steps:
+    steps = (Step(new.what, Change.CREATED, new.manifest) for new in job.objects())
+    return Steps(warnings, steps)
+
+
+def _check_selector(cluster: Cluster, plan: RenewalPlan) -> None:
+    """Let the server read the selector now rather than the job every night."""
+    namespace = None if plan.everywhere else plan.namespace
+    try:
+        next(list_secrets(cluster, namespace, selector=plan.selector), None)
+    except ForbiddenError:
+        raise
+    except ClusterError as error:
+        raise ClusterError(f'Secrets with the labels "{plan.selector}": {error}') from None
+
+
+def _check_ours(found: Applied | None, namespace: str) -> None:
+    if found is None:
+        return
+    ours = job_labels(namespace)
+    if found.labels.get(MANAGED_BY) != ours[MANAGED_BY]:
+        raise ClusterError(
+            f"{found.where} exists, and is not one of ours:"
+            f" it has no label {MANAGED_BY}={ours[MANAGED_BY]}"
+        )
+    other = found.labels.get(INSTANCE)
+    if other != namespace:
+        raise ClusterError(
+            f"{found.where} is of the job in namespace {other}, which renews the tokens of all"
+            " namespaces",
+            hint=f"one such job is enough; to have it elsewhere: kubectl pxauth unschedule"
+            f" -n {other}",
+        )
+
+
+def _find_ours(cluster: Cluster, namespace: str) -> tuple[list[Applied], tuple[str, ...]]:
+    """The objects of the job in that namespace, and a warning where not all could be looked for."""
+    found: list[Applied] = []
+    not_read: list[Kind] = []
+    for kind in _KINDS:
+        # Only rights may be in other namespaces.
+        scope = namespace if kind in (CRON_JOB, SERVICE_ACCOUNT) else None
+        try:
+            found += list_applied(cluster, kind, scope, job_labels(namespace))
+        except ForbiddenError:
+            if scope:
+                raise
+            not_read.append(kind)
+            if kind.namespaced:
+                found += list_applied(cluster, kind, namespace, job_labels(namespace))
+    return found, _not_looked_for(not_read, namespace) if not_read else ()
+
+
+def _not_looked_for(kinds: list[Kind], namespace: str) -> tuple[str, ...]:
+    labels = ",".join(f"{key}={value}" for key, value in job_labels(namespace).items())
+    return (
+        f"you may not list {', '.join(kind.plural for kind in kinds)} of all namespaces; what an"
+        " earlier schedule left there stays, until somebody who may deletes it:"
+        f" kubectl delete {','.join(kind.plural for kind in kinds)} -A -l {labels}",
+    )
+
+
+def _take(
+    cluster: Cluster,
+    objects: list[tuple[Applied, Applied | None]],
+    stale: list[Applied],
+    *,
+    dry_run: bool,
+) -> Iterator[Step]:
+    for new, found in objects:
+        change, written = _apply(cluster, new, found, dry_run=dry_run)
+        yield Step(new.what, change, written.manifest)
+    for old in stale:
+        delete(cluster, old, dry_run=dry_run)
+        yield Step(old.what, Change.DELETED, old.manifest)
+
+
+def _apply(
+    cluster: Cluster, new: Applied, found: Applied | None, *, dry_run: bool
+) -> tuple[Change, Applied]:
+    try:
+        return apply(cluster, new, found, dry_run=dry_run)
+    except ConflictError as error:
+        raise ConflictError(
+            str(error),
+            hint="take that back, or make all of it anew: kubectl pxauth unschedule"
+            f" -n {new.labels[INSTANCE]}, then this command again",
+        ) from None
