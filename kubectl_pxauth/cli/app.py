@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     """Run one command line; returns the exit code."""
     try:
         app = typer.main.get_command(application(arguments))
-        arguments = _as_typer_spells(arguments, app)
+        arguments = as_typer_spells(arguments, app)
         # typer returns the code of an exit, which an interrupt is too, and else nothing.
         code: int | None = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except NoArgsIsHelpError as error:
@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     return code or DONE
 
 
-def _as_typer_spells(arguments: list[str], app: Any) -> list[str]:
+def as_typer_spells(arguments: list[str], app: Any) -> list[str]:
     """Spell flags in typer's way where kubectl's is another: -n=x as -nx, --flag=true as --flag."""
     switches = _switches(arguments, app)
     spelled: list[str] = []

@@ -4,19 +4,32 @@ kubectl runs kubectl_complete-pxauth with the words so far, the last of them unf
 a candidate a line, then a directive of cobra's. Source: kubectl, pkg/cmd/plugin_completion.go.
 """
 
+import re
+
 import typer
-from typer._completion_classes import BashComplete
+from typer._click.core import Parameter
+from typer._click.shell_completion import _resolve_context, _resolve_incomplete
 
-from kubectl_pxauth.cli.app import PROGRAM, application
+from kubectl_pxauth.cli.app import PROGRAM, application, as_typer_spells
+from kubectl_pxauth.cli.candidates import find_candidates
 
-_FILES_IF_NONE, _NO_FILES = 0, 4  # cobra's ShellCompDirectives
+_FILES, _NO_FILES = 0, 4  # cobra's ShellCompDirectives
+_FILE = re.compile(r"\bFILE\b")
 
 
 def complete(words: list[str]) -> list[str]:
     """The lines for kubectl; words are what follows `kubectl pxauth`, the last one unfinished."""
     *before, unfinished = words or [""]
     app = typer.main.get_command(application(before))
-    # Which shell it is makes no difference to the candidates; kubectl adds what the shell needs.
-    found = BashComplete(app, {}, PROGRAM, "").get_completions(before, unfinished)
+    before = as_typer_spells(before, app)
+    context = _resolve_context(app, {}, PROGRAM, before)
+    wanted, unfinished = _resolve_incomplete(context, before, unfinished)
+    if isinstance(wanted, Parameter):
+        names = find_candidates(str(context.info_name), str(wanted.name), context.params)
+        if names is not None:
+            return [*(name for name in names if name.startswith(unfinished)), f":{_NO_FILES}"]
+        if _FILE.search(wanted.metavar or ""):
+            return [f":{_FILES}"]
+    found = wanted.shell_complete(context, unfinished)
     lines = [f"{item.value}\t{item.help}" if item.help else item.value for item in found]
-    return [*lines, f":{_NO_FILES if lines else _FILES_IF_NONE}"]
+    return [*lines, f":{_NO_FILES}"]

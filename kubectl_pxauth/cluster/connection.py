@@ -85,9 +85,11 @@ class Cluster:
         """Read a list page by page, each a round trip, so that no list fills the memory."""
         return self._pages(path, query, _JSON)
 
-    def metadata_pages(self, *path: str, **query: str) -> Iterator[dict[str, Any]]:
-        """Read a list as pages does, where the server sends its objects' metadata alone."""
-        return self._pages(path, query, _METADATA)
+    def names(self, *path: str, **query: str) -> Iterator[str]:
+        """The names in a list, of which the server sends nothing but metadata."""
+        for page in self._pages(path, query, _METADATA):
+            for item in page["items"]:
+                yield item["metadata"]["name"]
 
     def _pages(
         self, path: tuple[str, ...], query: dict[str, str], accept: str
@@ -206,9 +208,14 @@ class Ahead(Generic[Result]):
         except BaseException as error:  # raised again where the result is asked for
             self._errors.append(error)
 
-    def result(self) -> Result:
-        """Wait for the work; returns what it returned, and raises what it raised."""
-        self._thread.join()
+    def result(self, seconds: float | None = None) -> Result:
+        """Wait for the work; returns what it returned, and raises what it raised.
+
+        Raises TimeoutError where it is not done in time, if there is one.
+        """
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError
         for error in self._errors:
             raise error
         return self._results[0]

@@ -101,6 +101,13 @@ def read_kubeconfig(
     )
 
 
+def names_in_kubeconfig(
+    section: str, options: ConnectionOptions, environ: Mapping[str, str] = os.environ
+) -> list[str]:
+    """The names of all clusters, contexts or users; raises ClusterError as read_kubeconfig."""
+    return list(_merged(_kubeconfig_files(options, environ))[section])
+
+
 def parse_timeout(text: str) -> timedelta | None:
     """Read kubectl's --request-timeout: a Go duration or whole seconds; None for no limit."""
     if text == "0":
