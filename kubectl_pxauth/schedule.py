@@ -28,7 +28,7 @@ from kubectl_pxauth.cluster.renewal_job import (
     RenewalPlan,
     job_labels,
 )
-from kubectl_pxauth.cluster.secrets import SecretKeyReference, list_secrets
+from kubectl_pxauth.cluster.secrets import list_secrets
 from kubectl_pxauth.discovery import discover
 from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError, ForbiddenError
 

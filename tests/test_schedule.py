@@ -407,8 +407,31 @@ def test_who_may_not_look_everywhere_is_told(job: Job, plane: ControlPlane) -> N
         "warning: you may not list clusterrolebindings, clusterroles, rolebindings, roles of all"
         " namespaces"
     )
+    guessed = grace.pxauth("schedule", *key[2:], "--dry-run=client")
+    assert 'warning: the issuer is taken to be "portworx.com"' in guessed.err
     refused = grace.refused("schedule", "-A", *key)
     assert f'user "grace" may not get ClusterRole {NAME}' in refused.err
     assert changes(grace.pxauth("unschedule")) == dict.fromkeys(
         [CRON_JOB, BINDING, ROLE, ACCOUNT], "deleted"
     )
+
+
+def test_nobody_gives_rights_that_he_lacks(job: Job, plane: ControlPlane) -> None:
+    """The API server sees to that, before anything is made."""
+    own = ["-n", job.shell.namespace]
+    job.shell.create({"metadata": {"name": "keys"}, "stringData": {"shared-secret": "k" * 40}})
+    kinds = "roles,rolebindings,serviceaccounts,cronjobs"
+    for arguments in (
+        ["role", "keeper", "--verb=get,list,create,patch", f"--resource={kinds}"],
+        ["role", "key", "--verb=get", "--resource=secrets", "--resource-name=keys"],
+        ["rolebinding", "keeper", "--role=keeper", "--user=heidi"],
+        ["rolebinding", "key", "--role=key", "--user=heidi"],
+    ):
+        assert job.shell.kubectl("create", *arguments, *own).code == 0
+    kubeconfig = plane.kubeconfig("heidi", (), namespace=job.shell.namespace)
+    heidi = job.shell.with_environment(KUBECONFIG=str(kubeconfig))
+    key = ["--issuer", "i", "--shared-secret-from", f"{job.shell.namespace}/keys"]
+    done = heidi.refused("schedule", *key)
+    assert f"Role {job.shell.namespace}/{NAME}: " in done.err
+    assert "attempting to grant RBAC permissions not currently held" in done.err
+    assert job.exists() == set()

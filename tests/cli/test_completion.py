@@ -67,7 +67,8 @@ def test_secrets(shell: Shell) -> None:
     shell.create({"metadata": {"name": "helm"}, "type": "helm.sh/release.v1"})
     assert candidates(shell, "renew", "") == ["px-k8s-user"]
     assert candidates(shell, "renew", "px-k8s-user", "px") == ["px-k8s-user"]
-    assert candidates(shell, "issue", "--secret", "") == ["px-k8s-user"]
+    for words in (["issue", "--secret"], ["storageclass", "--secret"], ["inspect"], ["verify"]):
+        assert candidates(shell, *words, "") == ["px-k8s-user"]
     for flag in (["-n", "kube-system"], ["-n=kube-system"], ["--namespace=kube-system"]):
         assert "pxkeys" in candidates(shell, "renew", *flag, "")
         assert "pxkeys" in candidates(shell, "issue", *flag, "--secret", "")
