@@ -78,14 +78,15 @@ class Job:
     def run(self, *instead: str) -> Run:
         """Run the command that the job's container has, or other arguments, as its account."""
         (container,) = self.pod()["spec"]["containers"]
-        # The kubelet's way to read them; there is no variable to fill in.
+        # The kubelet's way to read them; there is no variable to fill in. A container's user may
+        # have no home.
         arguments = instead or [text.replace("$$", "$") for text in container["args"]]
         with pods_files(self.plane, self.token(), self.shell.namespace) as variables:
             done = subprocess.run(
                 [*container["command"], *arguments],
                 capture_output=True,
                 text=True,
-                env={"PATH": str(BIN), "HOME": str(self.shell.home)} | variables,
+                env={"PATH": str(BIN)} | variables,
                 cwd=self.shell.home,
             )
         assert "Traceback" not in done.stderr
