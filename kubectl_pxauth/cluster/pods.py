@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import refusal
+from kubectl_pxauth.errors import ForbiddenError
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,18 @@ class Pod:
 def find_pods(cluster: Cluster, namespace: str | None, selector: str) -> list[Pod]:
     """The pods of one namespace, or of all for None, that are not on their way out."""
     place = ("namespaces", namespace) if namespace else ()
-    answer = cluster.get("api", "v1", *place, "pods", labelSelector=selector)
-    return [
-        _pod(item)
-        for item in answer["items"]
-        if "deletionTimestamp" not in item["metadata"]
-        and item["status"].get("phase") not in ("Succeeded", "Failed")
-    ]
+    pages = cluster.pages("api", "v1", *place, "pods", labelSelector=selector)
+    try:
+        return [_pod(item) for page in pages for item in page["items"] if _is_to_stay(item)]
+    except ForbiddenError as error:
+        raise refusal(
+            error, "list", "pods", resource="pods", name="", namespace=namespace
+        ) from None
+
+
+def _is_to_stay(manifest: dict[str, Any]) -> bool:
+    over = manifest["status"].get("phase") in ("Succeeded", "Failed")
+    return not over and "deletionTimestamp" not in manifest["metadata"]
 
 
 def _pod(manifest: dict[str, Any]) -> Pod:
