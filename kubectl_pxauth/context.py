@@ -213,7 +213,7 @@ def _in_pod(cluster: Cluster, where: Where, pod: Pod) -> Callable[[Sequence[str]
 
 def _no_pod() -> Callable[[Sequence[str], str | None], str]:
     def run(*_: object) -> str:
-        raise NotFoundError("no Portworx pod is on that node")
+        raise NotFoundError("no Portworx pod is there")
 
     return run
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from kubectl_pxauth.cluster.exec_credential import run_plugin
 from kubectl_pxauth.cluster.kubeconfig import Target
@@ -114,14 +114,6 @@ class Cluster:
         import websocket
 
         url = self._url(path, query)
-        options: dict[str, Any] = {"timeout": timeout.total_seconds(), "redirect_limit": 0}
-        if self._configuration.proxy:
-            skip_init("kubernetes.stream")
-            from kubernetes.stream.ws_client import websocket_proxycare
-
-            options = websocket_proxycare(  # type: ignore[no-untyped-call]
-                options, self._configuration, url, {}
-            )
         stream = websocket.WebSocket(
             sslopt={
                 "context": self._rest.pool_manager.connection_pool_kw.get("ssl_context"),
@@ -137,7 +129,9 @@ class Cluster:
                 header=[f"{key}: {value}" for key, value in headers.items()],
                 subprotocols=list(protocols),
                 suppress_origin=True,
-                **options,
+                redirect_limit=0,
+                timeout=timeout.total_seconds(),
+                **_stream_proxy(self._configuration),
             )
             status = 101
         except websocket.WebSocketBadStatusException as error:
@@ -268,6 +262,10 @@ def _configuration(target: Target) -> "Configuration":
         config_loader(kubeconfig, config_base_path="").load_and_set(configuration)
     except (ConfigException, ValueError) as error:
         raise ClusterError(f"kubeconfig: {_one_line(error)}") from None
+    if user := _proxy_user(configuration):
+        from urllib3 import make_headers
+
+        configuration.proxy_headers = make_headers(proxy_basic_auth=":".join(user))
     return configuration
 
 
@@ -338,6 +336,26 @@ def _tls(configuration: "Configuration") -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise ClusterError(f"kubeconfig: a certificate or key can't be used: {error}") from None
     return context
+
+
+def _stream_proxy(configuration: "Configuration") -> dict[str, Any]:
+    """The proxy of all requests, as websocket-client takes it; of itself it knows the variables."""
+    if not configuration.proxy:
+        return {}
+    proxy = urlsplit(configuration.proxy)
+    return {
+        "proxy_type": proxy.scheme,
+        "http_proxy_host": proxy.hostname,
+        "http_proxy_port": proxy.port or 80,
+        "http_proxy_auth": _proxy_user(configuration),
+        "http_no_proxy": (configuration.no_proxy or "").split(","),
+    }
+
+
+def _proxy_user(configuration: "Configuration") -> tuple[str, str] | None:
+    """The name and the password that the proxy's address holds."""
+    proxy = urlsplit(configuration.proxy or "")
+    return (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
 
 
 def _retries() -> "urllib3.Retry":
