@@ -23,7 +23,6 @@ from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, Px
 from kubectl_pxauth.mint import MintedToken
 from kubectl_pxauth.token.verdict import Trust, judge
 
-PXCTL = "/opt/pwx/bin/pxctl"
 _AT_ONCE = 16
 _LONGEST_MESSAGE = 300
 
@@ -80,22 +79,19 @@ class PxctlContext:
 def find_places(where: Where, connect: Callable[[], Cluster]) -> list[Place]:
     """The nodes that run Portworx, or those named, whether they do or not; in order.
 
-    Raises NotFoundError where no pod is Portworx', and PxauthError where pods of several
-    namespaces claim to be: a token must not go to whoever takes the label.
+    A pod that waits for a node stands for the one that it will get. Raises NotFoundError where no
+    pod is Portworx', and PxauthError where pods of several namespaces claim to be: a token must
+    not go to whoever takes the label.
     """
     cluster = connect()
     pods = _portworx_pods(cluster, where)
     by_node: dict[str, Pod] = {}
     for pod in sorted(pods, key=lambda pod: (not pod.ready, pod.name)):
-        by_node.setdefault(pod.node, pod)
-    waiting = by_node.pop("", None)
-    places = [
+        by_node.setdefault(pod.node or f"of pod {pod}", pod)
+    return [
         Place(node, _in_pod(cluster, where, by_node[node]) if node in by_node else _no_pod())
         for node in dict.fromkeys(where.nodes or sorted(by_node))
     ]
-    if waiting and not where.nodes:
-        places.append(Place(f"pod {waiting}", _in_pod(cluster, where, waiting)))
-    return places
 
 
 def this_machine(pxctl: str, timeout: timedelta | None) -> Place:

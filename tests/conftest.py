@@ -228,11 +228,13 @@ def homes(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture
 def portworx(shell: Shell, homes: Path, pxctl: Path) -> Iterator[Portworx]:
     """Portworx in the shell's namespace, with no contexts yet."""
+    pods = []
     for node in Portworx.nodes:
         (homes / node).mkdir()
         metadata = {"name": f"portworx-{node}", "labels": {"name": "portworx"}}
         spec = {"nodeName": node, "containers": [{"name": "portworx", "image": "portworx"}]}
-        shell.create({"kind": "Pod", "metadata": metadata, "spec": spec})
+        pods.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    shell.create({"kind": "List", "metadata": {}, "items": pods})
     ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
     assert shell.kubectl(*ready, "-n", shell.namespace).code == 0
     yield Portworx(shell, homes, pxctl)

@@ -188,6 +188,17 @@ def test_a_pod_that_is_not_ready(portworx: Portworx) -> None:
     done = portworx.context("create", "admin")
     assert saved(done) == ["node-a", "node-c"]
     assert failures(done) == {"node-b": f"pod {shell.namespace}/portworx-node-b is not ready"}
+    spec = {"containers": [{"name": "portworx", "image": "portworx"}]}
+    shell.create(
+        {
+            "kind": "Pod",
+            "metadata": {"name": "waiting", "labels": {"name": "portworx"}},
+            "spec": spec,
+        }
+    )
+    waiting = f"pod {shell.namespace}/waiting"
+    listed = portworx.context("list")
+    assert f"error: node of {waiting}: {waiting} is not ready" in listed.err.splitlines()
 
 
 def test_a_node_without_portworx(portworx: Portworx) -> None:
@@ -289,6 +300,10 @@ def test_rights(portworx: Portworx, tmp_path: Path) -> None:
     assert set(failures(done)) == set(NODES)
     assert 'User "nosy" cannot' in done.err
     assert 'resource "pods/exec"' in done.err
+    half = user(shell, "half", shell.namespace, lists, rule("get", "pods/exec"))
+    done = portworx.context("create", "admin", *there, *half)
+    assert set(failures(done)) == set(NODES)
+    assert 'is forbidden (it takes the verbs "get" and "create"' in done.err
     flags = user(
         shell, "exec", shell.namespace, lists, rule("create", "pods/exec"), rule("get", "pods/exec")
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.pods import Pod
-from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.errors import ClusterError, ForbiddenError
 
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 """How long a command in a pod may take where no --request-timeout is given."""
@@ -53,12 +53,20 @@ def run_in_pod(
     wanted = {"container": container, "stdout": "true", "stderr": "true"}
     if line is not None:
         wanted["stdin"] = "true"
-    stream = cluster.open_stream(
-        *("api", "v1", "namespaces", pod.namespace, "pods", pod.name, "exec"),
-        query=[*wanted.items(), *(("command", word) for word in command)],
-        protocols=_PROTOCOLS,
-        timeout=timeout,
-    )
+    try:
+        stream = cluster.open_stream(
+            *("api", "v1", "namespaces", pod.namespace, "pods", pod.name, "exec"),
+            query=[*wanted.items(), *(("command", word) for word in command)],
+            protocols=_PROTOCOLS,
+            timeout=timeout,
+        )
+    except ForbiddenError as error:
+        # The API server checks "get" first, and gives no reason where "create" is what lacks.
+        raise ForbiddenError(
+            str(error).rstrip(": "),
+            hint='it takes the verbs "get" and "create": kubectl auth can-i create pods'
+            f" --subresource=exec -n {pod.namespace}",
+        ) from None
     try:
         channels = _talk(stream, line, deadline, pod, timeout)
     finally:
