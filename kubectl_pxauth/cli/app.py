@@ -29,9 +29,20 @@ COMMANDS = {
     "inspect": "Show what a token says, and whether its cluster's key signed it.",
     "verify": "Judge a token as Portworx would.",
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",
+    "context create": "Make a token and save it as a pxctl context on every node.",
+    "context delete": "Delete a pxctl context on every node.",
+    "context list": "List the pxctl contexts of every node.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""
-GROUPS: dict[str, str] = {}
+GROUPS = {
+    "context": """Keep tokens as pxctl contexts on the nodes.
+
+\b
+Example:
+  # The storage administrator's, in every Portworx pod
+  kubectl pxauth context create admin
+""",
+}
 """What the help of each group of commands says."""
 
 _SHORT_FLAG = re.compile(r"-[a-zA-Z]")

@@ -73,6 +73,16 @@ class IdentityFlags:
     ] = None
 
 
+PortworxNamespaceFlag = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Namespace that Portworx runs in.",
+        show_default="any; what the cluster is to say is looked for there",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class SharedSecretFlags:
     """What signs tokens, and in whose name."""
@@ -101,14 +111,7 @@ class SharedSecretFlags:
             " variable PORTWORX_AUTH_SHARED_SECRET is taken where neither flag is given.",
         ),
     ] = None
-    portworx_namespace: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Namespace that Portworx runs in.",
-            show_default="any; key and issuer are looked for there",
-        ),
-    ] = None
+    portworx_namespace: PortworxNamespaceFlag = None
 
 
 NamespaceFlag = Annotated[
@@ -175,6 +178,30 @@ class WriteFlags:
         DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
     ] = DryRun.NONE
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None
+
+
+@dataclass(frozen=True)
+class PxctlFlags:
+    """Which pxctl is asked."""
+
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A node, instead of all that run Portworx; repeatable, or a,b."
+        ),
+    ] = None
+    local: Annotated[
+        bool, typer.Option("--local", help="Run the pxctl of this machine instead.")
+    ] = False
+    pxctl: Annotated[str, typer.Option(metavar="FILE", help="pxctl's path, there.")] = (
+        "/opt/pwx/bin/pxctl"
+    )
+    pod_selector: Annotated[
+        str, typer.Option(metavar="LABELS", help="Labels of the Portworx pods.")
+    ] = "name=portworx"
+    container: Annotated[
+        str, typer.Option(metavar="NAME", help="The container in them that has pxctl.")
+    ] = "portworx"
 
 
 @dataclass(frozen=True)

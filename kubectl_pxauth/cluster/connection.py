@@ -4,11 +4,11 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from kubectl_pxauth.cluster.exec_credential import run_plugin
 from kubectl_pxauth.cluster.kubeconfig import Target
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import urllib3
     from kubernetes.client.configuration import Configuration
     from kubernetes.client.rest import RESTClientObject
+    from websocket import WebSocket
 
 _CONNECT_SECONDS = 30  # what client-go gives a connection
 _PAGE = 250
@@ -53,6 +54,7 @@ class Cluster:
         self._configuration = _configuration(target)
         self._rest = _transport(self._configuration)
         self._impersonation = _impersonation(target.user)
+        self.request_timeout = timeout
         self._timeout = timeout.total_seconds() if timeout else (_CONNECT_SECONDS, None)
         self._log = log
         self._ahead: list[Ahead[None]] = []
@@ -126,6 +128,56 @@ class Cluster:
         """Delete an object; raises ConflictError where the body's preconditions do not hold."""
         return self._request("DELETE", path, {}, body, _JSON)
 
+    def open_stream(
+        self,
+        *path: str,
+        query: Sequence[tuple[str, str]],
+        protocols: Sequence[str],
+        timeout: timedelta,
+    ) -> "WebSocket":
+        """Open a WebSocket, as a pod's exec wants it; raises NotFoundError and others."""
+        import websocket
+
+        url = self._url(path, query)
+        stream = websocket.WebSocket(
+            sslopt={
+                "context": self._rest.pool_manager.connection_pool_kw.get("ssl_context"),
+                "server_hostname": self._configuration.tls_server_name,
+            }
+        )
+        headers = self._headers()
+        del headers["Accept"]  # a kubelet may offer no type at all for a stream
+        started = time.monotonic()
+        try:
+            stream.connect(  # type: ignore[no-untyped-call]
+                "ws" + url.removeprefix("http"),
+                header=[f"{key}: {value}" for key, value in headers.items()],
+                subprotocols=list(protocols),
+                suppress_origin=True,
+                redirect_limit=0,
+                timeout=timeout.total_seconds(),
+                **_stream_proxy(self._configuration),
+            )
+            status = 101
+        except websocket.WebSocketBadStatusException as error:
+            status = error.status_code
+            raise _refusal(self._target, status, _json_object(error.resp_body or b"")) from None
+        except (websocket.WebSocketException, OSError) as error:
+            status = 0
+            raise _unreachable(self.server, error) from None
+        finally:
+            self._log_request("GET", url, status, started)
+        return stream
+
+    def _url(self, path: Sequence[str], query: Sequence[tuple[str, str]]) -> str:
+        url = self.server.rstrip("/") + "".join(f"/{quote(part, safe='')}" for part in path)
+        return f"{url}?{urlencode(query)}" if query else url
+
+    def _log_request(self, method: str, url: str, status: int, started: float) -> None:
+        if self._log:
+            milliseconds = (time.monotonic() - started) * 1000
+            self._log(f"{method} {url} {status} in {milliseconds:.0f} milliseconds")
+
     def _request(
         self,
         method: str,
@@ -136,24 +188,17 @@ class Cluster:
         *,
         accept: str = _JSON,
     ) -> dict[str, Any]:
-        url = self.server.rstrip("/") + "".join(f"/{quote(part, safe='')}" for part in path)
-        if query:
-            url += f"?{urlencode(query)}"
+        url = self._url(path, list(query.items()))
         headers = self._headers()
         headers["Accept"] = accept
         if content_type:
             headers["Content-Type"] = content_type
         started = time.monotonic()
         status, data = self._send(method, url, headers, body)
-        if self._log:
-            milliseconds = (time.monotonic() - started) * 1000
-            self._log(f"{method} {url} {status} in {milliseconds:.0f} milliseconds")
-        try:
-            answer = json.loads(data)
-        except ValueError:
-            answer = None
-        if status >= 400 or not isinstance(answer, dict):  # noqa: PLR2004 - HTTP's own bound
-            raise _refusal(self._target, status, answer if isinstance(answer, dict) else {})
+        self._log_request(method, url, status, started)
+        answer = _json_object(data)
+        if status >= 400 or not answer:  # noqa: PLR2004 - HTTP's own bound
+            raise _refusal(self._target, status, answer)
         return answer
 
     def _headers(self) -> "urllib3.HTTPHeaderDict":
@@ -250,6 +295,10 @@ def _configuration(target: Target) -> "Configuration":
         config_loader(kubeconfig, config_base_path="").load_and_set(configuration)
     except (ConfigException, ValueError) as error:
         raise ClusterError(f"kubeconfig: {_one_line(error)}") from None
+    if user := _proxy_user(configuration):
+        from urllib3 import make_headers
+
+        configuration.proxy_headers = make_headers(proxy_basic_auth=":".join(user))
     return configuration
 
 
@@ -322,6 +371,26 @@ def _tls(configuration: "Configuration") -> ssl.SSLContext:
     return context
 
 
+def _stream_proxy(configuration: "Configuration") -> dict[str, Any]:
+    """The proxy of all requests, as websocket-client takes it; of itself it knows the variables."""
+    if not configuration.proxy:
+        return {}
+    proxy = urlsplit(configuration.proxy)
+    return {
+        "proxy_type": proxy.scheme,
+        "http_proxy_host": proxy.hostname,
+        "http_proxy_port": proxy.port or 80,
+        "http_proxy_auth": _proxy_user(configuration),
+        "http_no_proxy": (configuration.no_proxy or "").split(","),
+    }
+
+
+def _proxy_user(configuration: "Configuration") -> tuple[str, str] | None:
+    """The name and the password that the proxy's address holds."""
+    proxy = urlsplit(configuration.proxy or "")
+    return (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+
+
 def _retries() -> "urllib3.Retry":
     from urllib3 import Retry
 
@@ -346,6 +415,15 @@ def _impersonation(user: dict[str, Any]) -> list[tuple[str, str]]:
         for key, values in (user.get("as-user-extra") or {}).items():
             headers += [(f"Impersonate-Extra-{quote(key, safe='')}", str(v)) for v in values]
     return headers
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    """The object that the server answered with; empty where it is none."""
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _refusal(target: Target, status: int, answer: dict[str, Any]) -> ClusterError:

@@ -9,6 +9,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,7 @@ from controlplane.build import tool
 from kubectl_pxauth import __version__
 from release.archive import ROOT, archive_name, this_platform
 from release.manifest import MANIFEST, NOT_BUILT, stamp
-from tests.conftest import BIN, Shell, judge
+from tests.conftest import BIN, Portworx, Shell, judge
 
 MEGABYTE = 1_000_000
 
@@ -102,7 +103,7 @@ def test_the_manifest_is_one_for_krews_index(manifest: Path) -> None:
 
 
 def test_krew_installs_it_and_it_does_its_main_job(
-    home: Shell, manifest: Path, archive: Path
+    home: Shell, manifest: Path, archive: Path, portworx: Portworx
 ) -> None:
     done = home.kubectl("krew", "install", f"--manifest={manifest}", f"--archive={archive}")
     assert done.code == 0, done.err
@@ -112,6 +113,8 @@ def test_krew_installs_it_and_it_does_its_main_job(
     token = home.pxauth("token", "admin")
     assert judge(token.out)["accepted"]
     assert json.loads(home.issue("kubernetes", "-o", "json").out)["kind"] == "Secret"
+    contexts = replace(portworx, shell=home).context("create", "admin")
+    assert contexts.code == 0, contexts.err
     complete = home.home / "krew" / "bin" / "kubectl_complete-pxauth"
     complete.symlink_to("kubectl-pxauth")
     assert home.kubectl("__complete", "pxauth", "is").out.startswith("issue\t")

@@ -1,0 +1,65 @@
+"""The commands `kubectl pxauth context …`, and what they share."""
+
+from collections import Counter
+from collections.abc import Iterator
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.connection import Connection
+from kubectl_pxauth.cli.flags import PxctlFlags
+from kubectl_pxauth.cli.many import FAILED, finish, with_progress
+from kubectl_pxauth.cluster.names import check_namespace
+from kubectl_pxauth.context import OnNode, Place, Value, Where, find_places, this_machine
+from kubectl_pxauth.errors import NotFoundError, UsageError
+
+_NOT_THERE = "not there"
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The context's name.")]
+
+
+def check_name(name: str) -> str:
+    """Pass on a context's name; raises UsageError for one that pxctl would take for a flag."""
+    if not name or name.startswith("-") or not name.isprintable():
+        raise UsageError(f'"{name}" is not a name for a context')
+    return name
+
+
+def read_places(
+    flags: PxctlFlags, portworx_namespace: str | None, connection: Connection
+) -> list[Place]:
+    """The places whose pxctl the flags name; raises PxauthErrors where there are none."""
+    nodes = tuple(name for names in flags.node or () for name in names.split(",") if name)
+    if flags.local:
+        if nodes:
+            raise UsageError("--local and --node exclude each other")
+        return [this_machine(flags.pxctl, connection.options.request_timeout)]
+    where = Where(
+        namespace=None if portworx_namespace is None else check_namespace(portworx_namespace),
+        selector=flags.pod_selector,
+        container=flags.container,
+        nodes=nodes,
+        pxctl=flags.pxctl,
+    )
+    return find_places(where, connection.open)
+
+
+def show(
+    name: str, change: str, results: Iterator[OnNode[Value]], places: list[Place], stop: Event
+) -> None:
+    """A line for each node as it is done, then how many there were, and the exit code for it."""
+    counts: Counter[str] = Counter()
+    for result in with_progress(results, f"context {name}", len(places)):
+        if result.problem:
+            counts[FAILED] += 1
+            output.failure(f"node {result.node}", result.problem)
+        elif result.value is False:
+            counts[_NOT_THERE] += 1
+        else:
+            counts[change] += 1
+            print(f"context/{name} {change} on node {result.node}")
+    if counts[_NOT_THERE] == len(places):
+        raise NotFoundError(f'there is no context "{name}" on {", ".join(p.node for p in places)}')
+    finish(counts, len(places), stop)

@@ -1,0 +1,71 @@
+"""The command `kubectl pxauth context create`."""
+
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.context import NameArgument, check_name, read_places, show
+from kubectl_pxauth.cli.flags import (
+    AuthorityFlags,
+    ConnectionFlags,
+    IdentityFlags,
+    NamespaceFlag,
+    ProfileArgument,
+    PxctlFlags,
+    TokenFlags,
+    takes_groups,
+)
+from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
+from kubectl_pxauth.cli.many import interruptible
+from kubectl_pxauth.context import create_context
+from kubectl_pxauth.mint import make_token
+
+HELP = """pxctl keeps contexts on its node, so one is saved in every Portworx pod. The token
+is the one that `kubectl pxauth token` makes of the same words, and is stored in
+no Secret. A context of that name that is there gets the new token. A node that
+fails is named, and the others are done; each has 60 s, or --request-timeout.
+
+\b
+Examples:
+  # The storage administrator's, on every node
+  kubectl pxauth context create admin
+
+\b
+  # On two nodes, the user of a file, for a day
+  kubectl pxauth context create alice -f alice.yaml --duration 1d --node a,b
+
+\b
+  # On this machine, a node, without a cluster
+  kubectl pxauth context create admin --local --shared-secret-file key
+"""
+
+
+@takes_groups
+def command(
+    *,
+    context_name: NameArgument,
+    profile: ProfileArgument = "admin",
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Endpoint that pxctl is to use with it.")
+    ] = None,
+    namespace: NamespaceFlag = None,
+    token: TokenFlags,
+    identity: IdentityFlags,
+    authority: AuthorityFlags,
+    pxctl: PxctlFlags,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, make the token, save it on each node, print."""
+    name = check_name(context_name)
+    door = connection.connection()
+    source = read_authority_source(authority, identity.filename)
+    request = read_token_request(
+        profile, identity, token, read_namespace(namespace, door), needs_secret=False
+    )
+    places = read_places(pxctl, authority.portworx_namespace, door)
+    minted = make_token(request, source, door.open)
+    for warning in minted.warnings:
+        output.warning(warning)
+    with interruptible() as stop:
+        show(name, "saved", create_context(name, endpoint, minted, places, stop), places, stop)

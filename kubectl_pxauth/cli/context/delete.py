@@ -1,0 +1,33 @@
+"""The command `kubectl pxauth context delete`."""
+
+from kubectl_pxauth.cli.context import NameArgument, check_name, read_places, show
+from kubectl_pxauth.cli.flags import (
+    ConnectionFlags,
+    PortworxNamespaceFlag,
+    PxctlFlags,
+    takes_groups,
+)
+from kubectl_pxauth.cli.many import interruptible
+from kubectl_pxauth.context import delete_context
+
+HELP = """The token stays valid until it expires. A node without the context is passed over.
+
+\b
+Example:
+  kubectl pxauth context delete admin
+"""
+
+
+@takes_groups
+def command(
+    *,
+    context_name: NameArgument,
+    portworx_namespace: PortworxNamespaceFlag = None,
+    pxctl: PxctlFlags,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, delete it on each node, print."""
+    name = check_name(context_name)
+    places = read_places(pxctl, portworx_namespace, connection.connection())
+    with interruptible() as stop:
+        show(name, "deleted", delete_context(name, places, stop), places, stop)

@@ -1,0 +1,95 @@
+"""The command `kubectl pxauth context list`."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.context import read_places
+from kubectl_pxauth.cli.flags import (
+    ConnectionFlags,
+    PortworxNamespaceFlag,
+    PxctlFlags,
+    takes_groups,
+)
+from kubectl_pxauth.cli.many import interruptible, with_progress
+from kubectl_pxauth.context import PxctlContext, list_contexts
+from kubectl_pxauth.store import rfc3339
+
+HELP = """No token is shown, and no signature is checked. The context with a * is the one
+that pxctl takes where none is named.
+
+\b
+Examples:
+  kubectl pxauth context list
+
+\b
+  # For a script: each node and when its context ends
+  kubectl pxauth context list -o json | jq -r '.items[] | .node, .expiresAt'
+"""
+
+
+class Format(StrEnum):
+    """kubectl's -o, as far as it makes sense for what is no object."""
+
+    JSON = "json"
+    YAML = "yaml"
+
+
+@takes_groups
+def command(
+    *,
+    portworx_namespace: PortworxNamespaceFlag = None,
+    pxctl: PxctlFlags,
+    form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, ask each node, print."""
+    places = read_places(pxctl, portworx_namespace, connection.connection())
+    with interruptible() as stop:
+        asked = with_progress(list_contexts(places, stop), "asking for contexts", len(places))
+        results = sorted(asked, key=lambda result: result.node)
+    found = [(result.node, context) for result in results for context in result.value or ()]
+    if form:
+        items = [_as_json(node, context) for node, context in found]
+        output.objects({"items": items}, output.Format(form))
+    elif found:
+        _show(found)
+    else:
+        output.note("No contexts found.")
+    problems = [(result.node, result.problem) for result in results if result.problem]
+    for node, problem in problems:
+        output.failure(f"node {node}", problem)
+    if problems or stop.is_set():
+        raise typer.Exit(output.INTERRUPTED if stop.is_set() else output.FAILED)
+
+
+def _as_json(node: str, context: PxctlContext) -> dict[str, Any]:
+    return {
+        "node": node,
+        "context": context.name,
+        "current": context.current,
+        "subject": context.subject,
+        "expiresAt": context.expires_at and rfc3339(context.expires_at),
+        "endpoint": context.endpoint,
+    }
+
+
+def _show(found: list[tuple[str, PxctlContext]]) -> None:
+    from kubectl_pxauth.cli.table import Column, print_table, relative
+
+    now = datetime.now(UTC)
+    columns = [Column("NODE", shrinks=True), Column("CONTEXT", shrinks=True)]
+    columns += [Column("SUBJECT", shrinks=True), Column("EXPIRES")]
+    rows = [
+        (
+            node,
+            f"{'*' if context.current else ' '} {context.name}",
+            context.subject or "unknown",
+            relative(context.expires_at, now) or "unknown",
+        )
+        for node, context in found
+    ]
+    print_table(columns, rows)

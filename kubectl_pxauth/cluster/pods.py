@@ -1,0 +1,48 @@
+"""Pods, found by their labels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import refusal
+from kubectl_pxauth.errors import ForbiddenError
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod that is to stay; node is empty while it waits for one."""
+
+    namespace: str
+    name: str
+    node: str
+    ready: bool
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def find_pods(cluster: Cluster, namespace: str | None, selector: str) -> list[Pod]:
+    """The pods of one namespace, or of all for None, that are not on their way out."""
+    place = ("namespaces", namespace) if namespace else ()
+    pages = cluster.pages("api", "v1", *place, "pods", labelSelector=selector)
+    try:
+        return [_pod(item) for page in pages for item in page["items"] if _is_to_stay(item)]
+    except ForbiddenError as error:
+        raise refusal(
+            error, "list", "pods", resource="pods", name="", namespace=namespace
+        ) from None
+
+
+def _is_to_stay(manifest: dict[str, Any]) -> bool:
+    over = manifest["status"].get("phase") in ("Succeeded", "Failed")
+    return not over and "deletionTimestamp" not in manifest["metadata"]
+
+
+def _pod(manifest: dict[str, Any]) -> Pod:
+    conditions = manifest["status"].get("conditions") or []
+    return Pod(
+        namespace=manifest["metadata"]["namespace"],
+        name=manifest["metadata"]["name"],
+        node=manifest["spec"].get("nodeName", ""),
+        ready=any(item["type"] == "Ready" and item["status"] == "True" for item in conditions),
+    )
