@@ -146,7 +146,6 @@ class Cluster:
             }
         )
         headers = self._headers()
-        del headers["Accept"]  # a kubelet may offer no type at all for a stream
         started = time.monotonic()
         try:
             stream.connect(  # type: ignore[no-untyped-call]
