@@ -1,7 +1,9 @@
 """What a pod finds in its container, laid down on this host."""
 
+import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 from controlplane.run import ControlPlane
 
 _MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
+_OURS = "laid-down-by-a-test"
+_LOCK = Path(tempfile.gettempdir()) / "kubectl-pxauth-service-account.lock"
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -27,13 +30,17 @@ def needs_pods_files(test: Test) -> Test:
 @contextmanager
 def pods_files(plane: ControlPlane, token: str, namespace: str) -> Iterator[dict[str, str]]:
     """The files of a service account; gives the environment variables of its pods."""
-    assert not _MOUNT.exists()
-    _MOUNT.mkdir(parents=True)
-    try:
-        (_MOUNT / "token").write_text(token)
-        (_MOUNT / "ca.crt").write_bytes(plane.ca_file.read_bytes())
-        (_MOUNT / "namespace").write_text(namespace)
-        host, _, port = plane.server.removeprefix("https://").partition(":")
-        yield {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-    finally:
-        shutil.rmtree(_MOUNT)
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (_MOUNT / _OURS).exists():  # a run that was killed left it
+            shutil.rmtree(_MOUNT)
+        _MOUNT.mkdir(parents=True)
+        (_MOUNT / _OURS).touch()
+        try:
+            (_MOUNT / "token").write_text(token)
+            (_MOUNT / "ca.crt").write_bytes(plane.ca_file.read_bytes())
+            (_MOUNT / "namespace").write_text(namespace)
+            host, _, port = plane.server.removeprefix("https://").partition(":")
+            yield {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+        finally:
+            shutil.rmtree(_MOUNT)
