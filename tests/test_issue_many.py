@@ -76,7 +76,7 @@ def test_a_failure_is_listed_and_the_rest_is_done(shell: Shell, tenants: list[st
     shell.kubectl("patch", "secret", "px-k8s-user", "-n", first, "-p", '{"immutable": true}')
     done = shell.pxauth("issue", "kubernetes", f"--namespace-selector=tenant={shell.namespace}")
     assert done.code == 1
-    assert f"error: namespace {first}: Secret {first}/px-k8s-user is immutable" in done.err
+    assert f"error: Secret {first}/px-k8s-user is immutable" in done.err
     assert done.err.endswith("2 created, 1 failed\n")
     assert sorted(tokens(shell)) == others
 

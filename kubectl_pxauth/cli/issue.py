@@ -133,7 +133,7 @@ def _target(namespaces: list[str] | None, selector: str | None, door: Connection
 
 
 def _show_many(issues: Issues, stop: Event, write: WriteFlags) -> None:
-    from kubectl_pxauth.cli.many import FAILED, counter, finish, with_progress
+    from kubectl_pxauth.cli.many import FAILED, counter, failed, finish, with_progress
 
     if not issues.total:
         output.note("No namespaces found")
@@ -144,7 +144,7 @@ def _show_many(issues: Issues, stop: Event, write: WriteFlags) -> None:
     for outcome in with_progress(issues.outcomes, "issuing", issues.total):
         if isinstance(outcome, IssueFailure):
             counts[FAILED] += 1
-            output.failure(f"namespace {outcome.namespace}", outcome.error)
+            failed(outcome.namespace, outcome.error)
             continue
         counts[outcome.change] += 1
         for warning in outcome.warnings:

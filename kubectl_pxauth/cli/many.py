@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.errors import PxauthError
 
 ConcurrencyFlag = Annotated[
     int, typer.Option(metavar="N", min=1, max=256, help="How many to work on at once.")
@@ -65,6 +66,12 @@ def with_progress(outcomes: Iterable[Outcome], what: str, total: int | None) -> 
         for outcome in outcomes:
             yield outcome
             progress.advance(task)
+
+
+def failed(namespace: str, error: PxauthError) -> None:
+    """Say what went wrong in a namespace, and which it is, if the error does not."""
+    named = f" {namespace}/" in str(error) or f'"{namespace}"' in str(error)
+    output.failure(error, "" if named else f"namespace {namespace}")
 
 
 def finish(counts: Counter[str], total: int | None, stop: Event) -> None:

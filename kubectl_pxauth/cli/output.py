@@ -48,10 +48,10 @@ def problem(found: PxauthError) -> None:
         _line("hint", found.hint)
 
 
-def failure(what: str, found: PxauthError) -> None:
-    """One of many that failed: an `error:` line that names it, with the hint behind it."""
+def failure(found: PxauthError, what: str = "") -> None:
+    """One of many that failed: an `error:` line, with what it is before and the hint behind."""
     hint = f" ({found.hint})" if found.hint else ""
-    error(f"{what}: {found}{hint}")
+    error(f"{what}: {found}{hint}" if what else f"{found}{hint}")
 
 
 def error(message: str) -> None:

@@ -20,6 +20,7 @@ from kubectl_pxauth.cli.many import (
     FAILED,
     ConcurrencyFlag,
     counter,
+    failed,
     finish,
     interruptible,
     with_progress,
@@ -109,7 +110,7 @@ def command(
 
 def _show(outcome: RenewResult | RenewFailure, dry_run: DryRun) -> str:
     if isinstance(outcome, RenewFailure):
-        output.failure(f"namespace {outcome.namespace}", outcome.error)
+        failed(outcome.namespace, outcome.error)
         return FAILED
     line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"
     if outcome.reason:

@@ -43,7 +43,7 @@ Examples:
 """
 
 _CRON = re.compile(r"@\S.*|\S+( +\S+){4}")
-_IMAGE = f"ghcr.io/kubectl-pxauth/kubectl-pxauth:v{__version__}"
+_IMAGE = f"kubectl-pxauth/kubectl-pxauth:v{__version__}"
 
 
 @takes_groups

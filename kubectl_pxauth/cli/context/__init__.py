@@ -54,7 +54,7 @@ def show(
     for result in with_progress(results, f"context {name}", len(places)):
         if result.problem:
             counts[FAILED] += 1
-            output.failure(f"node {result.node}", result.problem)
+            output.failure(result.problem, f"node {result.node}")
         elif result.value is False:
             counts[_NOT_THERE] += 1
         else:

@@ -61,7 +61,7 @@ def command(
         output.note("No contexts found.")
     problems = [(result.node, result.problem) for result in results if result.problem]
     for node, problem in problems:
-        output.failure(f"node {node}", problem)
+        output.failure(problem, f"node {node}")
     if problems or stop.is_set():
         raise typer.Exit(output.INTERRUPTED if stop.is_set() else output.FAILED)
 
