@@ -2,27 +2,34 @@
 
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 
 def skip_init(*packages: str) -> None:
     """Register each package so that its submodules can be imported but its __init__ never runs.
 
-    kubernetes/__init__ imports every part of the client, jose.backends imports all of
-    cryptography: hundreds of milliseconds for modules that most runs never call. Parents come
-    before children. A package that is loaded already is left alone.
+    kubernetes/__init__ imports every part of the client, jose.backends all of
+    cryptography: hundreds of milliseconds for modules that most runs never call. A package that
+    is loaded already is left alone; one whose parent is not becomes none of its attributes.
     """
     for name in packages:
         if name in sys.modules:
             continue
-        spec = importlib.util.find_spec(name)
-        if spec is None:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        package: ModuleType = importlib.util.module_from_spec(spec)
+        package: ModuleType = importlib.util.module_from_spec(_find(name))
         sys.modules[name] = package
         parent, _, child = name.rpartition(".")
-        if parent:
+        if parent in sys.modules:
             setattr(sys.modules[parent], child, package)
+
+
+def _find(name: str) -> ModuleSpec:
+    """Where the module is, without importing the packages that it is in."""
+    parent, _, _ = name.rpartition(".")
+    spec = PathFinder.find_spec(name, _find(parent).submodule_search_locations if parent else None)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    return spec
 
 
 def leave_out(*modules: str) -> None:

@@ -45,7 +45,7 @@ Example:
 }
 """What the help of each group of commands says."""
 
-_SHORT_FLAG = re.compile(r"-[a-zA-Z]")
+_SHORT_FLAG = r"-[a-zA-Z]"
 
 _HELP = """Issue Portworx tokens into Kubernetes Secrets.
 
@@ -98,7 +98,7 @@ def as_typer_spells(arguments: list[str], app: Any) -> list[str]:
         switch, equals, value = argument.partition("=")
         if equals and switch in switches and value in ("true", "false"):
             spelled += [switch] if value == "true" else switches[switch]
-        elif equals and _SHORT_FLAG.fullmatch(switch):
+        elif equals and re.fullmatch(_SHORT_FLAG, switch):
             spelled.append(switch + value)
         else:
             spelled.append(argument)

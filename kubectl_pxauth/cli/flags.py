@@ -181,30 +181,6 @@ class WriteFlags:
 
 
 @dataclass(frozen=True)
-class PxctlFlags:
-    """Which pxctl is asked."""
-
-    node: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A node, instead of all that run Portworx; repeatable, or a,b."
-        ),
-    ] = None
-    local: Annotated[
-        bool, typer.Option("--local", help="Run the pxctl of this machine instead.")
-    ] = False
-    pxctl: Annotated[str, typer.Option(metavar="FILE", help="pxctl's path, there.")] = (
-        "/opt/pwx/bin/pxctl"
-    )
-    pod_selector: Annotated[
-        str, typer.Option(metavar="LABELS", help="Labels of the Portworx pods.")
-    ] = "name=portworx"
-    container: Annotated[
-        str, typer.Option(metavar="NAME", help="The container in them that has pxctl.")
-    ] = "portworx"
-
-
-@dataclass(frozen=True)
 class ConnectionFlags:
     """kubectl's own flags for the server to talk to."""
 

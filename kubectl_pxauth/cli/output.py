@@ -70,8 +70,8 @@ def note(message: str) -> None:
 
 
 def log(message: str) -> None:
-    """One line on standard error, for -v."""
-    print(printable(message), file=sys.stderr)
+    """One line on standard error, for -v; whole, from whichever thread."""
+    sys.stderr.write(f"{printable(message)}\n")
 
 
 def objects(manifest: dict[str, Any], form: Format | DataFormat) -> None:

@@ -304,6 +304,7 @@ def _configuration(target: Target) -> "Configuration":
 def _kubernetes() -> tuple[Any, Any]:
     """The package's kubeconfig loader and Configuration, without its models and OAuth stack."""
     skip_init("kubernetes", "kubernetes.client", "kubernetes.config", "kubernetes.utils")
+    skip_init("urllib3.http2")
     leave_out("oauthlib", "oauthlib.oauth2", "requests_oauthlib")
     import kubernetes.client
     import requests_oauthlib

@@ -8,9 +8,8 @@ import re
 from kubectl_pxauth.errors import UsageError
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-_NAMESPACE = re.compile(_LABEL)
-_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_KEY = r"[-._a-zA-Z0-9]+"
 _NAMESPACE_LENGTH = 63
 _SUBDOMAIN_LENGTH = 253
 
@@ -26,7 +25,7 @@ def check_storage_class_name(name: str) -> str:
 
 
 def _check_subdomain(name: str, kind: str) -> str:
-    if not _SUBDOMAIN.fullmatch(name) or len(name) > _SUBDOMAIN_LENGTH:
+    if not re.fullmatch(_SUBDOMAIN, name) or len(name) > _SUBDOMAIN_LENGTH:
         raise UsageError(
             f'"{name}" is not a name for a {kind}',
             hint="a name has lower case letters, digits, '-' and '.', begins and ends with a"
@@ -37,7 +36,7 @@ def _check_subdomain(name: str, kind: str) -> str:
 
 def check_namespace(name: str) -> str:
     """Pass on a namespace's name; raises UsageError for one that Kubernetes would refuse."""
-    if not _NAMESPACE.fullmatch(name) or len(name) > _NAMESPACE_LENGTH:
+    if not re.fullmatch(_LABEL, name) or len(name) > _NAMESPACE_LENGTH:
         raise UsageError(
             f'"{name}" is not a name for a namespace',
             hint="a namespace has lower case letters, digits and '-', begins and ends with a"
@@ -49,7 +48,7 @@ def check_namespace(name: str) -> str:
 def check_data_key(key: str) -> str:
     """Pass on a key of a Secret's data; raises UsageError for one that Kubernetes would refuse."""
     if (
-        not _KEY.fullmatch(key)
+        not re.fullmatch(_KEY, key)
         or len(key) > _SUBDOMAIN_LENGTH
         or key == "."
         or key.startswith("..")

@@ -11,7 +11,7 @@ FIELD_MANAGER = "kubectl-pxauth"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 _ATTEMPTS = 10  # writes that lost a race are read and tried again
-_RBAC_REFUSAL = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource')
+_RBAC_REFUSAL = r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource'
 
 Found = TypeVar("Found")
 Result = TypeVar("Result")
@@ -62,7 +62,7 @@ def refusal(
     what is the object in words; name is empty where it is all of the resource, and namespace is
     empty where the resource has none, and None where it is all of them.
     """
-    found = _RBAC_REFUSAL.search(str(error))
+    found = re.search(_RBAC_REFUSAL, str(error))
     if found is None:
         return ForbiddenError(f"{what}: {error}")
     where = f' in namespace "{namespace}"' if namespace else ""

@@ -36,9 +36,9 @@ _FLAGS = {
     "jwt_ecds_pubkey_file": "public_key_file",
     "username_claim": "username_claim",
 }
-_FLAG = re.compile(r"--?([a-z][a-z_-]*)(?:=(.*))?", re.DOTALL)
-_COMMAND_LINE = re.compile(rf"(?:^|\s)--?(?:{'|'.join(_FLAGS).replace('_', '[_-]')})[=\s]")
-_VARIABLE = re.compile(r"\$\((\w+)\)")
+_FLAG = r"(?s)--?([a-z][a-z_-]*)(?:=(.*))?"
+_COMMAND_LINE = rf"(?:^|\s)--?(?:{'|'.join(_FLAGS).replace('_', '[_-]')})[=\s]"
+_VARIABLE = r"\$\((\w+)\)"
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _arguments(
     variables = _environment(environment, namespace)
     found = {}
     for flag, text in _flags(list(_split(words))):
-        variable = _VARIABLE.fullmatch(text)
+        variable = re.fullmatch(_VARIABLE, text)
         value = variables.get(variable[1], text) if variable else text
         if flag in _FLAGS and value:
             found[_FLAGS[flag]] = Stated(value, f"{where} -{flag}")
@@ -227,8 +227,8 @@ def _arguments(
 def _split(words: list[str]) -> Iterator[str]:
     """The words, with a whole command line in one of them taken apart as a shell does."""
     for word in words:
-        flag = _FLAG.fullmatch(word)
-        whole = _COMMAND_LINE.search(word) and not (flag and flag[2])
+        flag = re.fullmatch(_FLAG, word)
+        whole = re.search(_COMMAND_LINE, word) and not (flag and flag[2])
         yield from _shell_words(word) if whole else [word]
 
 
@@ -242,6 +242,6 @@ def _shell_words(text: str) -> list[str]:
 def _flags(words: list[str]) -> Iterator[tuple[str, str]]:
     """Flags with their values, as Go's flag package spells them: -f v, --f v, -f=v and --f=v."""
     for word, following in pairwise([*words, ""]):
-        if flag := _FLAG.fullmatch(word):
+        if flag := re.fullmatch(_FLAG, word):
             # The Portworx docs write it with dashes and with underscores.
             yield flag[1].replace("-", "_"), following if flag[2] is None else flag[2]

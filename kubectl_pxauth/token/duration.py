@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from kubectl_pxauth.errors import UsageError
 
-_DURATION = re.compile(r"([0-9]+)([smhdy])")
+_DURATION = r"([0-9]+)([smhdy])"
 _UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -22,7 +22,7 @@ def parse_duration(text: str) -> timedelta:
     Raises UsageError for any other notation, for zero, and beyond what a date can hold.
     Source: pkg/auth/duration.go of libopenstorage/openstorage.
     """
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     if match is None:
         raise UsageError(f'"{text}" is not a duration for a token', hint=_EXAMPLES)
     try:

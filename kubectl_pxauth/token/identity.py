@@ -4,7 +4,7 @@ import base64
 import re
 from dataclasses import dataclass, replace
 
-_PLACEHOLDER = re.compile(r"\$\{[^}]*\}|^<[^<>]*>$|\bthe email of the\b|\bor email of the\b")
+_PLACEHOLDER = r"\$\{[^}]*\}|^<[^<>]*>$|\bthe email of the\b|\bor email of the\b"
 
 
 @dataclass(frozen=True)
@@ -66,4 +66,4 @@ def generated_sub(name: str, email: str) -> str:
 
 def is_placeholder(value: str) -> bool:
     """Whether a value still is the blank that somebody was to fill in."""
-    return _PLACEHOLDER.search(value) is not None
+    return re.search(_PLACEHOLDER, value) is not None

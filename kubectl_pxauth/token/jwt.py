@@ -32,6 +32,8 @@ def sign(claims: Claims, key: SigningKey) -> str:
 
 def _jws() -> Any:
     """jose.jws with the HMAC key alone: its backends package imports all of cryptography."""
+    import jose
+
     skip_init("jose.backends")
     import jose.backends
     from jose.backends.native import HMACKey

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from threading import Event
 from typing import Annotated
 
@@ -9,7 +10,6 @@ import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.flags import PxctlFlags
 from kubectl_pxauth.cli.many import FAILED, finish, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.context import OnNode, Place, Value, Where, find_places, this_machine
@@ -18,6 +18,30 @@ from kubectl_pxauth.errors import NotFoundError, UsageError
 _NOT_THERE = "not there"
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The context's name.")]
+
+
+@dataclass(frozen=True)
+class PxctlFlags:
+    """Which pxctl is asked."""
+
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A node, instead of all that run Portworx; repeatable, or a,b."
+        ),
+    ] = None
+    local: Annotated[
+        bool, typer.Option("--local", help="Run the pxctl of this machine instead.")
+    ] = False
+    pxctl: Annotated[str, typer.Option(metavar="FILE", help="pxctl's path, there.")] = (
+        "/opt/pwx/bin/pxctl"
+    )
+    pod_selector: Annotated[
+        str, typer.Option(metavar="LABELS", help="Labels of the Portworx pods.")
+    ] = "name=portworx"
+    container: Annotated[
+        str, typer.Option(metavar="NAME", help="The container in them that has pxctl.")
+    ] = "portworx"
 
 
 def check_name(name: str) -> str:

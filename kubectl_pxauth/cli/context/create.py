@@ -5,14 +5,13 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.context import NameArgument, check_name, read_places, show
+from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, read_places, show
 from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
     NamespaceFlag,
     ProfileArgument,
-    PxctlFlags,
     TokenFlags,
     takes_groups,
 )

@@ -1,10 +1,9 @@
 """The command `kubectl pxauth context delete`."""
 
-from kubectl_pxauth.cli.context import NameArgument, check_name, read_places, show
+from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, read_places, show
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
-    PxctlFlags,
     takes_groups,
 )
 from kubectl_pxauth.cli.many import interruptible

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.context import read_places
+from kubectl_pxauth.cli.context import PxctlFlags, read_places
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
-    PxctlFlags,
     takes_groups,
 )
 from kubectl_pxauth.cli.many import interruptible, with_progress
