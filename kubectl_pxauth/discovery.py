@@ -97,6 +97,11 @@ def discover(cluster: Cluster, namespace: str | None, issuer: str | None = None)
     return Discovery(key, names, secrets.forbidden())
 
 
+def find_key(cluster: Cluster, namespace: str | None) -> FoundKey:
+    """The shared secret alone, whatever the issuer is; raises as discover does."""
+    return discover(cluster, namespace, DEFAULT_ISSUER).key
+
+
 def find_names(
     cluster: Cluster, namespace: str | None, issuer: str | None, default: str = DEFAULT_ISSUER
 ) -> Names:

@@ -29,12 +29,21 @@ COMMANDS = {
     "inspect": "Show what a token says, and whether its cluster's key signed it.",
     "verify": "Judge a token as Portworx would.",
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",
+    "keys create": "Make the keys that Portworx is started with.",
+    "keys rotate": "Put a new shared secret in the place of the old one.",
     "context create": "Make a token and save it as a pxctl context on every node.",
     "context delete": "Delete a pxctl context on every node.",
     "context list": "List the pxctl contexts of every node.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""
 GROUPS = {
+    "keys": """Make the keys of a cluster, and change its shared secret.
+
+\b
+Example:
+  # Before Portworx is started with security on
+  kubectl pxauth keys create
+""",
     "context": """Keep tokens as pxctl contexts on the nodes.
 
 \b

@@ -14,6 +14,7 @@ _ATTEMPTS = 10  # writes that lost a race are read and tried again
 _RBAC_REFUSAL = r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource'
 
 Found = TypeVar("Found")
+Again = TypeVar("Again")
 Result = TypeVar("Result")
 
 
@@ -40,18 +41,19 @@ def write_query(*, dry_run: bool) -> dict[str, str]:
 
 
 def until_no_conflict(
-    found: Found, write: Callable[[Found], Result], read: Callable[[], Found]
+    found: Found, write: Callable[[Found | Again], Result], read: Callable[[], Again]
 ) -> Result:
     """Write over what was found; where another's write came in between, read and write anew.
 
     Raises the last attempt's ConflictError.
     """
+    latest: Found | Again = found
     for _ in range(_ATTEMPTS - 1):
         try:
-            return write(found)
+            return write(latest)
         except ConflictError:
-            found = read()
-    return write(found)
+            latest = read()
+    return write(latest)
 
 
 def refusal(

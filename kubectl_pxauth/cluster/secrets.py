@@ -90,9 +90,9 @@ class Secret:
 
 @dataclass(frozen=True)
 class SecretContent:
-    """What this plugin writes into a Secret, and nothing else in it."""
+    """What this plugin writes into a Secret, and nothing else in it; None removes a key."""
 
-    data: Mapping[str, bytes] = field(repr=False)
+    data: Mapping[str, bytes | None] = field(repr=False)
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
 
@@ -116,8 +116,11 @@ class SecretContent:
     def _metadata(self) -> dict[str, Any]:
         return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
 
-    def _data(self) -> dict[str, str]:
-        return {key: base64.b64encode(value).decode() for key, value in self.data.items()}
+    def _data(self) -> dict[str, str | None]:
+        return {
+            key: None if value is None else base64.b64encode(value).decode()
+            for key, value in self.data.items()
+        }
 
 
 def find_secret(cluster: Cluster, namespace: str, name: str) -> Secret | None:

@@ -1,5 +1,6 @@
 """Signing and reading JSON Web Tokens, with python-jose."""
 
+import base64
 from typing import Any
 
 from kubectl_pxauth.errors import SharedSecretError
@@ -13,15 +14,26 @@ SigningKey = SharedSecret | PrivateKey
 
 def sign(claims: Claims, key: SigningKey) -> str:
     """The token, signed as the generators do: HS256, RS256 or ES256; raises SharedSecretError."""
-    jws = _jws()
-    from jose.exceptions import JWSError
-
     if isinstance(key, PrivateKey):
+        jws = _jws()
         _take_private_keys()
         signed: str = jws.sign(claims.as_json(), key.pem, algorithm=key.algorithm)
         return signed
+    return _sign_hs256(claims.as_json(), key)
+
+
+def sign_again(token: bytes, key: SharedSecret) -> str:
+    """A token with the very bytes of this one's claims, signed with HS256; as sign raises."""
+    payload = token.translate(None, b"\r\n").split(b".")[1]  # the verifier skips newlines
+    return _sign_hs256(base64.urlsafe_b64decode(payload + b"=="), key)
+
+
+def _sign_hs256(payload: dict[str, object] | bytes, key: SharedSecret) -> str:
+    jws = _jws()
+    from jose.exceptions import JWSError
+
     try:
-        token: str = jws.sign(claims.as_json(), key.value, algorithm="HS256")
+        token: str = jws.sign(payload, key.value, algorithm="HS256")
     except JWSError:
         # python-jose takes no PEM or SSH key for HMAC; its words could quote the key.
         raise SharedSecretError(

@@ -1,0 +1,48 @@
+"""The command `kubectl pxauth keys create`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cluster.names import check_namespace
+from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.keys import create_keys
+
+HELP = """Secret pxkeys with the keys system-secret, stork-secret and shared-secret, 64
+random bytes each, in base64. A key that is there is never changed. No key is
+shown.
+
+\b
+Example:
+  # Before Portworx is started with security on
+  kubectl pxauth keys create
+"""
+
+
+class Format(StrEnum):
+    """kubectl's -o, less the formats that would show the keys."""
+
+    NAME = "name"
+
+
+@takes_groups
+def command(
+    *,
+    namespace: Annotated[
+        str,
+        typer.Option("--namespace", "-n", metavar="NAME", help="Namespace that Portworx runs in."),
+    ] = "kube-system",
+    dry_run: Annotated[
+        DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
+    ] = DryRun.NONE,
+    form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, make the keys, print."""
+    place = check_namespace(namespace)
+    result = create_keys(connection.connection().open(), place, dry_run)
+    what = f"secret/{result.secret}"
+    output.written(what, result.change, {}, dry_run, output.Format(form) if form else None)

@@ -1,0 +1,398 @@
+"""`kubectl pxauth keys …` against a real API server of its own, as they change its one key."""
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.run import ControlPlane
+from tests.conftest import Run, Shell, claims_of, decode, forge, judge
+from tests.test_renew import OPERATOR
+
+pytestmark = pytest.mark.xdist_group("keys")
+
+_COUNTER = itertools.count()
+KEYS = ("system-secret", "stork-secret", "shared-secret")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A cluster whose Secret kube-system/pxkeys is the test's own."""
+
+    shell: Shell
+
+    def run(self, *arguments: str) -> Run:
+        """Run `keys …`; whatever it says, it shows no key."""
+        done = self.shell.pxauth("keys", *arguments)
+        for value in self.read().values():
+            assert value.decode() not in done.out + done.err
+        return done
+
+    def refused(self, *arguments: str, code: int = 1) -> str:
+        """Run it; it must fail and change no key. Returns what it says."""
+        before = self.read()
+        done = self.shell.refused("keys", *arguments, code=code)
+        assert self.read() == before
+        return done.err
+
+    def read(self) -> dict[str, bytes]:
+        """The keys, none where there is no Secret."""
+        done = self.shell.kubectl("get", "secret", "pxkeys", "-n", "kube-system", "-o", "json")
+        data = json.loads(done.out)["data"] if done.code == 0 else {}
+        return {key: base64.b64decode(value) for key, value in data.items()}
+
+    def lay(self, **data: bytes) -> None:
+        """Make the Secret without the plugin."""
+        encoded = {
+            key.replace("_", "-"): base64.b64encode(value).decode() for key, value in data.items()
+        }
+        metadata = {"name": "pxkeys", "namespace": "kube-system"}
+        self.shell.create({"metadata": metadata, "data": encoded})
+
+    def accepts(self, secret: str, key: str = "auth-token") -> bool:
+        """Whether Portworx takes the token in that Secret with the key as it is now."""
+        shared_secret = self.read()["shared-secret"]
+        verdict = judge(self.shell.token(secret, key), shared_secret=shared_secret)
+        return bool(verdict["accepted"])
+
+    def tokens(self, *names: str) -> None:
+        """Issue tokens into Secrets of these names."""
+        for name in names:
+            self.shell.issue("kubernetes", "--secret", name)
+
+
+@pytest.fixture(scope="module")
+def own_plane() -> Iterator[ControlPlane]:
+    with ControlPlane() as running:
+        yield running
+
+
+@pytest.fixture
+def keys(own_plane: ControlPlane, tmp_path: Path) -> Iterator[Keys]:
+    namespace = f"keys-{next(_COUNTER)}"
+    environment = {"KUBECONFIG": str(own_plane.kubeconfig(namespace=namespace))}
+    shell = Shell(namespace, tmp_path, environment)
+    assert shell.kubectl("create", "namespace", namespace).code == 0
+    yield Keys(shell)
+    shell.kubectl("delete", "secret", "pxkeys", "-n", "kube-system", "--ignore-not-found")
+
+
+@contextmanager
+def refusing(shell: Shell, condition: str) -> Iterator[None]:
+    """Let the server refuse changes of a Secret that CEL's condition does not hold for.
+
+    Whatever it says, tries that are to change nothing are taken, and so are other Secrets.
+    """
+    name = shell.namespace
+    policy: dict[str, Any] = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["UPDATE"],
+                        "resources": ["secrets"],
+                    }
+                ]
+            },
+            "matchConditions": [{"name": "for-real", "expression": "!request.dryRun"}],
+            "validations": [{"expression": condition, "message": "hands off"}],
+        },
+    }
+    binding = {
+        "apiVersion": policy["apiVersion"],
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    for manifest in (policy, binding):
+        done = shell.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+        assert done.code == 0, done.err
+    shell.keep("canary", "none")
+    change = ("patch", "secret", "canary", "-n", shell.namespace, "--type=merge")
+    for number in range(1000):
+        patch = json.dumps({"metadata": {"labels": {"try": str(number)}}})
+        if shell.kubectl(*change, "-p", patch).code:
+            break
+    else:
+        pytest.fail("the policy does not take effect")
+    try:
+        yield
+    finally:
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+            assert shell.kubectl("delete", kind, name).code == 0
+
+
+def test_the_first_keys(keys: Keys) -> None:
+    done = keys.run("create")
+    assert (done.code, done.out, done.err) == (0, "secret/pxkeys created\n", "")
+    made = keys.read()
+    assert set(made) == set(KEYS)
+    assert all(len(base64.b64decode(value, validate=True)) == 64 for value in made.values())
+    assert len(set(made.values())) == 3
+    keys.tokens("px-k8s-user")
+    assert keys.accepts("px-k8s-user")
+
+
+def test_a_key_that_is_there_is_never_changed(keys: Keys) -> None:
+    keys.lay(shared_secret=b"x" * 40, other=b"theirs")
+    done = keys.run("create", "-o", "name")
+    assert (done.code, done.out) == (0, "secret/pxkeys\n")
+    made = keys.read()
+    assert set(made) == {*KEYS, "other"}
+    assert (made["shared-secret"], made["other"]) == (b"x" * 40, b"theirs")
+    assert keys.run("create").out == "secret/pxkeys unchanged\n"
+    assert keys.read() == made
+
+
+def test_two_who_make_the_keys_at_once(keys: Keys) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: keys.run("create"), range(4)))
+    assert sorted(done.out for done in runs) == [
+        "secret/pxkeys created\n",
+        *["secret/pxkeys unchanged\n"] * 3,
+    ]
+
+
+def test_a_try_makes_no_key(keys: Keys) -> None:
+    for dry_run, suffix in (("client", "dry run"), ("server", "server dry run")):
+        done = keys.run("create", f"--dry-run={dry_run}")
+        assert done.out == f"secret/pxkeys created ({suffix})\n"
+        assert keys.read() == {}
+    assert "namespace" in keys.refused("create", "-n", "nowhere")
+    assert "is not one of" in keys.refused("create", "-o", "yaml", code=2)
+
+
+def test_a_cluster_that_has_a_key_elsewhere_gets_no_other(keys: Keys) -> None:
+    metadata = {"name": "px-shared-secret", "namespace": "kube-system"}
+    keys.shell.create({"metadata": metadata, "stringData": {"shared-secret": "k" * 40}})
+    try:
+        said = keys.refused("create")
+        assert "has a shared secret already: kube-system/px-shared-secret:shared-secret" in said
+    finally:
+        keys.shell.kubectl("delete", "secret", "px-shared-secret", "-n", "kube-system")
+
+
+def test_what_the_old_key_signed_is_signed_again_whatever_its_name(keys: Keys) -> None:
+    keys.run("create")
+    old = keys.read()
+    keys.tokens("px-k8s-user", "other-name")
+    keys.shell.issue("kubernetes", "--secret", "px-k8s-user", "--key", "second")
+    generated = claims_of("generated", days=1, extra={"kept": [1, 2]}) | {"exp": 17}
+    keys.shell.keep("generated", forge(generated, old["shared-secret"], "HS512"))
+    keys.shell.keep("forged", forge(claims_of("mallory"), b"another key"))
+    keys.shell.keep("no-token", "a.b.c")
+    before = {name: keys.shell.secret(name) for name in ("px-k8s-user", "forged", "no-token")}
+    done = keys.run("rotate")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0] == (
+        "secret/pxkeys configured: shared-secret is new, the old one is kept as shared-secret.old"
+    )
+    assert sorted(lines[1:-1]) == [
+        f"secret/{name} signed again in namespace {keys.shell.namespace}"
+        for name in ("generated", "other-name", "px-k8s-user")
+    ]
+    assert lines[-1] == "secret/pxkeys configured: shared-secret.old is removed"
+    assert "3 signed again" in done.err
+    assert "restarted, on every node" in done.err
+    now = keys.read()
+    assert now.keys() == old.keys()
+    assert now.pop("shared-secret") != old.pop("shared-secret")
+    assert now == old
+    for name, key in (
+        ("px-k8s-user", "auth-token"),
+        ("px-k8s-user", "second"),
+        ("other-name", "auth-token"),
+    ):
+        assert keys.accepts(name, key)
+    assert keys.shell.claims("generated") == generated
+    after = keys.shell.secret()
+    assert decode(keys.shell.token()) == decode(
+        base64.b64decode(before["px-k8s-user"]["data"]["auth-token"]).decode()
+    )
+    assert after["metadata"]["annotations"] == before["px-k8s-user"]["metadata"]["annotations"]
+    assert keys.shell.secret("forged") == before["forged"]
+    assert keys.shell.secret("no-token") == before["no-token"]
+
+
+def test_portworx_can_be_restarted_between_the_halves(keys: Keys) -> None:
+    keys.run("create")
+    old = keys.read()["shared-secret"]
+    keys.tokens("px-k8s-user")
+    assert "no rotation of kube-system/pxkeys:shared-secret is under way" in keys.refused(
+        "rotate", "--phase=tokens"
+    )
+    done = keys.run("rotate", "--phase=key")
+    assert done.code == 0
+    assert "kubectl pxauth keys rotate --phase=tokens" in done.err
+    between = keys.read()
+    assert between["shared-secret.old"] == old
+    assert between["shared-secret"] != old
+    assert not keys.accepts("px-k8s-user")
+    again = keys.run("rotate", "--phase=key")
+    assert (again.code, keys.read()) == (0, between)
+    assert again.out == (
+        "secret/pxkeys unchanged: shared-secret is new already, the old one is kept as"
+        " shared-secret.old\n"
+    )
+    assert keys.run("rotate", "--phase=tokens").code == 0
+    assert keys.accepts("px-k8s-user")
+    assert keys.read()["shared-secret"] == between["shared-secret"]
+    assert "shared-secret.old" not in keys.read()
+
+
+def test_the_way_back(keys: Keys) -> None:
+    keys.run("create")
+    before = keys.read()
+    keys.tokens("px-k8s-user")
+    assert "is under way" in keys.refused("rotate", "--rollback")
+    keys.run("rotate", "--phase=key")
+    keys.tokens("signed-with-the-new")
+    done = keys.run("rotate", "--rollback")
+    assert done.code == 0
+    assert "1 signed again" in done.err
+    assert keys.read() == before
+    assert keys.accepts("px-k8s-user")
+    assert keys.accepts("signed-with-the-new")
+
+
+def test_a_failure_before_anything_is_changed(keys: Keys) -> None:
+    keys.run("create")
+    before = keys.read()
+    keys.tokens("px-k8s-user")
+    token = forge(claims_of("fixed"), before["shared-secret"])
+    data = {"auth-token": base64.b64encode(token.encode()).decode()}
+    keys.shell.create({"metadata": {"name": "fixed"}, "immutable": True, "data": data})
+    done = keys.run("rotate")
+    assert (done.code, done.out) == (1, "")
+    assert f"Secret {keys.shell.namespace}/fixed is immutable" in done.err
+    assert (
+        "error: nothing is changed, as the token of 1 Secret could not be signed again" in done.err
+    )
+    assert keys.read() == before
+    assert keys.accepts("px-k8s-user")
+
+
+def test_a_failure_in_between_takes_all_of_it_back(keys: Keys) -> None:
+    keys.run("create")
+    before = keys.read()
+    keys.tokens("px-k8s-user", "stubborn")
+    with refusing(keys.shell, "!(object.metadata.name in ['stubborn', 'canary'])"):
+        done = keys.run("rotate")
+        assert done.code == 1
+        assert "hands off" in done.err
+        assert (
+            "error: all is as before, as the token of 1 Secret could not be signed again"
+            in done.err
+        )
+    assert keys.read() == before
+    assert keys.accepts("px-k8s-user")
+    assert keys.accepts("stubborn")
+
+
+def test_a_failure_on_the_way_back_as_well(keys: Keys) -> None:
+    keys.run("create")
+    before = keys.read()
+    keys.tokens("once", "stubborn")
+    first = keys.shell.secret("once")["data"]["auth-token"]
+    once = f"object.metadata.name != 'once' || oldObject.data['auth-token'] == '{first}'"
+    with refusing(keys.shell, f"!(object.metadata.name in ['stubborn', 'canary']) && ({once})"):
+        done = keys.run("rotate")
+        assert done.code == 1
+        assert "the old shared secret is back" in done.err
+        assert "hint: finish the way back: kubectl pxauth keys rotate" in done.err
+    assert keys.read()["shared-secret"] == before["shared-secret"]
+    assert keys.run("rotate").code == 0
+    assert keys.read() == before
+    assert keys.accepts("once")
+    assert keys.accepts("stubborn")
+
+
+def test_what_failed_goes_on(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("px-k8s-user", "stubborn")
+    keys.run("rotate", "--phase=key")
+    new = keys.read()["shared-secret"]
+    with refusing(keys.shell, "!(object.metadata.name in ['stubborn', 'canary'])"):
+        done = keys.run("rotate", "--phase=tokens")
+        assert done.code == 1
+        assert "the rotation is not finished" in done.err
+    assert keys.accepts("px-k8s-user")
+    done = keys.run("rotate")
+    assert done.code == 0
+    assert "1 signed again" in done.err
+    assert keys.read()["shared-secret"] == new
+    assert "shared-secret.old" not in keys.read()
+    assert keys.accepts("stubborn")
+
+
+def test_two_rotations_at_once_leave_one_key(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("a", "b", "c")
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: keys.shell.pxauth("keys", "rotate"), range(2)))
+    assert 0 in [done.code for done in runs]
+    assert keys.run("rotate").code == 0  # which is another one, or finishes what is left
+    assert set(keys.read()) == set(KEYS)
+    assert all(keys.accepts(name) for name in "abc")
+
+
+def test_tokens_that_the_operator_keeps_are_its_own(keys: Keys) -> None:
+    keys.run("create")
+    token = forge(claims_of("operator"), keys.read()["shared-secret"])
+    keys.shell.keep("px-user-token", token, ownerReferences=[OPERATOR])
+    done = keys.run("rotate")
+    assert done.code == 0
+    assert (
+        f"secret/px-user-token skipped in namespace {keys.shell.namespace}: the Portworx operator"
+        " signs it again (StorageCluster px-cluster)" in done.out
+    )
+    assert keys.shell.token("px-user-token") == token
+
+
+@pytest.mark.parametrize("dry_run", ["client", "server"])
+def test_a_try_rotates_nothing(keys: Keys, dry_run: str) -> None:
+    keys.run("create")
+    before = keys.read()
+    keys.tokens("px-k8s-user")
+    secret = keys.shell.secret()
+    done = keys.run("rotate", f"--dry-run={dry_run}")
+    assert done.code == 0
+    assert f"secret/px-k8s-user signed again in namespace {keys.shell.namespace}" in done.out
+    assert all("dry run)" in line for line in done.out.splitlines())
+    assert (keys.read(), keys.shell.secret()) == (before, secret)
+
+
+def test_a_key_that_is_in_no_secret_or_in_none_that_is_there(keys: Keys) -> None:
+    assert "no shared secret was found" in keys.refused("rotate")
+    said = keys.refused("rotate", "--shared-secret-from", "kube-system/pxkeys")
+    assert "Secret kube-system/pxkeys not found" in said
+    assert "kubectl pxauth keys create" in said
+    assert "exclude each other" in keys.refused("rotate", "--rollback", "--phase=key", code=2)
+
+
+def test_who_may_not_see_all_tokens_rotates_nothing(keys: Keys, own_plane: ControlPlane) -> None:
+    keys.run("create")
+    keys.tokens("px-k8s-user")
+    kubeconfig = str(own_plane.kubeconfig("rita", groups=()))
+    give = ("create", "role", "rita", "--verb=get,patch", "--resource=secrets", "-n", "kube-system")
+    assert keys.shell.kubectl(*give).code == 0
+    bind = ("create", "rolebinding", "rita", "--role=rita", "--user=rita", "-n", "kube-system")
+    assert keys.shell.kubectl(*bind).code == 0
+    rita = Keys(keys.shell.with_environment(KUBECONFIG=kubeconfig))
+    before = keys.read()
+    said = rita.shell.refused("keys", "rotate", "--shared-secret-from=pxkeys").err
+    assert 'user "rita" may not list Secrets in all namespaces' in said
+    assert keys.read() == before
