@@ -1,5 +1,9 @@
 """`kubectl pxauth token`: the token on standard output, or in a private file."""
 
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
 from tests.conftest import SHARED_SECRET, Shell, decode, judge
 
 
@@ -34,6 +38,22 @@ def test_a_file_is_private_and_replaced_whole(offline: Shell) -> None:
     assert judge(file.read_text())["accepted"]
     assert [path.name for path in offline.home.iterdir() if path.suffix != ".kube"] == ["admin.jwt"]
     offline.refused("token", "admin", "--output", "no/such/folder/token")
+    offline.refused("token", "admin", "--output", ".")
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_to(offline: Shell) -> None:
+    link, pipe = offline.home / "link", offline.home / "pipe"
+    link.symlink_to("behind.jwt")
+    assert offline.pxauth("token", "admin", "--output", "link").code == 0
+    assert link.is_symlink()
+    assert link.read_text().startswith("eyJ")
+    assert stat.S_IMODE((offline.home / "behind.jwt").stat().st_mode) == 0o600
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        assert offline.pxauth("token", "admin", "--output", "pipe").code == 0
+        assert read.result().startswith("eyJ")
+    assert pipe.is_fifo()
 
 
 def test_a_short_key_is_a_warning(offline: Shell) -> None:

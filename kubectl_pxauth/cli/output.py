@@ -99,11 +99,18 @@ def written(
 
 
 def private_file(path: str, text: str) -> None:
-    """Write a line to a file that its owner alone can read: whole, or not at all."""
+    """Write a line to a file that its owner alone can read: whole, or not at all.
+
+    What is there and is no file, such as a pipe or /dev/stdout, is written to as it is.
+    """
     import tempfile
 
     target = Path(path)
     try:
+        if target.exists() and not target.is_file():
+            target.write_text(f"{text}\n")
+            return
+        target = target.resolve()  # a link stays one
         # mkstemp makes it with mode 0600.
         with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
             file.write(f"{text}\n")
