@@ -29,6 +29,10 @@ class Authority:
     doubts: tuple[str, ...] = ()
     """What is only guessed of it."""
 
+    def warnings(self) -> tuple[str, ...]:
+        """What is guessed of it, and what is odd about its key."""
+        return (*self.doubts, *self.key.warnings())
+
     @property
     def trust(self) -> "Trust":
         """What a cluster trusts that takes this authority's tokens."""

@@ -219,7 +219,7 @@ def _put(
     if found and verdict and not due:
         return IssueResult(
             namespace, name, Change.UNCHANGED, found.manifest, verdict.user,
-            authority.issuer, verdict.expires_at, authority.key.warnings(),
+            authority.issuer, verdict.expires_at, authority.warnings(),
         )  # fmt: skip
     minted = mint(request.token, authority, identity)
     new = content(request.key, minted, found)

@@ -74,8 +74,7 @@ def mint(request: TokenRequest, authority: Authority, identity: Identity) -> Min
 
 def mint_claims(claims: Claims, authority: Authority) -> MintedToken:
     """A token that says just this, signed by the authority."""
-    warnings = (*authority.doubts, *authority.key.warnings())
-    return MintedToken(sign(claims, authority.key), claims, warnings)
+    return MintedToken(sign(claims, authority.key), claims, authority.warnings())
 
 
 def make_token(

@@ -189,5 +189,6 @@ def _token_problems(
     trusted = find_trusted(cluster, source)
     if trusted.no_key:
         yield f"the signature of the token in {where} was not checked: {trusted.no_key}"
+    yield from trusted.doubts
     if problems := trusted.problems(judge(token, trusted.trust, datetime.now(UTC))):
         yield f"{where} holds no valid token: {'; '.join(problems)}"

@@ -50,10 +50,14 @@ class StoredToken:
 
 @dataclass(frozen=True)
 class Trusted:
-    """What tokens are held against; no_key says why that goes without their signatures, if so."""
+    """What tokens are held against; no_key says why that goes without their signatures, if so.
+
+    doubts are about what is only guessed of it.
+    """
 
     trust: Trust
     no_key: str | None
+    doubts: tuple[str, ...] = ()
 
     def problems(self, verdict: Verdict) -> tuple[str, ...]:
         """Why Portworx would refuse a token, as far as that can be told."""
@@ -91,9 +95,10 @@ def read_tokens(
 def find_trusted(cluster: Cluster, source: TrustSource) -> Trusted:
     """What this cluster trusts, as far as it can be found; raises other ClusterErrors."""
     try:
-        return Trusted(find_trust(cluster, source)[0], None)
+        trust, names = find_trust(cluster, source)
     except (DiscoveryError, SharedSecretError, ForbiddenError) as error:
         return Trusted(source.trust(source.issuer, None), str(error))
+    return Trusted(trust, None, names.warnings())
 
 
 def find_subject(

@@ -444,6 +444,11 @@ def test_with_rights_for_the_key_alone_the_issuer_is_a_guess_and_said_to_be(site
     assert 'warning: the issuer is taken to be "portworx.com"' in said
     assert "StorageClusters in all namespaces" in said
     assert site.signs_with(OURS, "given", "--as", "reader", "--issuer", "given") == ""
+    site.allow("reader", "px", "list", "secrets")
+    for command in ("list", "renew"):
+        done = site.pxauth(command, "-n", "px", "--as", "reader")
+        assert done.code == 0
+        assert 'warning: the issuer is taken to be "portworx.com"' in done.err
     found = site.discover("--as", "reader")
     assert found["notRead"] == [
         *(

@@ -65,6 +65,8 @@ def command(
     trusted = find_trusted(cluster, source)
     if trusted.no_key:
         output.warning(f"signatures are not checked: {trusted.no_key}")
+    for doubt in trusted.doubts:
+        output.warning(doubt)
     now = datetime.now(UTC)
     tokens = list_tokens(cluster, scope, trusted, now, due)
     if form in (Format.JSON, Format.YAML):

@@ -101,7 +101,7 @@ def command(
     counts = counter(Outcome)
     with interruptible() as stop:
         authority_found, outcomes = renew(request, source, door.open(), concurrency, stop)
-        for warning in authority_found.key.warnings():
+        for warning in authority_found.warnings():
             output.warning(warning)
         for outcome in with_progress(outcomes, "renewing", len(request.names) or None):
             counts[_show(outcome, dry_run)] += 1
