@@ -37,6 +37,10 @@ SelectorFlag = Annotated[
     ),
 ]
 
+DryRunFlag = Annotated[
+    DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
+]
+
 WithinFlag = Annotated[
     str, typer.Option(metavar="TIME", help="How near its end a token is about to end: 12h, 30d.")
 ]
@@ -83,6 +87,16 @@ PortworxNamespaceFlag = Annotated[
 ]
 
 
+SharedSecretFromFlag = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[NAMESPACE/]NAME[:KEY]",
+        help="Secret that holds the shared secret.",
+        show_default="what the cluster says, else kube-system/pxkeys:shared-secret",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class SharedSecretFlags:
     """What signs tokens, and in whose name."""
@@ -95,14 +109,7 @@ class SharedSecretFlags:
             show_default="what the cluster says, else portworx.com",
         ),
     ] = None
-    shared_secret_from: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[NAMESPACE/]NAME[:KEY]",
-            help="Secret that holds the shared secret.",
-            show_default="what the cluster says, else kube-system/pxkeys:shared-secret",
-        ),
-    ] = None
+    shared_secret_from: SharedSecretFromFlag = None
     shared_secret_file: Annotated[
         str | None,
         typer.Option(

@@ -10,6 +10,7 @@ from kubectl_pxauth.cli.flags import (
     AllNamespacesFlag,
     AuthorityFlags,
     ConnectionFlags,
+    DryRunFlag,
     NamespaceFlag,
     SelectorFlag,
     WithinFlag,
@@ -77,9 +78,7 @@ def command(
     key: Annotated[str, typer.Option(metavar="KEY", help="Key of the Secrets' data.")] = AUTH_TOKEN,
     authority: AuthorityFlags,
     concurrency: ConcurrencyFlag = 16,
-    dry_run: Annotated[
-        DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
-    ] = DryRun.NONE,
+    dry_run: DryRunFlag = DryRun.NONE,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, renew, print."""

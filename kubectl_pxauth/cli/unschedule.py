@@ -1,11 +1,7 @@
 """The command `kubectl pxauth unschedule`."""
 
-from typing import Annotated
-
-import typer
-
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, JobNamespaceFlag, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, JobNamespaceFlag, takes_groups
 from kubectl_pxauth.cli.inputs import read_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.schedule import unschedule
@@ -23,9 +19,7 @@ Example:
 def command(
     *,
     namespace: JobNamespaceFlag = None,
-    dry_run: Annotated[
-        DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
-    ] = DryRun.NONE,
+    dry_run: DryRunFlag = DryRun.NONE,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, unschedule, print."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.keys import create_keys
@@ -35,9 +35,7 @@ def command(
         str,
         typer.Option("--namespace", "-n", metavar="NAME", help="Namespace that Portworx runs in."),
     ] = "kube-system",
-    dry_run: Annotated[
-        DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
-    ] = DryRun.NONE,
+    dry_run: DryRunFlag = DryRun.NONE,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
     connection: ConnectionFlags,
 ) -> None:

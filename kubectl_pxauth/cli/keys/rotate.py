@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, PortworxNamespaceFlag, takes_groups
+from kubectl_pxauth.cli.flags import (
+    ConnectionFlags,
+    DryRunFlag,
+    PortworxNamespaceFlag,
+    SharedSecretFromFlag,
+    takes_groups,
+)
 from kubectl_pxauth.cli.inputs import optional
 from kubectl_pxauth.cli.many import FAILED, failed, finish, interruptible, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
@@ -58,18 +64,9 @@ def command(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Go back to the old key, in an unfinished rotation.")
     ] = False,
-    shared_secret_from: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[NAMESPACE/]NAME[:KEY]",
-            help="Secret that holds the shared secret.",
-            show_default="what the cluster says, else kube-system/pxkeys:shared-secret",
-        ),
-    ] = None,
+    shared_secret_from: SharedSecretFromFlag = None,
     portworx_namespace: PortworxNamespaceFlag = None,
-    dry_run: Annotated[
-        DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
-    ] = DryRun.NONE,
+    dry_run: DryRunFlag = DryRun.NONE,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, rotate, print each step."""
