@@ -22,11 +22,17 @@ from kubectl_pxauth.cluster.portworx import (
     storage_cluster_specs,
 )
 from kubectl_pxauth.cluster.secrets import Secret, SecretKeyReference, find_secret
-from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, SharedSecretError
+from kubectl_pxauth.errors import (
+    DiscoveryError,
+    ForbiddenError,
+    NoKeyError,
+    SharedSecretError,
+)
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 DEFAULT_ISSUER = "portworx.com"
 BY_DEFAULT = "by default"
+BY_NAME = "by its name"
 
 _PXKEYS = SecretKeyReference()
 _FLAG = "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
@@ -87,14 +93,10 @@ def discover(cluster: Cluster, namespace: str | None, issuer: str | None = None)
     Raises DiscoveryError where the cluster says nothing of the key, or two things;
     SharedSecretError where the Secret that it names can't be used; and ClusterErrors.
     """
-    reading = _Reading(cluster, namespace)
-    usual, others = _usual_places(namespace)
-    secrets = _Secrets(cluster)
-    secrets.ask(usual)
-    found = reading.result()
-    key = _stated_key(found.specs, secrets) or _key_by_name(usual, others, found, secrets)
-    names = _names(found, secrets, issuer, default_issuer(key.reference))
-    return Discovery(key, names, secrets.forbidden())
+    search = Search(cluster, namespace)
+    key = search.key()
+    names = search.names(issuer, default_issuer(key.reference))
+    return Discovery(key, names, search.secrets_not_read())
 
 
 def find_key(cluster: Cluster, namespace: str | None) -> FoundKey:
@@ -106,7 +108,7 @@ def find_names(
     cluster: Cluster, namespace: str | None, issuer: str | None, default: str = DEFAULT_ISSUER
 ) -> Names:
     """What tokens have to say, without the key; as discover, with the default for the issuer."""
-    return _names(_Reading(cluster, namespace).result(), _Secrets(cluster), issuer, default)
+    return Search(cluster, namespace).names(issuer, default)
 
 
 def default_issuer(reference: SecretKeyReference | None) -> str:
@@ -120,18 +122,43 @@ def read_shared_secret(cluster: Cluster, reference: SecretKeyReference) -> Share
     return _Secrets(cluster).shared_secret(reference)
 
 
-class _Reading:
-    """StorageClusters and DaemonSets, read side by side."""
+class Search:
+    """What the cluster says of its key and of its issuer, each read once and side by side.
+
+    The methods raise as discover does, each for what it is asked alone.
+    """
 
     def __init__(self, cluster: Cluster, namespace: str | None) -> None:
+        """Begin to read, in the Portworx of that namespace or of all."""
+        self._namespace = namespace
+        self._secrets = _Secrets(cluster)
         self._storage_clusters = Ahead(lambda: storage_cluster_specs(cluster, namespace))
         self._daemon_sets = Ahead(lambda: daemon_set_specs(cluster, namespace))
 
-    def result(self) -> PortworxSpecs:
+    def specs(self) -> PortworxSpecs:
+        """What the objects that start Portworx say."""
         operator, older = self._storage_clusters.result(), self._daemon_sets.result()
         return PortworxSpecs(
             (*operator.specs, *older.specs), (*operator.forbidden, *older.forbidden)
         )
+
+    def key(self) -> FoundKey:
+        """The key that is stated, or else the one that is found by its name."""
+        usual, others = _usual_places(self._namespace)
+        self._secrets.ask(usual)
+        return self.stated_key() or _key_by_name(usual, others, self.specs(), self._secrets)
+
+    def stated_key(self) -> FoundKey | None:
+        """The key that Portworx is started with, None where nothing states one."""
+        return _stated_key(self.specs().specs, self._secrets)
+
+    def names(self, issuer: str | None, default: str) -> Names:
+        """What tokens have to say."""
+        return _names(self.specs(), self._secrets, issuer, default)
+
+    def secrets_not_read(self) -> tuple[str, ...]:
+        """The Secrets that RBAC kept closed, of those that were looked at so far."""
+        return self._secrets.forbidden()
 
 
 class _Secrets:
@@ -255,14 +282,14 @@ def _key_by_name(
     looked = "; ".join(f"{place}: {outcome}" for place, outcome in places.items())
     public = next((spec.public_key_file for spec in reading.specs if spec.public_key_file), None)
     if public:
-        raise DiscoveryError(
+        raise NoKeyError(
             f"no shared secret was found, and Portworx verifies with a public key"
             f" ({public.where} {public.value}); looked at {looked}",
             hint="name a file with the other half: --rsa-private-keyfile or"
             " --ecdsa-private-keyfile signs, --rsa-public-keyfile or --ecdsa-public-keyfile"
             " verifies",
         )
-    raise DiscoveryError(f"no shared secret was found; looked at {looked}", hint=_FLAG)
+    raise NoKeyError(f"no shared secret was found; looked at {looked}", hint=_FLAG)
 
 
 def _named(
@@ -276,7 +303,7 @@ def _named(
             if secret is None:
                 places[where] = "not found"
                 continue
-            found.append(FoundKey(secrets.shared_secret(reference), reference, "by its name"))
+            found.append(FoundKey(secrets.shared_secret(reference), reference, BY_NAME))
         except (ForbiddenError, SharedSecretError) as error:
             places[where] = str(error).removeprefix(f"{where} ")
     return found

@@ -33,6 +33,10 @@ class DiscoveryError(PxauthError):
     """The cluster does not say where its shared secret is, or says two different things."""
 
 
+class NoKeyError(DiscoveryError):
+    """The cluster does not say where its shared secret is, nor is it where it usually is."""
+
+
 class IdentityError(PxauthError):
     """The token would not belong to the user that it should belong to."""
 
