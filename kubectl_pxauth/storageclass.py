@@ -23,11 +23,10 @@ from kubectl_pxauth.cluster.storage_classes import (
 )
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.store import AUTH_TOKEN
-from kubectl_pxauth.token.verdict import judge
-from kubectl_pxauth.tokens import find_trusted
+from kubectl_pxauth.tokens import find_trusted, unusable
 from kubectl_pxauth.trust import TrustSource
 
-_CLAIMS_NAMESPACE = "${pvc.namespace}"  # which the CSI provisioner fills in
+CLAIMS_NAMESPACE = "${pvc.namespace}"  # which the CSI provisioner fills in
 
 
 class TokenModel(StrEnum):
@@ -47,7 +46,7 @@ class TokenModel(StrEnum):
     def secret_parameters(self, name: str, namespace: str) -> dict[str, str]:
         """The StorageClass's parameters that name the token's Secret."""
         if self is TokenModel.MULTITENANT:
-            namespace = _CLAIMS_NAMESPACE
+            namespace = CLAIMS_NAMESPACE
         pairs = _IN_TREE_PAIRS if self is TokenModel.IN_TREE else _CSI_PAIRS
         values = {"name": name, "namespace": namespace}
         return {f"{pair}-{part}": value for pair in pairs for part, value in values.items()}
@@ -58,6 +57,12 @@ _CSI_PAIRS = tuple(
     for step in ("provisioner", "node-publish", "controller-expand")
 )
 _IN_TREE_PAIRS = ("openstorage.io/auth-secret",)
+SECRET_PAIRS = {
+    TokenModel.CSI.provisioner: _CSI_PAIRS,
+    TokenModel.IN_TREE.provisioner: _IN_TREE_PAIRS,
+}
+"""For each provisioner what the parameters that name the Secret begin with, before -name and
+-namespace; the first pair's token makes volumes."""
 SECRET_PARAMETERS = frozenset(
     f"{pair}-{part}" for pair in _CSI_PAIRS + _IN_TREE_PAIRS for part in ("name", "namespace")
 )
@@ -181,14 +186,9 @@ def _token_problems(
             f" kubectl pxauth issue kubernetes --secret {request.secret} -n {request.namespace}"
         )
         return
-    token = secret.data.get(AUTH_TOKEN)
-    if token is None:
-        keys = ", ".join(sorted(secret.data)) or "none"
-        yield f'{where} has no token: it has no key "{AUTH_TOKEN}"; its keys: {keys}'
-        return
     trusted = find_trusted(cluster, source)
-    if trusted.no_key:
+    if trusted.no_key and AUTH_TOKEN in secret.data:
         yield f"the signature of the token in {where} was not checked: {trusted.no_key}"
     yield from trusted.doubts
-    if problems := trusted.problems(judge(token, trusted.trust, datetime.now(UTC))):
-        yield f"{where} holds no valid token: {'; '.join(problems)}"
+    if problem := unusable(secret, trusted, datetime.now(UTC)):
+        yield f"{where} {problem}"

@@ -76,7 +76,7 @@ def list_tokens(
     One that ends within that time is expiring.
     """
     found = [
-        _stored(secret, verdict, trusted, now, within)
+        stored(secret, verdict, trusted, now, within)
         for secret, verdict in read_tokens(cluster, scope, trusted.trust, now)
     ]
     return list(_mark_duplicates(found))
@@ -90,6 +90,17 @@ def read_tokens(
         verdict = judge(secret.data.get(key, b"").strip(), trust, now)
         if verdict.is_jwt:
             yield secret, verdict
+
+
+def unusable(secret: Secret, trusted: Trusted, now: datetime) -> str | None:
+    """Why Portworx would not take what that Secret holds, in words that go behind its name."""
+    token = secret.data.get(AUTH_TOKEN)
+    if token is None:
+        keys = ", ".join(sorted(secret.data)) or "none"
+        return f'has no token: it has no key "{AUTH_TOKEN}"; its keys: {keys}'
+    if problems := trusted.problems(judge(token, trusted.trust, now)):
+        return f"holds no valid token: {'; '.join(problems)}"
+    return None
 
 
 def find_trusted(cluster: Cluster, source: TrustSource) -> Trusted:
@@ -141,9 +152,10 @@ def status_of(
     return Status.EXPIRING if verdict.ends_within(within, now) else Status.VALID
 
 
-def _stored(
+def stored(
     secret: Secret, verdict: Verdict, trusted: Trusted, now: datetime, within: timedelta
 ) -> StoredToken:
+    """What is kept of a token that was read; one that ends within that time is expiring."""
     return StoredToken(
         namespace=secret.namespace,
         secret=secret.name,

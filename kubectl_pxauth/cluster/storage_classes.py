@@ -34,6 +34,21 @@ class StorageClass:
         """Whether Kubernetes gives it to claims that name none; source: pkg/volume/util."""
         return any(_annotations(self.manifest).get(key) == "true" for key in _DEFAULTS)
 
+    @property
+    def provisioner(self) -> str:
+        """What makes its volumes."""
+        return str(self.manifest["provisioner"])
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What its provisioner is told."""
+        return self.manifest.get("parameters") or {}
+
+    @property
+    def allows_expansion(self) -> bool:
+        """Whether claims of it can grow."""
+        return bool(self.manifest.get("allowVolumeExpansion"))
+
 
 @dataclass(frozen=True)
 class StorageClassContent:
@@ -76,7 +91,7 @@ class StorageClassContent:
     def change(self, found: StorageClass) -> dict[str, Any]:
         """The fields to change, as a merge patch; empty where there are none."""
         change: dict[str, Any] = {}
-        if bool(found.manifest.get("allowVolumeExpansion")) != self.allow_volume_expansion:
+        if found.allows_expansion != self.allow_volume_expansion:
             change["allowVolumeExpansion"] = self.allow_volume_expansion
         if self.default is not None and self.default != found.is_default:
             present = _DEFAULTS & _annotations(found.manifest).keys()
@@ -96,8 +111,11 @@ def find_storage_class(cluster: Cluster, name: str) -> StorageClass | None:
 
 
 def list_storage_classes(cluster: Cluster) -> list[StorageClass]:
-    """All StorageClasses; raises ClusterErrors."""
-    return [_storage_class(item) for item in cluster.get(*_PATH)["items"]]
+    """All StorageClasses; raises ForbiddenError and other ClusterErrors."""
+    try:
+        return [_storage_class(item) for item in cluster.get(*_PATH)["items"]]
+    except ForbiddenError as error:
+        raise _forbidden(error, "list") from None
 
 
 def create_storage_class(
@@ -149,7 +167,6 @@ def _storage_class(manifest: dict[str, Any]) -> StorageClass:
     return StorageClass(manifest["metadata"]["name"], manifest)
 
 
-def _forbidden(error: ForbiddenError, verb: str, name: str) -> ForbiddenError:
-    return refusal(
-        error, verb, f"StorageClass {name}", resource="storageclasses", name=name, namespace=""
-    )
+def _forbidden(error: ForbiddenError, verb: str, name: str = "") -> ForbiddenError:
+    what = f"StorageClass {name}" if name else "StorageClasses"
+    return refusal(error, verb, what, resource="storageclasses", name=name, namespace="")
