@@ -1,0 +1,85 @@
+"""The command `kubectl pxauth doctor`."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import (
+    ConnectionFlags,
+    DataFormatFlag,
+    WithinFlag,
+    takes_groups,
+)
+from kubectl_pxauth.cli.verification import VerificationFlags, read_trust_source
+from kubectl_pxauth.doctor import diagnose
+from kubectl_pxauth.doctor.finding import Finding
+from kubectl_pxauth.token.duration import parse_duration
+from kubectl_pxauth.token.verdict import Severity
+
+HELP = """Looks at the key and the issuer, at every token that lies in a Secret, and at the
+storage classes and claims that need one; changes nothing. Prints a line for each
+finding: ok, warning or problem, and below it what to do. Exits with 1 if there
+is a problem.
+
+\b
+Examples:
+  # Why do my claims stay Pending?
+  kubectl pxauth doctor
+
+\b
+  # For monitoring: what is wrong, if anything
+  kubectl pxauth doctor -o json | jq '.findings[] | select(.severity != "ok")'
+"""
+
+_COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
+_INDENT = 19
+
+
+@takes_groups
+def command(
+    *,
+    within: WithinFlag = "30d",
+    verification: VerificationFlags,
+    form: DataFormatFlag = None,
+    connection: ConnectionFlags,
+) -> None:
+    """Parse, diagnose, print."""
+    door = connection.connection()
+    source = read_trust_source(verification)
+    due = parse_duration(within)
+    namespace = door.kubeconfig.namespace
+    found = diagnose(door.open(), source, namespace, datetime.now(UTC), due)
+    severities = _show_data(list(found), form) if form else set(_show(found))
+    if Severity.PROBLEM in severities:
+        raise typer.Exit(output.FAILED)
+
+
+def _show_data(findings: list[Finding], form: output.DataFormat) -> set[Severity]:
+    severities = {one.severity for one in findings}
+    items = [{**vars(one), "severity": str(one.severity)} for one in findings]
+    output.objects({"healthy": Severity.PROBLEM not in severities, "findings": items}, form)
+    return severities
+
+
+def _show(findings: Iterable[Finding]) -> Iterator[Severity]:
+    """Print each finding once it is there."""
+    for one in findings:
+        rest = f" {one.check:<9} {output.printable(one.message)}"
+        _print_line(f"{one.severity:<8}", rest, _COLOURS[one.severity])
+        if one.hint:
+            print(f"{'':{_INDENT}}{output.printable(one.hint)}")
+        yield one.severity
+
+
+def _print_line(word: str, rest: str, colour: str) -> None:
+    if not sys.stdout.isatty():
+        print(word + rest)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    # It minds NO_COLOR and terminals that know none.
+    Console(highlight=False, soft_wrap=True).print(Text.assemble((word, colour), rest))

@@ -1,0 +1,64 @@
+"""Whether the user may do what each command does."""
+
+from collections.abc import Iterator, Mapping
+from threading import Event
+
+from kubectl_pxauth.bulk import each
+from kubectl_pxauth.cluster.access import Right, has_right
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.doctor.finding import Finding, ok, warning
+
+_AT_ONCE = 16
+_SHOWN = 3  # missing rights of one command that are named
+_STORAGE_CLASSES = "storageclasses.storage.k8s.io"
+_OF_A_JOB = (
+    "cronjobs.batch",
+    "serviceaccounts",
+    "roles.rbac.authorization.k8s.io",
+    "rolebindings.rbac.authorization.k8s.io",
+)
+
+
+def check_rights(cluster: Cluster, namespace: str) -> Iterator[Finding]:
+    """A line for all commands that are allowed, and one for each other; raises ClusterErrors.
+
+    What takes a namespace is asked for in that one. Who may not is warned: not everybody has to.
+    """
+    needs = _needs(namespace)
+    rights = dict.fromkeys(right for all_of_one in needs.values() for right in all_of_one)
+    has = dict(each(lambda right: (right, has_right(cluster, right)), rights, _AT_ONCE, Event()))
+    allowed = [command for command, needed in needs.items() if all(has[right] for right in needed)]
+    if allowed:
+        yield ok("rights", f"you may {', '.join(allowed)}")
+    for command, needed in needs.items():
+        if missing := [right for right in needed if not has[right]]:
+            named = ", ".join(map(str, missing[:_SHOWN]))
+            more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+            yield warning(
+                "rights",
+                f"`{command}` is not for you: you may not {named}{more}",
+                missing[0].question,
+            )
+
+
+def _needs(namespace: str) -> Mapping[str, list[Right]]:
+    """The rights that each command takes, beside the one to read the key."""
+    return {
+        "discover": [
+            Right("list", "storageclusters.core.libopenstorage.org", None),
+            Right("list", "daemonsets.apps", None),
+        ],
+        "issue": [Right(verb, "secrets", namespace) for verb in ("get", "create", "patch")],
+        "list -A": [Right("list", "secrets", None)],
+        "renew -A": [Right(verb, "secrets", None) for verb in ("list", "patch")],
+        "storageclass": [Right(verb, _STORAGE_CLASSES, "") for verb in ("get", "create", "patch")],
+        "context": [
+            Right("list", "pods", None),
+            *(Right(verb, "pods/exec", None) for verb in ("get", "create")),
+        ],
+        "schedule": [
+            Right(verb, resource, namespace)
+            for verb in ("get", "list", "create", "patch", "delete")
+            for resource in _OF_A_JOB
+        ],
+    }

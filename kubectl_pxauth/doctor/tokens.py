@@ -1,0 +1,177 @@
+"""Whether Portworx takes the tokens that lie in Secrets, and for how long."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from operator import attrgetter
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secrets import find_secret
+from kubectl_pxauth.doctor.finding import Finding, first, of_error, ok, problem, warning
+from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.store import AUTH_TOKEN
+from kubectl_pxauth.token.verdict import NO_KEY
+from kubectl_pxauth.tokens import Scope, Status, StoredToken, Trusted, read_tokens, stored, unusable
+
+_ALL = "kubectl pxauth list -A"
+_SHOWN = 3  # Secrets of one user that are named
+_IN_DAYS = timedelta(days=2)
+_FINE = (Status.VALID, Status.EXPIRING)
+
+Place = tuple[str, str]
+"""A Secret's namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A token in a Secret; padded is whether white space is around it.
+
+    storage_cluster is the StorageCluster whose operator keeps the Secret, if one does.
+    """
+
+    token: StoredToken
+    storage_cluster: str | None
+    padded: bool
+
+    @property
+    def where(self) -> str:
+        """What findings call it."""
+        return f"Secret {self.token.namespace}/{self.token.secret}"
+
+    @property
+    def remedy(self) -> str:
+        """How it gets a new token."""
+        if self.storage_cluster:
+            return (
+                f"the Portworx operator keeps it (StorageCluster {self.storage_cluster}): see its"
+                " log"
+            )
+        if any(NO_KEY in problem for problem in self.token.problems):
+            return "name its public key: --rsa-public-keyfile or --ecdsa-public-keyfile"
+        command = f"kubectl pxauth renew {self.token.secret} -n {self.token.namespace}"
+        if self.token.status is Status.BAD_SIGNATURE:
+            return f"if you know that it is genuine: {command} --resign"
+        return f"{command} --all" if self.padded else command
+
+
+@dataclass(frozen=True)
+class KeptTokens:
+    """The tokens by their Secret; refusal says why not all were read, if so."""
+
+    found: dict[Place, Kept]
+    refusal: ClusterError | None
+
+
+def read_kept_tokens(
+    cluster: Cluster, trusted: Trusted, usual: list[str], now: datetime, within: timedelta
+) -> KeptTokens:
+    """The tokens of all namespaces, or where they can't be read of the usual ones."""
+    refused = None
+    found: dict[Place, Kept] = {}
+    for namespace in (None, *usual):
+        try:
+            for secret, verdict in read_tokens(cluster, Scope(namespace), trusted.trust, now):
+                data = secret.data[AUTH_TOKEN]
+                token = stored(secret, verdict, trusted, now, within)
+                kept = Kept(token, secret.operator(), padded=data != data.strip())
+                found[secret.namespace, secret.name] = kept
+        except ClusterError as error:
+            refused = refused or error
+            continue
+        if namespace is None:
+            break
+    return KeptTokens(found, refused)
+
+
+def trouble_with(
+    place: Place, cluster: Cluster, kept: KeptTokens, trusted: Trusted, now: datetime
+) -> Finding | None:
+    """What is wrong with a Secret that should hold a token, for checks of what names it."""
+    if one := kept.found.get(place):
+        problems = "; ".join(one.token.problems)
+        says = f"{one.where} holds no valid token: {problems}"
+        return problem("tokens", says, one.remedy) if problems else None
+    namespace, name = place
+    issue = f"kubectl pxauth issue kubernetes --secret {name} -n {namespace}"
+    try:
+        secret = find_secret(cluster, namespace, name)
+    except ClusterError as error:
+        return of_error("tokens", error)
+    if secret is None:
+        return problem("tokens", f"Secret {namespace}/{name} does not exist", issue)
+    says = unusable(secret, trusted, now) or ""
+    return problem("tokens", f"{secret.where} {says}", issue) if says else None
+
+
+def check_tokens(kept: KeptTokens, trusted: Trusted, now: datetime) -> Iterator[Finding]:
+    """The tokens that Portworx refuses or soon will, and how many are well."""
+    if kept.refusal:
+        yield replace(
+            of_error("tokens", kept.refusal), message=f"not all are checked: {kept.refusal}"
+        )
+    tokens = list(kept.found.values())
+    bad = [one for one in tokens if one.token.status not in _FINE]
+    fine = [one for one in tokens if one.token.status in _FINE]
+    refused = [
+        problem("tokens", f"{one.where}: {'; '.join(one.token.problems)}", one.remedy)
+        for one in bad
+    ]
+    yield from first(refused, _ALL)
+    ending = [
+        warning("tokens", f"{one.where}: ends {_moment(one, now)}", one.remedy)
+        for one in fine
+        if one.token.status is Status.EXPIRING
+    ]
+    yield from first(ending, _ALL)
+    padded = [
+        warning("tokens", f"{one.where}: white space around it, which gRPC may refuse", one.remedy)
+        for one in tokens
+        if one.padded
+    ]
+    yield from first(padded, _ALL)
+    if fine:
+        yield _well(fine, trusted, now)
+    elif not bad:
+        yield warning("tokens", "no Secret holds a token", "kubectl pxauth issue kubernetes")
+
+
+def _well(fine: list[Kept], trusted: Trusted, now: datetime) -> Finding:
+    says = f"{len(fine)} valid"
+    if ends := [one for one in fine if one.token.expires_at]:
+        soonest = min(ends, key=attrgetter("token.expires_at"))
+        says += f"; the first to end is {soonest.where}, {_moment(soonest, now)}"
+    if trusted.no_key:
+        return warning("tokens", f"{says}; but their signatures could not be checked")
+    return ok("tokens", says)
+
+
+def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Finding]:
+    """Whether each token is another user's, by the claim that Portworx takes for the user."""
+    places: dict[str, list[str]] = {}
+    for one in kept.found.values():
+        if user := getattr(one.token.user, claim):
+            places.setdefault(user, []).append(one.where)
+    shared = []
+    for user, secrets in places.items():
+        if len(secrets) > 1:
+            more = f" and {len(secrets) - _SHOWN} more" if len(secrets) > _SHOWN else ""
+            shared.append(
+                problem(
+                    "subjects",
+                    f'one user for all volumes, {claim} "{user}": {", ".join(secrets[:_SHOWN])}'
+                    f"{more}",
+                    "make one its own user: kubectl pxauth issue kubernetes --secret NAME"
+                    " -n NAMESPACE --change-identity (its volumes so far stay the old user's)",
+                )
+            )
+    yield from first(shared, _ALL)
+    if places and not shared:
+        yield ok("subjects", f"each token has another {claim}")
+
+
+def _moment(one: Kept, now: datetime) -> str:
+    end = one.token.expires_at
+    assert end  # noqa: S101 - only for those that end
+    left = end - now
+    span = f"{left.days} days" if left >= _IN_DAYS else f"{left // timedelta(hours=1)} hours"
+    return f"{end:%Y-%m-%d %H:%M} UTC, in {span}"
