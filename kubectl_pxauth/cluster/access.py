@@ -16,10 +16,12 @@ class Right:
     resource: str
     namespace: str | None
 
-    def __str__(self) -> str:
-        where = f' in namespace "{self.namespace}"' if self.namespace else ""
-        everywhere = " in all namespaces" if self.namespace is None else ""
-        return f"{self.verb} {self.resource}{where}{everywhere}"
+    @property
+    def what(self) -> str:
+        """The resource, and where."""
+        if self.namespace is None:
+            return f"{self.resource} in all namespaces"
+        return self.resource + (f' in namespace "{self.namespace}"' if self.namespace else "")
 
     @property
     def question(self) -> str:

@@ -40,5 +40,5 @@ def _claim(manifest: dict[str, Any]) -> VolumeClaim:
         namespace=metadata["namespace"],
         name=metadata["name"],
         storage_class=annotated or manifest["spec"].get("storageClassName") or "",
-        pending=manifest["status"].get("phase") == "Pending",
+        pending=(manifest.get("status") or {}).get("phase") == "Pending",
     )

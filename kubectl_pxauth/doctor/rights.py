@@ -9,7 +9,6 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.doctor.finding import Finding, ok, warning
 
 _AT_ONCE = 16
-_SHOWN = 3  # missing rights of one command that are named
 _STORAGE_CLASSES = "storageclasses.storage.k8s.io"
 _OF_A_JOB = (
     "cronjobs.batch",
@@ -32,13 +31,15 @@ def check_rights(cluster: Cluster, namespace: str) -> Iterator[Finding]:
         yield ok("rights", f"you may {', '.join(allowed)}")
     for command, needed in needs.items():
         if missing := [right for right in needed if not has[right]]:
-            named = ", ".join(map(str, missing[:_SHOWN]))
-            more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-            yield warning(
-                "rights",
-                f"`{command}` is not for you: you may not {named}{more}",
-                missing[0].question,
-            )
+            message = f"`{command}` is not for you: you may not {_listed(missing)}"
+            yield warning("rights", message, missing[0].question)
+
+
+def _listed(rights: list[Right]) -> str:
+    verbs: dict[str, list[str]] = {}
+    for right in rights:
+        verbs.setdefault(right.what, []).append(right.verb)
+    return "; ".join(f"{', '.join(verbs[what])} {what}" for what in verbs)
 
 
 def _needs(namespace: str) -> Mapping[str, list[Right]]:

@@ -43,9 +43,10 @@ class VolumeClass:
         """The Secret whose token makes volumes."""
         return next(iter(self.pairs.values()))
 
-    def missing(self) -> list[str]:
-        """The pairs that do not name a Secret."""
-        return [pair for pair, place in self.pairs.items() if not all(place)]
+    @property
+    def bare(self) -> bool:
+        """Whether it names no Secret at all."""
+        return not any(map(any, self.pairs.values()))
 
     def named(self) -> list[Place]:
         """The Secrets that it names, each once."""
@@ -129,11 +130,11 @@ def _check_classes(
     if not classes:
         yield ok("classes", "no StorageClass is Portworx's")
     for one in classes.values():
-        if len(one.missing()) < len(one.pairs):
+        if not one.bare:
             tenants = claims.tenants.get(one.name, [])
             found = list(_check_class(one, tenants, troubles))
             yield from found or [_well(one, tenants)]
-    bare = [one.name for one in classes.values() if len(one.missing()) == len(one.pairs)]
+    bare = [one.name for one in classes.values() if one.bare]
     for name in bare:
         if secured and not _OPERATORS.fullmatch(name):
             yield problem(
@@ -157,15 +158,14 @@ def _check_class(
     one: VolumeClass, tenants: list[Place], troubles: Mapping[Place, Finding]
 ) -> Iterator[Finding]:
     who = f"StorageClass {one.name}"
-    for pair in one.missing():
-        # Where claims can't grow, nobody asks for it.
-        says = warning if _EXPAND in pair and not one.expands else problem
-        lacks = [
-            f"{pair}-{part}"
-            for part, value in zip(("namespace", "name"), one.pairs[pair], strict=True)
-            if not value
-        ]
-        yield says("classes", f"{who} has no parameter {' and no '.join(lacks)}", _anew(one.name))
+    for pair, (namespace, name) in one.pairs.items():
+        values = {f"{pair}-name": name, f"{pair}-namespace": namespace}
+        if lacks := [parameter for parameter, value in values.items() if not value]:
+            # Where claims can't grow, nobody asks for it.
+            says = warning if _EXPAND in pair and not one.expands else problem
+            yield says(
+                "classes", f"{who} has no parameter {' and no '.join(lacks)}", _anew(one.name)
+            )
     for place in one.named():
         if trouble := troubles.get(place):
             yield replace(trouble, check="classes", message=f"{who}: {trouble.message}")
@@ -179,7 +179,8 @@ def _check_class(
 
 def _well(one: VolumeClass, tenants: list[Place]) -> Finding:
     named = ", ".join(f"Secret {'/'.join(place)}" for place in one.named())
-    asked = f" ({len(tenants)} asked for)" if any(map(_is_template, one.named())) else ""
+    templates = any(map(_is_template, one.named()))
+    asked = f"; claims ask for {len(tenants)} of them" if templates else ""
     return ok("classes", f"StorageClass {one.name}: {named}{asked}")
 
 
@@ -206,8 +207,7 @@ def _check_claim(
 ) -> Finding | None:
     who = f"PersistentVolumeClaim {claim.namespace}/{claim.name} is Pending: StorageClass {of.name}"
     if not all(of.maker):
-        guest = _OPERATORS.fullmatch(of.name) and len(of.missing()) == len(of.pairs)
-        says = warning if guest else problem
+        says = warning if of.bare and _OPERATORS.fullmatch(of.name) else problem
         return says("claims", f"{who} names no Secret", _anew(of.name)) if secured else None
     place = _filled_in(of.maker, claim)
     trouble = troubles.get(place) if place else None

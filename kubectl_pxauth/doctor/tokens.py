@@ -131,7 +131,7 @@ def check_tokens(kept: KeptTokens, trusted: Trusted, now: datetime) -> Iterator[
     yield from first(padded, _ALL)
     if fine:
         yield _well(fine, trusted, now)
-    elif not bad:
+    elif not bad and not kept.refusal:
         yield warning("tokens", "no Secret holds a token", "kubectl pxauth issue kubernetes")
 
 

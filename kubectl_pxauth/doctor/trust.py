@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kubectl_pxauth.cluster.access import Right
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.portworx import PortworxSpecs
 from kubectl_pxauth.discovery import (
@@ -21,6 +22,7 @@ from kubectl_pxauth.tokens import Trusted
 from kubectl_pxauth.trust import TrustSource
 
 _AS_GIVEN = "as given"
+_LIST_DAEMON_SETS = Right("list", "daemonsets.apps", None)
 _NEW_KEY = (
     "after a new key Portworx has to be restarted, and each token signed again:"
     " kubectl pxauth renew -A --resign"
@@ -115,10 +117,13 @@ def _check_issuer(names: Names | PxauthError, given: str | None) -> Iterator[Fin
             f'"{given}" is given, but "{issuer.value}" is what {issuer.where} names',
             "leave out --issuer",
         )
+    elif doubts := names.warnings():
+        yield warning("issuer", doubts[0], _LIST_DAEMON_SETS.question)
     elif issuer.where == BY_DEFAULT:
-        doubts = names.warnings() or (f'"{issuer.value}" {BY_DEFAULT}, as nothing names it',)
         yield warning(
-            "issuer", doubts[0], "compare it with how Portworx was started; --issuer settles it"
+            "issuer",
+            f'"{issuer.value}" {BY_DEFAULT}, as nothing names it',
+            "compare it with how Portworx was started, and say it with --issuer",
         )
     else:
         yield ok("issuer", f'"{issuer.value}", named by {issuer.where}')
@@ -143,7 +148,10 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
             "StorageCluster: spec.security.enabled; DaemonSet: PORTWORX_AUTH_JWT_SHAREDSECRET",
         )
     elif specs.forbidden:
-        yield warning("portworx", f"not checked: you may not list {', '.join(specs.forbidden)}")
+        places = ", ".join(specs.forbidden)
+        yield warning(
+            "portworx", f"not checked: you may not list {places}", _LIST_DAEMON_SETS.question
+        )
     else:
         yield warning(
             "portworx",

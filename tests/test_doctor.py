@@ -1,0 +1,708 @@
+"""`kubectl pxauth doctor`, in clusters that are well, and that are ill in each way it knows."""
+
+import base64
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from controlplane.run import ControlPlane
+from tests.conftest import BIN, Run, claims_of, forge
+from tests.test_discovery import (
+    CRD,
+    GROUP,
+    ISSUER_VARIABLE,
+    OTHERS,
+    OURS,
+    SECRET_VARIABLE,
+    Site,
+    from_secret,
+    variable,
+)
+from tests.test_storageclass import csi
+from tests.token.odd_tokens import ec_key, pem
+
+pytestmark = pytest.mark.xdist_group("doctor")
+
+DAEMON_SET = "DaemonSet kube-system/portworx container portworx"
+IS_PENDING = "is Pending: StorageClass"
+OPERATOR = [{"apiVersion": f"{GROUP}/v1", "kind": "StorageCluster", "name": "px", "uid": "1"}]
+KINDS = (
+    "storageclusters,secrets,daemonsets,storageclasses,persistentvolumeclaims,roles,rolebindings"
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """One finding: its severity and check, what it says, and what to do."""
+
+    kind: str
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True)
+class Patient(Site):
+    """A cluster to be looked at."""
+
+    def doctor(self, *arguments: str, code: int = 0) -> list[Said]:
+        """What the doctor finds."""
+        done = self.pxauth("doctor", "-o", "json", *arguments)
+        assert (done.code, done.err) == (code, "")
+        found = json.loads(done.out)
+        assert found["healthy"] is (code == 0)
+        return [
+            Said(f"{one['severity']} {one['check']}", one["message"], one["hint"])
+            for one in found["findings"]
+        ]
+
+    def ill(self, kind: str, *arguments: str) -> Said:
+        """The one finding of that kind, beside which all is well."""
+        found = self.doctor(*arguments, code=int(kind.startswith("problem")))
+        (said,) = (one for one in found if not one.kind.startswith("ok "))
+        assert said.kind == kind
+        return said
+
+    def pxauth(self, *arguments: str | Path, stdin: str | None = None) -> Run:
+        done = super().pxauth(*arguments, stdin=stdin)
+        assert "eyJ" not in done.out
+        return done
+
+    def lay(self, *manifests: dict[str, Any]) -> None:
+        """Make objects, in as few calls as can be."""
+        self.done(
+            "create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": manifests}
+        )
+
+    @contextmanager
+    def everywhere(self, user: str, *resources: str) -> Iterator[None]:
+        """Let the user get and list that in all namespaces."""
+        role = ["--verb=get,list", f"--resource={','.join(resources)}"]
+        self.done("create", "clusterrole", user, *role)
+        try:
+            binding = [f"--clusterrole={user}", f"--user={user}"]
+            self.done("create", "clusterrolebinding", user, *binding)
+            yield
+        finally:
+            self.kubectl("delete", f"clusterrole/{user}", f"clusterrolebinding/{user}")
+
+    def remove(self, *arguments: str) -> None:
+        self.done("delete", *arguments)
+
+    def restarted(self, **spec: Any) -> None:
+        """Start Portworx in another way."""
+        self.remove("daemonset", "portworx", "-n", "kube-system")
+        self.daemon_set(**spec)
+
+
+def token(place: str, text: str | None = None, **metadata: Any) -> dict[str, Any]:
+    """A Secret that holds a token, by default a good one of its own user."""
+    namespace, name = place.split("/")
+    data = (text or forge(claims_of(place), OURS)).encode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": namespace, "name": name, **metadata},
+        "data": {"auth-token": base64.b64encode(data).decode()},
+    }
+
+
+def storage_class(name: str, parameters: dict[str, str], **content: Any) -> dict[str, Any]:
+    kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}}
+    default = {"provisioner": "pxd.portworx.com", "allowVolumeExpansion": True}
+    return kind | default | {"parameters": parameters} | content
+
+
+def claim(place: str, of: str, **metadata: Any) -> dict[str, Any]:
+    namespace, name = place.split("/")
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"]}
+    spec["resources"] = {"requests": {"storage": "1Gi"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"namespace": namespace, "name": name, **metadata},
+        "spec": spec | ({"storageClassName": of} if of else {}),
+    }
+
+
+def without(parameters: dict[str, str], *keys: str) -> dict[str, str]:
+    return {key: value for key, value in parameters.items() if not key.endswith(keys)}
+
+
+@pytest.fixture(scope="module")
+def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audit") / "audit.log"
+
+
+@pytest.fixture(scope="module")
+def own_plane(audit_log: Path) -> Iterator[ControlPlane]:
+    """Not the other tests': the doctor looks at everything. No controller ends a claim's use."""
+    plugins = "--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection"
+    with ControlPlane(audit_log=audit_log, arguments=[plugins]) as running:
+        kubeconfig = running.kubeconfig(namespace="px")
+        site = Site("px", running.folder, {"KUBECONFIG": str(kubeconfig)})
+        site.done("create", "-f", "-", stdin=CRD)
+        site.done("wait", "--for=condition=established", "crd", "--all")
+        while site.kubectl("get", "--raw", f"/apis/{GROUP}/v1/storageclusters").code != 0:
+            pass  # it is served a moment after
+        for namespace in ("px", "red", "green"):
+            site.done("create", "namespace", namespace)
+        yield running
+
+
+@pytest.fixture
+def bare(own_plane: ControlPlane, tmp_path: Path) -> Patient:
+    """A cluster with nothing of Portworx."""
+    kubeconfig = own_plane.kubeconfig(namespace="px")
+    patient = Patient("px", tmp_path, {"KUBECONFIG": str(kubeconfig)})
+    patient.done("delete", KINDS, "--all", "-A")
+    return patient
+
+
+@pytest.fixture
+def patient(bare: Patient) -> Patient:
+    """A cluster that is well, with a claim that waits for something else than a token."""
+    bare.lay_secret("kube-system/pxkeys")
+    bare.daemon_set(
+        args=["-jwt_issuer", "portworx.com"], env=[from_secret(SECRET_VARIABLE, "pxkeys")]
+    )
+    bare.lay(
+        token("px/px-k8s-user"),
+        storage_class("px-sc", csi("px"), volumeBindingMode="WaitForFirstConsumer"),
+        storage_class("others", {}, provisioner="other.example"),
+        claim("px/waits", "px-sc"),
+        claim("px/others", "others"),
+        claim("px/none", ""),
+    )
+    return bare
+
+
+def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> None:
+    done = patient.pxauth("doctor")
+    assert (done.code, done.err) == (0, "")
+    version, *lines = done.out.splitlines()
+    assert version.startswith("ok       server    v1.")
+    assert version.endswith(f" at {own_plane.server}")
+    ends = next(line for line in lines if " tokens " in line)
+    assert ends.startswith(
+        "ok       tokens    1 valid; the first to end is Secret px/px-k8s-user, 2"
+    )
+    assert ends.endswith(" UTC, in 364 days")
+    lines.remove(ends)
+    assert lines == [
+        "ok       rights    you may discover, issue, list -A, renew -A, storageclass, context,"
+        " schedule",
+        f'ok       key       Secret kube-system/pxkeys key "shared-secret", {len(OURS)} bytes,'
+        f" named by {DAEMON_SET} env {SECRET_VARIABLE}",
+        f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
+        "ok       portworx  started with this very key",
+        "ok       subjects  each token has another sub",
+        "ok       classes   StorageClass px-sc: Secret px/px-k8s-user",
+        "ok       claims    none is Pending for want of a token",
+    ]
+
+
+def test_monitoring_reads_the_same(patient: Patient) -> None:
+    patient.lay(token("px/late", forge(claims_of("late", days=10, age_days=11), OURS)))
+    lines = patient.pxauth("doctor")
+    done = patient.pxauth("doctor", "-o", "json")
+    assert lines.code == done.code == 1
+    found = json.loads(done.out)
+    assert list(found) == ["healthy", "findings"]
+    assert all(list(one) == ["severity", "check", "message", "hint"] for one in found["findings"])
+    expected = []
+    for one in found["findings"]:
+        expected.append(f"{one['severity']:<8} {one['check']:<9} {one['message']}")
+        expected += [f"{'':19}{one['hint']}"] if one["hint"] else []
+    assert lines.out.splitlines() == expected
+    assert yaml.safe_load(patient.pxauth("doctor", "-o", "yaml").out) == found
+
+
+def test_nothing_is_written(patient: Patient, own_plane: ControlPlane, audit_log: Path) -> None:
+    kubeconfig = own_plane.kubeconfig("house", namespace="px")
+    patient.lay(storage_class("ill", csi("px", "not-there")), claim("px/ill", "ill"))
+    patient.with_environment(KUBECONFIG=str(kubeconfig)).pxauth("doctor")
+    events = [json.loads(line) for line in audit_log.read_text().splitlines()]
+    done = {
+        (event["verb"], event["objectRef"]["resource"] if "objectRef" in event else "version")
+        for event in events
+        if event["user"]["username"] == "house"
+    }
+    assert ("list", "persistentvolumeclaims") in done
+    assert {what for what in done if what[0] not in ("get", "list")} == {
+        ("create", "selfsubjectaccessreviews")
+    }
+
+
+def test_a_server_that_is_not_there_is_all_that_is_said(patient: Patient) -> None:
+    done = patient.pxauth("doctor", "-s", "https://127.0.0.1:1")
+    assert (done.code, done.err) == (1, "")
+    assert done.out == (
+        "problem  server    the server https://127.0.0.1:1 can't be reached: Connection refused\n"
+        "                   `kubectl cluster-info` asks the same server\n"
+    )
+
+
+def test_so_are_credentials_that_it_refuses(patient: Patient, own_plane: ControlPlane) -> None:
+    nobody = replace(patient, environment={})
+    server = ("-s", own_plane.server, "--certificate-authority", str(own_plane.ca_file))
+    (said,) = nobody.doctor(*server, "--token", "none", code=1)
+    assert said.kind == "problem server"
+    assert said.message.endswith("does not accept the credentials: Unauthorized")
+    assert said.hint
+    assert said.hint.startswith("log in again")
+
+
+def test_a_kubeconfig_that_is_none_is_an_error_as_with_any_command(patient: Patient) -> None:
+    assert 'context "none"' in patient.refused("doctor", "--context", "none").err
+    patient.refused("doctor", "--within", "soon", code=2)
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none(patient: Patient) -> None:
+    for variables, colour in (({}, "\x1b[32mok      \x1b[0m server"), ({"NO_COLOR": "1"}, "")):
+        master, slave = pty.openpty()
+        environment = {"PATH": f"{BIN}:/usr/bin:/bin", "TERM": "xterm"} | patient.environment
+        subprocess.run(
+            [BIN / "kubectl", "pxauth", "doctor"],
+            stdout=slave,
+            env=environment | variables,
+            check=True,
+        )
+        os.close(slave)
+        text = os.read(master, 65536).decode()
+        os.close(master)
+        assert text.startswith(colour or "ok       server")
+        assert ("\x1b" in text) is bool(colour)
+
+
+def test_who_may_nothing_is_warned_and_told_how_to_ask(patient: Patient) -> None:
+    found = patient.doctor("--as", "nobody")
+    assert {one.kind for one in found if not one.kind.startswith("warning ")} == {"ok server"}
+    said = {one.message: one.hint for one in found if one.kind == "warning rights"}
+    assert said["`list -A` is not for you: you may not list secrets in all namespaces"] == (
+        "kubectl auth can-i list secrets -A"
+    )
+    issue = '`issue` is not for you: you may not get, create, patch secrets in namespace "px"'
+    assert said[issue] == "kubectl auth can-i get secrets -n px"
+    checks = [one.kind.partition(" ")[2] for one in found if one.kind != "warning rights"]
+    assert checks == ["server", "key", "issuer", "portworx", "tokens", "classes"]
+    by_check = {one.kind: one for one in found}
+    assert by_check["warning key"].message.startswith("no shared secret was found; looked at")
+    assert by_check["warning portworx"].message.startswith(
+        "not checked: you may not list StorageClusters in all namespaces"
+    )
+    assert by_check["warning classes"].hint == "kubectl auth can-i list storageclasses"
+
+
+def test_every_question_that_it_tells_to_ask_is_one(patient: Patient) -> None:
+    with patient.everywhere("nobody", "pods"):
+        hints = {one.hint for one in patient.doctor("--as", "nobody") if one.hint}
+    questions = [hint for hint in hints if hint.startswith("kubectl auth can-i ")]
+    assert "kubectl auth can-i get pods --subresource=exec -A" in questions
+    assert len(questions) >= 7
+    for question in questions:
+        asked = patient.kubectl(*question.split()[1:], "--as", "nobody")
+        assert asked.out == "no\n", asked.err
+
+
+def test_who_may_read_one_namespace_gets_that_one_checked(patient: Patient) -> None:
+    patient.allow("tenant", "px", "list", "secrets")
+    patient.lay(token("px/late", forge(claims_of("late", days=10, age_days=11), OURS)))
+    found = patient.doctor("--as", "tenant", code=1)
+    tokens = [one for one in found if one.kind.endswith(" tokens")]
+    assert [one.kind for one in tokens] == ["warning tokens", "problem tokens", "warning tokens"]
+    assert tokens[0].message == (
+        'not all are checked: user "tenant" may not list Secrets in all namespaces: verb "list" on'
+        ' resource "secrets" in all namespaces is forbidden'
+    )
+    assert tokens[1].message.startswith("Secret px/late: expiry: expired: ")
+    assert tokens[2].message.endswith("but their signatures could not be checked")
+
+
+def test_a_user_without_claims_has_the_rest_checked(patient: Patient) -> None:
+    patient.lay(storage_class("tenants", csi("${pvc.namespace}")), claim("red/a", "tenants"))
+    kinds = ("secrets", "daemonsets.apps", f"storageclusters.{GROUP}", "storageclasses")
+    with patient.everywhere("monitor", *kinds):
+        found = {one.kind: one for one in patient.doctor("--as", "monitor")}
+    assert "ok key" in found
+    assert "ok tokens" in found
+    assert found["warning claims"].message.startswith(
+        'not checked: user "monitor" may not list PersistentVolumeClaims:'
+    )
+    assert found["warning claims"].hint == "kubectl auth can-i list persistentvolumeclaims -A"
+    assert found["ok classes"].message == (
+        "StorageClass tenants: Secret ${pvc.namespace}/px-k8s-user; claims ask for 0 of them"
+    )
+
+
+def test_a_cluster_without_portworx(bare: Patient) -> None:
+    found = {one.kind: one for one in bare.doctor(code=1)}
+    assert found["problem key"].message.startswith("no shared secret was found; looked at")
+    assert found["problem key"].hint
+    assert "--shared-secret-from NAMESPACE/NAME:KEY" in found["problem key"].hint
+    assert found["warning portworx"].message == (
+        "there is no StorageCluster, and no DaemonSet named portworx"
+    )
+    assert found["warning issuer"].message == '"portworx.com" by default, as nothing names it'
+    assert found["warning tokens"] == Said(
+        "warning tokens", "no Secret holds a token", "kubectl pxauth issue kubernetes"
+    )
+    assert found["ok classes"].message == "no StorageClass is Portworx's"
+    assert "ok claims" not in found
+
+
+def test_a_key_that_is_named_and_not_there(patient: Patient) -> None:
+    patient.remove("secret", "pxkeys", "-n", "kube-system")
+    found = patient.doctor(code=1)
+    (said,) = (one for one in found if one.kind == "problem key")
+    assert said.message == (
+        f"{DAEMON_SET} env {SECRET_VARIABLE}: Secret kube-system/pxkeys not found"
+    )
+    assert said.hint == "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
+    kinds = [one.kind for one in found]
+    assert "ok issuer" in kinds
+    assert "warning tokens" in kinds
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"), [(b"never-shown: short", "has 18 bytes"), (OURS + b"\n", "ends in a newline")]
+)
+def test_a_key_that_is_odd(patient: Patient, key: bytes, odd: str) -> None:
+    patient.remove("secrets", "--all", "-n", "kube-system")
+    patient.lay_secret("kube-system/pxkeys", key)
+    patient.done("delete", "secrets", "--all", "-n", "px")
+    patient.lay(token("px/px-k8s-user", forge(claims_of("user"), key)))
+    said = patient.ill("warning key")
+    assert odd in said.message
+    assert said.hint
+    assert "kubectl pxauth renew -A --resign" in said.hint
+
+
+def test_two_keys(patient: Patient) -> None:
+    patient.lay_secret("px/px-shared-secret", OTHERS)
+    patient.storage_cluster("px/cluster", security={"enabled": True})
+    found = {one.kind: one for one in patient.doctor(code=1)}
+    assert "the cluster names different shared secrets" in found["problem key"].message
+    assert "the cluster names different issuers" in found["problem issuer"].message
+    assert found["problem issuer"].hint == "choose one with --issuer"
+
+
+def test_two_issuers_are_one_problem_and_the_key_is_none(patient: Patient) -> None:
+    patient.restarted(
+        args=["-jwt_issuer", "a.example"],
+        env=[from_secret(SECRET_VARIABLE, "pxkeys"), variable(ISSUER_VARIABLE, "b.example")],
+    )
+    said = patient.ill("problem issuer")
+    assert f'"a.example" ({DAEMON_SET} -jwt_issuer)' in said.message
+    assert f'"b.example" ({DAEMON_SET} env {ISSUER_VARIABLE})' in said.message
+
+
+def test_an_issuer_that_is_given(patient: Patient) -> None:
+    assert patient.doctor("--issuer", "portworx.com")
+    found = {one.kind: one for one in patient.doctor("--issuer", "mine.example", code=1)}
+    assert found["problem issuer"] == Said(
+        "problem issuer",
+        f'"mine.example" is given, but "portworx.com" is what {DAEMON_SET} -jwt_issuer names',
+        "leave out --issuer",
+    )
+    assert "problem tokens" in found
+    patient.restarted(env=[from_secret(SECRET_VARIABLE, "pxkeys")])
+    found = {one.kind: one for one in patient.doctor("--issuer", "portworx.com")}
+    assert found["ok issuer"].message == '"portworx.com", as given; the cluster names none'
+
+
+def test_an_issuer_that_nothing_names(patient: Patient) -> None:
+    patient.restarted(env=[from_secret(SECRET_VARIABLE, "pxkeys")])
+    said = patient.ill("warning issuer")
+    assert said.message == '"portworx.com" by default, as nothing names it'
+
+
+def test_a_key_that_portworx_does_not_have(patient: Patient) -> None:
+    patient.lay_secret("px/other", OTHERS)
+    found = {one.kind: one for one in patient.doctor("--shared-secret-from", "px/other", code=1)}
+    assert found["problem portworx"].message == (
+        f"{DAEMON_SET} env {SECRET_VARIABLE} takes kube-system/pxkeys:shared-secret, which is"
+        ' another key than Secret px/other key "shared-secret"'
+    )
+    assert found["problem portworx"].hint
+    assert found["problem portworx"].hint.startswith("leave out --shared-secret-from")
+    assert found["ok key"].message.endswith(f"{len(OTHERS)} bytes, as given")
+    assert "problem tokens" in found
+
+
+def test_a_key_that_is_given_and_is_portworxs(patient: Patient) -> None:
+    (patient.home / "key").write_bytes(OURS)
+    for flag, says in (
+        (("--shared-secret-from", "pxkeys"), "takes this very key"),
+        (("--shared-secret-file", "key"), "takes kube-system/pxkeys:shared-secret, which is the"),
+    ):
+        found = {one.kind: one.message for one in patient.doctor(*flag)}
+        assert says in found["ok portworx"]
+
+
+def test_a_portworx_that_names_no_key(patient: Patient) -> None:
+    patient.restarted(args=["-jwt_issuer", "portworx.com"])
+    patient.lay(storage_class("bare", {}), claim("px/bare", "bare"))
+    found = {one.kind: one for one in patient.doctor()}
+    assert found["ok key"].message.endswith("found by its name")
+    assert found["warning portworx"].message == ("what starts it names no key: is its security on?")
+    assert "problem classes" not in found
+
+
+def test_a_public_key_that_only_the_nodes_have(patient: Patient) -> None:
+    patient.remove("secret", "pxkeys", "-n", "kube-system")
+    patient.restarted(
+        args=["-jwt_issuer", "portworx.com", "-jwt_ecds_pubkey_file", "/etc/pwx/key.pem"]
+    )
+    found = {one.kind: one for one in patient.doctor()}
+    assert found["warning key"].hint
+    assert "--ecdsa-public-keyfile verifies" in found["warning key"].hint
+    assert found["ok portworx"].message.endswith("-jwt_ecds_pubkey_file /etc/pwx/key.pem")
+    assert "signatures could not be checked" in found["warning tokens"].message
+    (patient.home / "public.pem").write_bytes(pem(ec_key()))
+    found = {
+        one.kind: one for one in patient.doctor("--ecdsa-public-keyfile", "public.pem", code=1)
+    }
+    assert found["ok key"].message == "public, as given"
+    assert "the cluster has no key for HS256" in found["problem tokens"].message
+    assert found["problem tokens"].hint
+    assert found["problem tokens"].hint.startswith("name its public key")
+
+
+BAD_TOKENS = {
+    "expired": (claims_of("a", days=10, age_days=11), "expiry: expired: ", ""),
+    "wrong-issuer": (
+        claims_of("a", iss="other.com"),
+        'issuer: "other.com"; the cluster trusts "portworx.com"',
+        "",
+    ),
+    "invalid": (claims_of("a", email=7), "claims: email is a number, not text", ""),
+    "bad-signature": (
+        claims_of("a"),
+        "signature: not made with the cluster's key, or the token was changed",
+        " --resign",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TOKENS)
+def test_a_token_that_portworx_refuses(patient: Patient, name: str) -> None:
+    claims, says, flag = BAD_TOKENS[name]
+    patient.lay(token(f"red/{name}", forge(claims, OTHERS if flag else OURS)))
+    said = patient.ill("problem tokens")
+    assert said.message.startswith(f"Secret red/{name}: {says}")
+    assert said.hint
+    assert said.hint.endswith(f"kubectl pxauth renew {name} -n red{flag}")
+
+
+def test_what_to_do_about_a_token_does_it(patient: Patient) -> None:
+    patient.lay(token("red/late", forge(claims_of("late", days=10, age_days=11), OURS)))
+    hint = patient.ill("problem tokens").hint
+    assert hint
+    patient.done(*hint.split()[1:])
+    assert "problem tokens" not in {one.kind for one in patient.doctor()}
+
+
+def test_the_operators_tokens_are_the_operators_to_mend(patient: Patient) -> None:
+    late = forge(claims_of("late", days=10, age_days=11), OURS)
+    patient.lay(token("px/px-user-token", late, ownerReferences=OPERATOR))
+    assert patient.ill("problem tokens").hint == (
+        "the Portworx operator keeps it (StorageCluster px): see its log"
+    )
+
+
+def test_a_token_that_ends_soon(patient: Patient) -> None:
+    patient.lay(token("red/soon", forge(claims_of("soon", days=30, age_days=10), OURS)))
+    said = patient.ill("warning tokens")
+    assert said.message.startswith("Secret red/soon: ends 20")
+    assert said.message.endswith(" UTC, in 19 days")
+    assert said.hint == "kubectl pxauth renew soon -n red"
+    found = {one.kind: one.message for one in patient.doctor("--within", "7d")}
+    assert "warning tokens" not in found
+    assert found["ok tokens"].startswith("2 valid; the first to end is Secret red/soon, ")
+
+
+def test_a_token_with_a_newline(patient: Patient) -> None:
+    patient.lay(token("red/line", forge(claims_of("line"), OURS) + "\n"))
+    said = patient.ill("warning tokens")
+    assert said.message == "Secret red/line: white space around it, which gRPC may refuse"
+    assert said.hint
+    patient.done(*said.hint.split()[1:])
+    assert "warning tokens" not in {one.kind for one in patient.doctor()}
+
+
+def test_many_bad_tokens_are_counted(patient: Patient) -> None:
+    late = (claims_of(f"late-{i}", days=10, age_days=11) for i in range(13))
+    patient.lay(*(token(f"red/t{i}", forge(claims, OURS)) for i, claims in enumerate(late)))
+    said = [one for one in patient.doctor(code=1) if one.kind == "problem tokens"]
+    assert len(said) == 11
+    assert said[-1] == Said("problem tokens", "3 more of this kind", "kubectl pxauth list -A")
+
+
+def test_tokens_that_share_a_user(patient: Patient) -> None:
+    late = forge(claims_of("shared", days=40, age_days=1), OURS)
+    patient.lay(
+        token("red/one", forge(claims_of("shared"), OURS)),
+        *(token(f"green/{name}", late) for name in ("a", "b", "c")),
+    )
+    said = patient.ill("problem subjects")
+    assert said.message == (
+        'one user for all volumes, sub "shared": Secret green/a, Secret green/b, Secret green/c'
+        " and 1 more"
+    )
+    assert said.hint
+    assert "--change-identity" in said.hint
+
+
+def test_a_user_is_whom_portworx_takes_for_one(patient: Patient) -> None:
+    patient.lay(token("red/x", forge(claims_of("other", name="name of px/px-k8s-user"), OURS)))
+    assert "ok subjects" in {one.kind for one in patient.doctor()}
+    said = patient.ill("problem subjects", "--username-claim", "name")
+    assert 'name "name of px/px-k8s-user"' in said.message
+
+
+def test_a_class_without_a_secret(patient: Patient) -> None:
+    patient.lay(storage_class("bare", {"repl": "2"}))
+    said = patient.ill("problem classes")
+    assert said.message == (
+        "StorageClass bare names no Secret: its volumes are asked for without a token"
+    )
+    assert said.hint
+    assert "kubectl pxauth storageclass bare -n NAMESPACE" in said.hint
+    patient.lay(claim("px/bare", "bare"))
+    found = {one.kind: one.message for one in patient.doctor(code=1)}
+    assert found["problem claims"] == (
+        f"PersistentVolumeClaim px/bare {IS_PENDING} bare names no Secret"
+    )
+
+
+def test_the_operators_classes_are_worth_one_warning(patient: Patient) -> None:
+    in_tree = {"provisioner": "kubernetes.io/portworx-volume"}
+    patient.lay(
+        storage_class("px-csi-db", {}),
+        storage_class("px-replicated-encrypted", {}, **in_tree),
+    )
+    said = patient.ill("warning classes")
+    assert said.message == (
+        "the operator's StorageClasses px-csi-db, px-replicated-encrypted name no Secret: their"
+        " volumes are asked for as a guest"
+    )
+    patient.lay(claim("px/guest", "px-csi-db"))
+    assert "warning claims" in {one.kind for one in patient.doctor()}
+
+
+def test_a_class_with_a_pair_missing(patient: Patient) -> None:
+    patient.lay(storage_class("half", without(csi("px"), "publish-secret-name")))
+    assert patient.ill("problem classes").message == (
+        "StorageClass half has no parameter csi.storage.k8s.io/node-publish-secret-name"
+    )
+
+
+def test_a_class_that_can_not_grow_needs_no_secret_to_grow_with(patient: Patient) -> None:
+    keys = ("expand-secret-name", "expand-secret-namespace")
+    patient.lay(storage_class("small", without(csi("px"), *keys), allowVolumeExpansion=False))
+    says = (
+        "StorageClass small has no parameter csi.storage.k8s.io/controller-expand-secret-name"
+        " and no csi.storage.k8s.io/controller-expand-secret-namespace"
+    )
+    assert patient.ill("warning classes").message == says
+    patient.done("patch", "storageclass", "small", "-p", '{"allowVolumeExpansion": true}')
+    assert patient.ill("problem classes").message == says
+
+
+def test_a_class_and_a_claim_whose_secret_is_not_there(patient: Patient) -> None:
+    patient.lay(
+        storage_class("gone", csi("px", "not-there")),
+        claim("red/a", "gone"),
+        claim("red/b", "gone"),
+    )
+    bound = ("patch", "pvc", "b", "-n", "red", "--subresource=status", "-p")
+    patient.done(*bound, '{"status": {"phase": "Bound"}}')
+    found = patient.doctor(code=1)
+    hint = "kubectl pxauth issue kubernetes --secret not-there -n px"
+    says = "Secret px/not-there does not exist"
+    assert [one for one in found if one.kind.startswith("problem ")] == [
+        Said("problem classes", f"StorageClass gone: {says}", hint),
+        Said("problem claims", f"PersistentVolumeClaim red/a {IS_PENDING} gone: {says}", hint),
+    ]
+    patient.done(*hint.split()[1:])
+    assert patient.doctor()
+
+
+def test_a_class_whose_secret_has_no_good_token(patient: Patient) -> None:
+    late = forge(claims_of("late", days=10, age_days=11), OURS)
+    patient.done("create", "secret", "generic", "empty", "-n", "px", "--from-literal=token=x")
+    patient.lay(
+        token("px/late", late),
+        token("px/text", "no token"),
+        *(storage_class(f"{name}-sc", csi("px", name)) for name in ("empty", "late", "text")),
+    )
+    said = {
+        one.message.partition(": ")[0]: one
+        for one in patient.doctor(code=1)
+        if one.kind == "problem classes"
+    }
+    assert said["StorageClass empty-sc"].message.endswith(
+        'Secret px/empty has no token: it has no key "auth-token"; its keys: token'
+    )
+    assert ": Secret px/late holds no valid token: expiry: " in said["StorageClass late-sc"].message
+    assert said["StorageClass late-sc"].hint == "kubectl pxauth renew late -n px"
+    assert "Secret px/text holds no valid token: format: " in said["StorageClass text-sc"].message
+
+
+def test_a_class_of_the_old_provisioner(patient: Patient) -> None:
+    pair = {
+        f"openstorage.io/auth-secret-{part}": value
+        for part, value in (("name", "px-k8s-user"), ("namespace", "px"))
+    }
+    in_tree = {"provisioner": "kubernetes.io/portworx-volume"}
+    patient.lay(storage_class("old", pair, **in_tree))
+    assert "StorageClass old: Secret px/px-k8s-user" in [one.message for one in patient.doctor()]
+    patient.lay(storage_class("older", without(pair, "namespace"), **in_tree))
+    assert patient.ill("problem classes").message == (
+        "StorageClass older has no parameter openstorage.io/auth-secret-namespace"
+    )
+
+
+def test_tenants_need_a_secret_each_where_they_have_a_claim(patient: Patient) -> None:
+    patient.lay(
+        token("red/px-k8s-user"),
+        storage_class("tenants", csi("${pvc.namespace}")),
+        storage_class("by-name", csi("${pvc.namespace}", "${pvc.name}")),
+        storage_class("unknown", csi("px", "${pvc.annotations['team']}")),
+        claim("red/a", "tenants"),
+        claim("red/b", "tenants"),
+        claim("red/px-k8s-user", "by-name"),
+        claim("red/c", "unknown"),
+    )
+    found = [one.message for one in patient.doctor()]
+    for line in (
+        "StorageClass tenants: Secret ${pvc.namespace}/px-k8s-user; claims ask for 1 of them",
+        "StorageClass by-name: Secret ${pvc.namespace}/${pvc.name}; claims ask for 1 of them",
+    ):
+        assert line in found
+    older = {"annotations": {"volume.beta.kubernetes.io/storage-class": "tenants"}}
+    patient.lay(claim("green/a", "", **older))
+    hint = "kubectl pxauth issue kubernetes --secret px-k8s-user -n green"
+    says = "Secret green/px-k8s-user does not exist"
+    assert [one for one in patient.doctor(code=1) if one.kind.startswith("problem ")] == [
+        Said("problem classes", f"StorageClass tenants, for a claim: {says}", hint),
+        Said("problem claims", f"PersistentVolumeClaim green/a {IS_PENDING} tenants: {says}", hint),
+    ]
+
+
+def test_a_secret_that_may_not_be_read_is_a_warning(patient: Patient) -> None:
+    with patient.everywhere("lister", "storageclasses", "persistentvolumeclaims"):
+        found = {one.kind: one for one in patient.doctor("--as", "lister")}
+    assert found["warning classes"].message.startswith(
+        'StorageClass px-sc: not checked: user "lister" may not get Secret px/px-k8s-user'
+    )
+    assert found["warning claims"].message.startswith("PersistentVolumeClaim px/waits is Pending")
