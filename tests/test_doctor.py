@@ -512,6 +512,10 @@ def test_what_to_do_about_a_token_does_it(patient: Patient) -> None:
 
 
 def test_the_operators_tokens_are_the_operators_to_mend(patient: Patient) -> None:
+    soon = forge(claims_of("soon", days=1), OURS)
+    patient.lay(token("px/px-admin-token", soon, ownerReferences=OPERATOR))
+    (well,) = (one for one in patient.doctor() if one.kind.endswith(" tokens"))
+    assert well.message.startswith("2 valid; the first to end is Secret px/px-k8s-user, ")
     late = forge(claims_of("late", days=10, age_days=11), OURS)
     patient.lay(token("px/px-user-token", late, ownerReferences=OPERATOR))
     assert patient.ill("problem tokens").hint == (

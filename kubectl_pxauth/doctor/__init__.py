@@ -48,6 +48,5 @@ def diagnose(
     yield from check_subjects(kept, trusted.trust.username_claim)
     look = partial(trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now)
     yield from reported(
-        "classes",
-        lambda: check_storage(classes.result, claims.result, look, secured=ground.secured),
+        "classes", lambda: check_storage(classes, claims, look, secured=ground.secured)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 
 from kubectl_pxauth.bulk import each
-from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.connection import Ahead, Cluster
 from kubectl_pxauth.cluster.storage_classes import StorageClass, list_storage_classes
 from kubectl_pxauth.cluster.volume_claims import VolumeClaim, list_volume_claims
 from kubectl_pxauth.doctor.finding import Finding, attempt, first, of_error, ok, problem, warning
@@ -96,8 +96,8 @@ def find_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> Claims:
 
 
 def check_storage(
-    find_classes: Callable[[], dict[str, VolumeClass]],
-    find_claims: Callable[[], Claims],
+    reading_classes: Ahead[dict[str, VolumeClass]],
+    reading_claims: Ahead[Claims],
     look: Look,
     *,
     secured: bool,
@@ -106,7 +106,7 @@ def check_storage(
 
     Raises ClusterErrors where the classes can't be read.
     """
-    classes, answer = find_classes(), attempt(find_claims)
+    classes, answer = reading_classes.result(), attempt(reading_claims.result)
     claims = Claims({}, ()) if isinstance(answer, PxauthError) else answer
     places = {place for one in classes.values() for place in one.named()}
     places = {place for place in places if not _is_template(place)}.union(*claims.tenants.values())
