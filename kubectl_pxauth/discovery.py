@@ -101,7 +101,7 @@ def discover(cluster: Cluster, namespace: str | None, issuer: str | None = None)
 
 def find_key(cluster: Cluster, namespace: str | None) -> FoundKey:
     """The shared secret alone, whatever the issuer is; raises as discover does."""
-    return discover(cluster, namespace, DEFAULT_ISSUER).key
+    return Search(cluster, namespace).key()
 
 
 def find_names(

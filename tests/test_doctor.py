@@ -198,7 +198,8 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
     assert ends.endswith(" UTC, in 364 days")
     lines.remove(ends)
     assert lines == [
-        "ok       rights    you may discover, issue, list -A, renew -A, storageclass, context,"
+        "ok       rights    you may discover, issue, list -A, renew -A, keys create,"
+        " keys rotate, storageclass, context,"
         " schedule",
         f'ok       key       Secret kube-system/pxkeys key "shared-secret", {len(OURS)} bytes,'
         f" named by {DAEMON_SET} env {SECRET_VARIABLE}",
@@ -383,7 +384,7 @@ def test_a_key_that_is_odd(patient: Patient, key: bytes, odd: str) -> None:
     said = patient.ill("warning key")
     assert odd in said.message
     assert said.hint
-    assert "kubectl pxauth renew -A --resign" in said.hint
+    assert "kubectl pxauth keys rotate" in said.hint
 
 
 def test_two_keys(patient: Patient) -> None:

@@ -82,3 +82,6 @@ def test_from_nothing_to_a_storage_class(bare: Portworx) -> None:
         assert decode(token)["roles"] == roles
     found = json.loads(shell.kubectl("get", "storageclass", "px-sc", "-o", "json").out)
     assert found["parameters"]["csi.storage.k8s.io/provisioner-secret-name"] == "px-k8s-user"
+    healthy = shell.pxauth("doctor")
+    assert healthy.code == 0
+    assert "warning" not in healthy.out

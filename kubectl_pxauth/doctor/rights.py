@@ -6,9 +6,11 @@ from threading import Event
 from kubectl_pxauth.bulk import each
 from kubectl_pxauth.cluster.access import Right, has_right
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.doctor.finding import Finding, ok, warning
 
 _AT_ONCE = 16
+_KEYS_NAMESPACE = SecretKeyReference.namespace
 _STORAGE_CLASSES = "storageclasses.storage.k8s.io"
 _OF_A_JOB = (
     "cronjobs.batch",
@@ -52,6 +54,10 @@ def _needs(namespace: str) -> Mapping[str, list[Right]]:
         "issue": [Right(verb, "secrets", namespace) for verb in ("get", "create", "patch")],
         "list -A": [Right("list", "secrets", None)],
         "renew -A": [Right(verb, "secrets", None) for verb in ("list", "patch")],
+        "keys create": [
+            Right(verb, "secrets", _KEYS_NAMESPACE) for verb in ("get", "create", "patch")
+        ],
+        "keys rotate": [Right(verb, "secrets", None) for verb in ("get", "list", "patch")],
         "storageclass": [Right(verb, _STORAGE_CLASSES, "") for verb in ("get", "create", "patch")],
         "context": [
             Right("list", "pods", None),

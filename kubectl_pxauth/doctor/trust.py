@@ -23,10 +23,7 @@ from kubectl_pxauth.trust import TrustSource
 
 _AS_GIVEN = "as given"
 _LIST_DAEMON_SETS = Right("list", "daemonsets.apps", None)
-_NEW_KEY = (
-    "after a new key Portworx has to be restarted, and each token signed again:"
-    " kubectl pxauth renew -A --resign"
-)
+_NEW_KEY = "put a new one in its place: kubectl pxauth keys rotate"
 
 
 @dataclass(frozen=True)
