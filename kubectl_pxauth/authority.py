@@ -8,7 +8,6 @@ from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.discovery import (
     DEFAULT_ISSUER,
     Names,
-    default_issuer,
     discover,
     find_names,
     read_shared_secret,
@@ -80,7 +79,7 @@ def find_authority(cluster: Cluster, source: AuthoritySource) -> Authority:
         if source.issuer:
             return Authority(source.issuer, read_shared_secret(cluster, reference))
         reading = Ahead(lambda: read_shared_secret(cluster, reference))
-        names = find_names(cluster, namespace, None, default_issuer(reference))
+        names = find_names(cluster, namespace, None, reference)
         return _authority(names, reading.result())
     found = discover(cluster, namespace, source.issuer)
     return _authority(found.names, found.key.shared_secret)

@@ -19,6 +19,7 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.exec import DEFAULT_TIMEOUT, run_in_pod
 from kubectl_pxauth.cluster.pods import Pod, find_pods
 from kubectl_pxauth.cluster.portworx import USUAL_NAMESPACES
+from kubectl_pxauth.discovery import Search
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, PxctlError
 from kubectl_pxauth.mint import MintedToken
 from kubectl_pxauth.token.verdict import Trust, judge
@@ -164,13 +165,27 @@ def _portworx_pods(cluster: Cluster, where: Where) -> list[Pod]:
             hint="say where Portworx runs with --portworx-namespace and --pod-selector, or use"
             " --local on a node",
         )
-    namespaces = sorted({pod.namespace for pod in pods})
-    if len(namespaces) > 1:
-        raise PxauthError(
-            f"pods with the labels {where.selector} are in namespaces {', '.join(namespaces)}",
-            hint="say which of them is Portworx' own: --portworx-namespace NAME",
-        )
-    return pods
+    return pods if where.namespace else _of_portworx(cluster, where, pods)
+
+
+def _of_portworx(cluster: Cluster, where: Where, pods: list[Pod]) -> list[Pod]:
+    """Those of them that are where Portworx runs: anybody can give a pod the label."""
+    of_namespaces = [pod for pod in pods if pod.namespace in USUAL_NAMESPACES]
+    if not of_namespaces:
+        portworx = Search(cluster, None).namespaces()
+        of_namespaces = [pod for pod in pods if pod.namespace in portworx]
+    namespaces = sorted({pod.namespace for pod in of_namespaces or pods})
+    if len(namespaces) == 1 and of_namespaces:
+        return of_namespaces
+    raise PxauthError(
+        f"pods with the labels {where.selector} are in {_namespaces(namespaces)}"
+        + ("" if of_namespaces else ", where nothing says that Portworx runs"),
+        hint="say which namespace is Portworx' own: --portworx-namespace NAME",
+    )
+
+
+def _namespaces(names: list[str]) -> str:
+    return f"namespace{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 def _pods_anywhere(cluster: Cluster, selector: str) -> tuple[list[Pod], str]:

@@ -4,14 +4,14 @@ In this order: the StorageCluster of the operator, the DaemonSet of the older ma
 where neither says anything, the Secrets that both are usually given.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from kubectl_pxauth.cluster.connection import Ahead, Cluster
 from kubectl_pxauth.cluster.portworx import (
     OPERATOR_ISSUER,
     OPERATOR_SECRET,
-    SHARED_SECRET_KEY,
     USUAL_NAMESPACES,
     PortworxSpec,
     PortworxSpecs,
@@ -40,11 +40,15 @@ _FLAG = "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
 
 @dataclass(frozen=True)
 class FoundKey:
-    """A shared secret, the Secret's key that holds it if one does, and what pointed there."""
+    """A shared secret, the Secret's key that holds it if one does, and what pointed there.
+
+    copies are the other Secrets that hold the same one, as far as they were looked at.
+    """
 
     shared_secret: SharedSecret
     reference: SecretKeyReference | None
     where: str
+    copies: tuple[SecretKeyReference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,22 +64,33 @@ class Names:
     """What tokens have to say; not_read names the places that RBAC kept closed.
 
     Where the cluster says nothing, issuer is the usual one and username_claim is sub.
-    public_key_file is a path on its nodes, of a key that verifies tokens as well.
+    public_key_file is a path on its nodes, of a key that verifies tokens as well. not_believed are
+    DaemonSets that may be anybody's.
     """
 
     issuer: FoundText
     username_claim: FoundText
     public_key_file: FoundText | None
     not_read: tuple[str, ...]
+    not_believed: tuple[str, ...] = ()
 
     def warnings(self) -> tuple[str, ...]:
-        """What might be otherwise if more could be read."""
-        if self.not_read and self.issuer.where == BY_DEFAULT:
-            return (
-                f'the issuer is taken to be "{self.issuer.value}", but may be named where you'
-                f" can't read: {', '.join(self.not_read)}; --issuer settles it",
+        """What might be otherwise if more could be read, or were believed."""
+        if self.issuer.where != BY_DEFAULT:
+            return ()
+        guess = f'the issuer is taken to be "{self.issuer.value}"'
+        warnings = []
+        if self.not_read:
+            warnings.append(
+                f"{guess}, but may be named where you can't read:"
+                f" {', '.join(self.not_read)}; --issuer settles it"
             )
-        return ()
+        if self.not_believed:
+            warnings.append(
+                f"{guess}; {', '.join(self.not_believed)} may be anybody's and is not asked: if it"
+                " is your Portworx, name its namespace with --portworx-namespace"
+            )
+        return tuple(warnings)
 
 
 @dataclass(frozen=True)
@@ -99,16 +114,14 @@ def discover(cluster: Cluster, namespace: str | None, issuer: str | None = None)
     return Discovery(key, names, search.secrets_not_read())
 
 
-def find_key(cluster: Cluster, namespace: str | None) -> FoundKey:
-    """The shared secret alone, whatever the issuer is; raises as discover does."""
-    return Search(cluster, namespace).key()
-
-
 def find_names(
-    cluster: Cluster, namespace: str | None, issuer: str | None, default: str = DEFAULT_ISSUER
+    cluster: Cluster,
+    namespace: str | None,
+    issuer: str | None,
+    key: SecretKeyReference | None = None,
 ) -> Names:
-    """What tokens have to say, without the key; as discover, with the default for the issuer."""
-    return Search(cluster, namespace).names(issuer, default)
+    """What tokens have to say, without looking for the key, which may be a given Secret's."""
+    return Search(cluster, namespace, beside=key).names(issuer, default_issuer(key))
 
 
 def default_issuer(reference: SecretKeyReference | None) -> str:
@@ -125,40 +138,75 @@ def read_shared_secret(cluster: Cluster, reference: SecretKeyReference) -> Share
 class Search:
     """What the cluster says of its key and of its issuer, each read once and side by side.
 
+    StorageClusters are believed wherever they are. A DaemonSet can be anybody's who has a
+    namespace: it is believed in those that are usual for Portworx, in one that the user names, and
+    beside a Secret that the user names. Where there is none of all these, the word of others counts
+    if no key is found otherwise, and against a key that only has a usual name.
     The methods raise as discover does, each for what it is asked alone.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str | None) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str | None, beside: SecretKeyReference | None = None
+    ) -> None:
         """Begin to read, in the Portworx of that namespace or of all."""
         self._namespace = namespace
+        self._believed = {*USUAL_NAMESPACES, namespace, beside.namespace if beside else None}
         self._secrets = _Secrets(cluster)
         self._storage_clusters = Ahead(lambda: storage_cluster_specs(cluster, namespace))
         self._daemon_sets = Ahead(lambda: daemon_set_specs(cluster, namespace))
 
     def specs(self) -> PortworxSpecs:
-        """What the objects that start Portworx say."""
+        """What the objects that start Portworx say, as far as they are believed."""
         operator, older = self._storage_clusters.result(), self._daemon_sets.result()
-        return PortworxSpecs(
-            (*operator.specs, *older.specs), (*operator.forbidden, *older.forbidden)
-        )
+        believed = (spec for spec in older.specs if spec.namespace in self._believed)
+        return PortworxSpecs((*operator.specs, *believed), (*operator.forbidden, *older.forbidden))
 
     def key(self) -> FoundKey:
         """The key that is stated, or else the one that is found by its name."""
-        usual, others = _usual_places(self._namespace)
-        self._secrets.ask(usual)
-        return self.stated_key() or _key_by_name(usual, others, self.specs(), self._secrets)
+        self._secrets.ask(_usual_places(self._namespace)[0])
+        if stated := self.stated_key():
+            return stated
+        try:
+            named = self.named_key()
+        except NoKeyError:
+            if not self._strangers():
+                raise
+            self._believed.update(spec.namespace for spec in self._strangers())
+            return self.stated_key() or self.named_key()
+        return _one_key([named, *self._strangers_keys()]) or named
 
     def stated_key(self) -> FoundKey | None:
         """The key that Portworx is started with, None where nothing states one."""
         return _stated_key(self.specs().specs, self._secrets)
 
+    def named_key(self) -> FoundKey:
+        """The key that has one of the usual names; raises NoKeyError where there is none."""
+        return _key_by_name(*_usual_places(self._namespace), self.specs(), self._secrets)
+
     def names(self, issuer: str | None, default: str) -> Names:
         """What tokens have to say."""
-        return _names(self.specs(), self._secrets, issuer, default)
+        names = _names(self.specs(), self._secrets, issuer, default)
+        strangers = dict.fromkeys(spec.owner for spec in self._strangers())
+        return replace(names, not_believed=tuple(strangers))
+
+    def namespaces(self) -> set[str]:
+        """Where Portworx runs, by what starts it; strangers count where there is nothing else."""
+        return {spec.namespace for spec in self.specs().specs or self._strangers()}
 
     def secrets_not_read(self) -> tuple[str, ...]:
         """The Secrets that RBAC kept closed, of those that were looked at so far."""
         return self._secrets.forbidden()
+
+    def _strangers(self) -> tuple[PortworxSpec, ...]:
+        """What DaemonSets that may be anybody's say, where none is there that is believed."""
+        return () if self.specs().specs else self._daemon_sets.result().specs
+
+    def _strangers_keys(self) -> Iterator[FoundKey]:
+        for spec in self._strangers():
+            # What can't be read starts no Portworx.
+            with suppress(SharedSecretError, ForbiddenError):
+                if spec.shared_secret:
+                    yield _resolved(spec.shared_secret, self._secrets)
 
 
 class _Secrets:
@@ -224,11 +272,11 @@ def _usual_places(
     namespace: str | None,
 ) -> tuple[list[SecretKeyReference], list[SecretKeyReference]]:
     """The Secrets that hold the key where nothing else is said, and those to ask after them."""
-    first, *others = (
-        SecretKeyReference(name, OPERATOR_SECRET, SHARED_SECRET_KEY)
-        for name in ((namespace,) if namespace else USUAL_NAMESPACES)
-    )
-    return [_PXKEYS, first], others
+    first, *others = (namespace,) if namespace else USUAL_NAMESPACES
+    operators = [SecretKeyReference(name, OPERATOR_SECRET) for name in (first, *others)]
+    older = [SecretKeyReference(name) for name in (first, *others)]
+    later = [place for place in (*operators[1:], *older) if place != _PXKEYS]
+    return [_PXKEYS, operators[0]], later
 
 
 def _stated_key(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundKey | None:
@@ -260,7 +308,11 @@ def _one_key(found: list[FoundKey]) -> FoundKey | None:
             hint="choose one with --shared-secret-from NAMESPACE/NAME:KEY, or the Portworx that is"
             " meant with --portworx-namespace",
         )
-    return found[0] if found else None
+    if not found:
+        return None
+    references = dict.fromkeys(one.reference for one in found if one.reference)
+    copies = tuple(place for place in references if place != found[0].reference)
+    return replace(found[0], copies=copies)
 
 
 def _key_by_name(
@@ -310,25 +362,33 @@ def _named(
 
 
 def _names(reading: PortworxSpecs, secrets: _Secrets, issuer: str | None, default: str) -> Names:
-    claims = [spec.username_claim for spec in reading.specs if spec.username_claim]
     public = next((spec.public_key_file for spec in reading.specs if spec.public_key_file), None)
     return Names(
         issuer=FoundText(issuer, "as given")
         if issuer
         else _issuer(reading.specs, secrets) or FoundText(default, BY_DEFAULT),
-        username_claim=_text(claims[0], secrets) if claims else FoundText("sub", BY_DEFAULT),
+        username_claim=_claim(reading.specs, secrets) or FoundText("sub", BY_DEFAULT),
         public_key_file=FoundText(str(public.value), public.where) if public else None,
         not_read=reading.forbidden,
     )
 
 
 def _issuer(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | None:
-    found = [_text(spec.issuer, secrets) for spec in specs if spec.issuer]
+    stated = [spec.issuer for spec in specs if spec.issuer]
+    return _one_text("issuers", stated, secrets, hint="choose one with --issuer")
+
+
+def _claim(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | None:
+    stated = [spec.username_claim for spec in specs if spec.username_claim]
+    hint = "choose the Portworx that is meant with --portworx-namespace"
+    return _one_text("user name claims", stated, secrets, hint)
+
+
+def _one_text(what: str, stated: list[Stated], secrets: _Secrets, hint: str) -> FoundText | None:
+    found = [_text(one, secrets) for one in stated]
     if len({one.value for one in found}) > 1:
         both = " and ".join(f'"{one.value}" ({one.where})' for one in found)
-        raise DiscoveryError(
-            f"the cluster names different issuers: {both}", hint="choose one with --issuer"
-        )
+        raise DiscoveryError(f"the cluster names different {what}: {both}", hint)
     return found[0] if found else None
 
 

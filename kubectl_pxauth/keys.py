@@ -18,8 +18,8 @@ from kubectl_pxauth.cluster.secrets import (
     find_secret,
     update_secret,
 )
-from kubectl_pxauth.discovery import find_key
-from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, SharedSecretError
+from kubectl_pxauth.discovery import Search
+from kubectl_pxauth.errors import DiscoveryError, NoKeyError
 from kubectl_pxauth.store import SKIP_BACKUP
 
 SYSTEM_KEYS = ("system-secret", "stork-secret", SecretKeyReference.key)
@@ -28,11 +28,11 @@ _BYTES = 64
 
 @dataclass(frozen=True)
 class KeysResult:
-    """What became of the Secret, and which of its keys were made."""
+    """What became of the Secret, and what is not sure about it."""
 
     secret: str
     change: Change
-    made: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def new_key() -> bytes:
@@ -46,31 +46,49 @@ def create_keys(cluster: Cluster, namespace: str, dry_run: DryRun) -> KeysResult
     Raises DiscoveryError where the cluster has its shared secret in another place, ClusterErrors.
     """
     place = SecretKeyReference(namespace)
-    _check_no_other_key(cluster, place)
-    return until_no_conflict(
+    warnings = _check_no_other_key(cluster, place)
+    change = until_no_conflict(
         find_secret(cluster, namespace, place.name),
         write=lambda found: _write(cluster, place, found, dry_run),
         read=lambda: find_secret(cluster, namespace, place.name),
     )
+    return KeysResult(place.name, change, warnings)
 
 
-def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> None:
-    try:
-        key = find_key(cluster, None)
-    except (DiscoveryError, SharedSecretError, ForbiddenError):
-        return  # there is none, or none to be seen
-    if key.reference != place:
-        where = f"{key.reference} ({key.where})" if key.reference else key.where
-        raise DiscoveryError(
-            f"this cluster has a shared secret already: {where}",
-            hint="tokens can be issued with it: kubectl pxauth issue; a new one in its place:"
-            " kubectl pxauth keys rotate",
-        )
+def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[str, ...]:
+    """Raise DiscoveryError where Portworx takes, or seems to take, another key; warns of doubts."""
+    search = Search(cluster, None, beside=place)
+    specs = search.specs()
+    stated = [spec.shared_secret for spec in specs.specs if spec.shared_secret]
+    for one in stated:
+        if one.value != place:
+            raise DiscoveryError(
+                f"Portworx takes its shared secret from elsewhere: {one.where}",
+                hint="that is the place to make it; the operator does so by itself",
+            )
+    if not stated:
+        try:
+            key = search.named_key()
+        except NoKeyError:
+            pass
+        else:
+            if key.reference != place:
+                raise DiscoveryError(
+                    f"this cluster has a shared secret already: {key.reference} ({key.where})",
+                    hint="tokens are issued with it: kubectl pxauth issue; a new one takes its"
+                    " place: kubectl pxauth keys rotate",
+                )
+    if not specs.forbidden:
+        return ()
+    return (
+        "whether Portworx takes its shared secret from elsewhere is not known: you may not list"
+        f" {', '.join(specs.forbidden)}",
+    )
 
 
 def _write(
     cluster: Cluster, place: SecretKeyReference, found: Secret | None, dry_run: DryRun
-) -> KeysResult:
+) -> Change:
     there = found.data if found else {}
     missing = tuple(key for key in SYSTEM_KEYS if not there.get(key))
     data = {key: new_key() for key in missing}
@@ -80,12 +98,12 @@ def _write(
         if dry_run is not DryRun.CLIENT:
             server = dry_run is DryRun.SERVER
             create_secret(cluster, place.namespace, place.name, content, dry_run=server)
-        return KeysResult(place.name, Change.CREATED, missing)
+        return Change.CREATED
     if not missing:
-        return KeysResult(place.name, Change.UNCHANGED, ())
+        return Change.UNCHANGED
     if problem := found.unwritable():
         raise problem
     if dry_run is not DryRun.CLIENT:
         content = SecretContent(data, {}, {})
         update_secret(cluster, found, content, dry_run=dry_run is DryRun.SERVER)
-    return KeysResult(place.name, Change.CONFIGURED, missing)
+    return Change.CONFIGURED

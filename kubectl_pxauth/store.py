@@ -20,7 +20,7 @@ def rfc3339(moment: datetime) -> str:
 def content(key: str, minted: MintedToken, found: Secret | None) -> SecretContent:
     """What is to be written so that the Secret holds this token under that key."""
     metadata = found.manifest["metadata"] if found else {}
-    annotations = {
+    annotations: dict[str, str | None] = {
         EXPIRES: rfc3339(minted.claims.expires_at),
         ISSUER: minted.claims.issuer,
     }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kubectl_pxauth.cluster.connection import Ahead, Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
-from kubectl_pxauth.discovery import Names, default_issuer, discover, find_names, read_shared_secret
+from kubectl_pxauth.discovery import Names, discover, find_names, read_shared_secret
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from kubectl_pxauth.token.verdict import Trust, UsernameClaim
 
@@ -51,7 +51,7 @@ def find_trust(cluster: Cluster, source: TrustSource) -> tuple[Trust, Names]:
         names = find_names(cluster, namespace, source.issuer)
     elif reference := source.shared_secret_from:
         reading = Ahead(lambda: read_shared_secret(cluster, reference))
-        names = find_names(cluster, namespace, source.issuer, default_issuer(reference))
+        names = find_names(cluster, namespace, source.issuer, reference)
         shared_secret = reading.result()
     else:
         found = discover(cluster, namespace, source.issuer)

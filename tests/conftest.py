@@ -194,8 +194,14 @@ class Portworx:
         return self.homes / node
 
     def context(self, *arguments: str | Path, pxctl: Path | None = None) -> Run:
-        """Run `context …`."""
-        return self.shell.pxauth("context", *arguments, "--pxctl", pxctl or self.pxctl)
+        """Run `context …`, in this namespace unless another one is named."""
+        flags = [] if "--portworx-namespace" in arguments else self.there
+        return self.shell.pxauth("context", *arguments, *flags, "--pxctl", pxctl or self.pxctl)
+
+    @property
+    def there(self) -> list[str]:
+        """The flags that name the namespace of the pods, which is not one that is usual."""
+        return ["--portworx-namespace", self.shell.namespace]
 
     def token(self, node: str, context: str = "admin") -> str | None:
         """The token that the node has for a context."""

@@ -219,9 +219,11 @@ def test_what_pxctl_says_is_told_but_no_token_in_it(portworx: Portworx, tmp_path
 
 
 def test_without_a_pxctl_or_a_container(portworx: Portworx) -> None:
-    nowhere = portworx.shell.pxauth("context", "create", "admin", "--node", "node-a")
+    nowhere = portworx.shell.pxauth(
+        "context", "create", "admin", "--node", "node-a", *portworx.there
+    )
     assert "/opt/pwx/bin/pxctl: not found" in failures(nowhere)["node-a"]
-    listed = portworx.shell.pxauth("context", "list", "--node", "node-a")
+    listed = portworx.shell.pxauth("context", "list", "--node", "node-a", *portworx.there)
     assert "/opt/pwx/bin/pxctl" in failures(listed)["node-a"]
     other = portworx.context("create", "admin", "--node", "node-a", "--container", "other")
     assert "container other is not valid for pod portworx-node-a" in failures(other)["node-a"]
@@ -246,25 +248,54 @@ def test_nodes_are_done_side_by_side(portworx: Portworx, tmp_path: Path) -> None
     assert saved(done) == list(NODES), done.err
 
 
-def test_no_pod_or_pods_in_two_namespaces(portworx: Portworx) -> None:
+def test_no_pod(portworx: Portworx) -> None:
     shell = portworx.shell
     none = shell.refused("context", "list", "--pod-selector", "name=px")
     assert "no pod with the labels name=px in any namespace" in none.err
     none = shell.refused("context", "list", "--portworx-namespace", "portworx")
     assert "no pod with the labels name=portworx in namespace portworx" in none.err
-    spec = {"nodeName": "node-a", "containers": [{"name": "portworx", "image": "evil"}]}
-    evil = {"name": "portworx-node-a", "namespace": "portworx", "labels": {"name": "portworx"}}
-    shell.create({"kind": "Pod", "metadata": evil, "spec": spec})
+
+
+def test_a_token_does_not_go_to_whoever_takes_the_label(portworx: Portworx) -> None:
+    shell = portworx.shell
+    create = ("context", "create", "admin", "--pxctl", portworx.pxctl)
+    alone = shell.refused(*create)
+    assert (
+        f"pods with the labels name=portworx are in namespace {shell.namespace}, where nothing"
+        " says that Portworx runs\n" in alone.err
+    )
+    assert "hint: say which namespace is Portworx' own: --portworx-namespace NAME" in alone.err
+    assert portworx.token("node-a") is None
+    spec = {"nodeName": "node-a", "containers": [{"name": "portworx", "image": "portworx"}]}
+    for namespace in ("portworx", "kube-system"):
+        usual = {"name": "portworx-node-a", "namespace": namespace, "labels": {"name": "portworx"}}
+        shell.create({"kind": "Pod", "metadata": usual, "spec": spec})
     try:
-        done = portworx.context("create", "admin")
-        assert (done.code, done.out) == (1, "")
-        assert f"are in namespaces portworx, {shell.namespace}" in done.err
-        assert "--portworx-namespace" in done.err
-        assert portworx.token("node-a") is None
-        named = portworx.context("create", "admin", "--portworx-namespace", shell.namespace)
-        assert saved(named) == list(NODES)
+        both = shell.refused(*create)
+        assert "are in namespaces kube-system, portworx\n" in both.err
+        shell.kubectl("delete", "pod", "portworx-node-a", "-n", "kube-system")
+        ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
+        assert shell.kubectl(*ready, "-n", "portworx").code == 0
+        assert saved(shell.pxauth(*create)) == ["node-a"]
+        assert saved(portworx.context("create", "admin")) == list(NODES)
     finally:
-        shell.kubectl("delete", "pod", "portworx-node-a", "-n", "portworx")
+        for namespace in ("portworx", "kube-system"):
+            shell.kubectl("delete", "pod", "portworx-node-a", "-n", namespace, "--ignore-not-found")
+
+
+def test_a_daemon_set_says_where_portworx_runs(portworx: Portworx) -> None:
+    shell = portworx.shell
+    labels = {"name": "portworx"}
+    containers = [{"name": "portworx", "image": "portworx"}]
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    kind = {"apiVersion": "apps/v1", "kind": "DaemonSet"}
+    shell.create({**kind, "metadata": {"name": "portworx"}, "spec": spec})
+    try:
+        done = shell.pxauth("context", "create", "admin", "--pxctl", portworx.pxctl)
+        assert saved(done) == list(NODES)
+    finally:
+        shell.kubectl("delete", "daemonset", "portworx", "-n", shell.namespace)
 
 
 def user(shell: Shell, name: str, namespace: str, *rules: dict[str, Any]) -> list[str]:
@@ -412,7 +443,10 @@ def test_a_terminal_sees_a_progress_bar(portworx: Portworx) -> None:
     shell = portworx.shell
     master, slave = pty.openpty()
     done = subprocess.run(
-        [BIN / "kubectl", "pxauth", "context", "create", "admin", "--pxctl", portworx.pxctl],
+        [
+            *(BIN / "kubectl", "pxauth", "context", "create", "admin", "--pxctl", portworx.pxctl),
+            *portworx.there,
+        ],
         stdout=subprocess.PIPE,
         stderr=slave,
         text=True,

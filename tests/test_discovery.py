@@ -345,13 +345,38 @@ def test_a_value_may_have_a_space_or_look_like_a_flag(site: Site) -> None:
 
 
 def test_a_daemon_set_may_be_anywhere_and_say_it_all_itself(bare: Site) -> None:
-    bare.lay_secret("kube-system/pxkeys", OTHERS)
     args = ["-jwt_shared_secret", OURS.decode(), "-username_claim=name"]
     bare.daemon_set("other", args, [variable(ISSUER_VARIABLE, "px.example")])
     found = bare.discover()
     assert found["sharedSecret"]["secret"] is None
+    assert found["issuer"]["value"] == "px.example"
     assert found["usernameClaim"]["value"] == "name"
     bare.signs_with(OURS, "px.example")
+
+
+def test_a_tenants_daemon_set_does_not_steer_whom_it_does_not_serve(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.daemon_set("other", ["-jwt_issuer", "evil.example", "-username_claim=email"], [])
+    said = site.signs_with(OURS, "portworx.com")
+    assert said == (
+        'warning: the issuer is taken to be "portworx.com"; DaemonSet other/portworx may be'
+        " anybody's and is not asked: if it is your Portworx, name its namespace with"
+        " --portworx-namespace\n"
+    )
+    assert site.discover()["usernameClaim"]["value"] == "sub"
+    assert site.signs_with(OURS, "evil.example", "--portworx-namespace", "other") == ""
+    site.done("delete", "daemonset", "portworx", "-n", "other")
+    site.daemon_set("other", [], [variable(SECRET_VARIABLE, OTHERS.decode())])
+    refused = site.refused("token", "admin").err
+    assert "kube-system/pxkeys:shared-secret (by its name)" in refused
+    assert "DaemonSet other/portworx container portworx env" in refused
+    assert "--portworx-namespace" in refused
+    site.daemon_set("kube-system", ["-jwt_issuer", "px.example"], [])
+    assert site.signs_with(OURS, "px.example") == ""
+    site.done("delete", "daemonset", "portworx", "-n", "other")
+    site.daemon_set("other", [], [from_secret(SECRET_VARIABLE, "nowhere")])
+    site.done("delete", "daemonset", "portworx", "-n", "kube-system")
+    assert "may be anybody's" in site.signs_with(OURS, "portworx.com")
 
 
 def test_an_argument_and_a_variable_that_differ_are_shown_both(site: Site) -> None:
@@ -412,7 +437,8 @@ def test_nothing_found_lists_the_places_and_the_flag(site: Site) -> None:
     assert said == (
         "error: no shared secret was found; looked at StorageClusters and DaemonSets: none; Secret"
         " kube-system/pxkeys: not found; Secret kube-system/px-shared-secret: not found; Secret"
-        ' portworx/px-shared-secret: has no key "shared-secret"; its keys: other-key\n'
+        ' portworx/px-shared-secret: has no key "shared-secret"; its keys: other-key; Secret'
+        " portworx/pxkeys: not found\n"
         "hint: name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY\n"
     )
     site.storage_cluster("px/cluster")
@@ -458,6 +484,7 @@ def test_with_rights_for_the_key_alone_the_issuer_is_a_guess_and_said_to_be(site
         ),
         "Secret kube-system/px-shared-secret",
         "Secret portworx/px-shared-secret",
+        "Secret portworx/pxkeys",
     ]
 
 

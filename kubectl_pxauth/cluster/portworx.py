@@ -66,8 +66,13 @@ class Stated:
 
 @dataclass(frozen=True)
 class PortworxSpec:
-    """What one list of variables or of arguments says; None where it says nothing."""
+    """What one list of variables or of arguments says; None where it says nothing.
 
+    owner is the object that it is in.
+    """
+
+    owner: str
+    namespace: str
     issuer: Stated | None = None
     shared_secret: Stated | None = None
     username_claim: Stated | None = None
@@ -154,10 +159,8 @@ def _read_storage_cluster(item: dict[str, Any]) -> tuple[PortworxSpec, ...]:
     security = spec.get("security") or {}
     if security.get("enabled"):
         stated = _self_signed(security, namespace, where) | stated
-    return (
-        PortworxSpec(**stated),
-        _arguments(words, spec.get("env"), namespace, f"{where} annotation {_MISC_ARGS}"),
-    )
+    arguments = _arguments(words, spec.get("env"), namespace, f"{where} annotation {_MISC_ARGS}")
+    return tuple(PortworxSpec(where, namespace, **fields) for fields in (stated, arguments))
 
 
 def _self_signed(security: dict[str, Any], namespace: str, where: str) -> dict[str, Stated]:
@@ -173,17 +176,18 @@ def _self_signed(security: dict[str, Any], namespace: str, where: str) -> dict[s
 
 
 def _read_daemon_set(item: dict[str, Any]) -> tuple[PortworxSpec, ...]:
-    namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+    namespace = item["metadata"]["namespace"]
+    owner = f"DaemonSet {namespace}/{item['metadata']['name']}"
     found = []
     for container in item["spec"]["template"]["spec"].get("containers") or ():
-        where = f"DaemonSet {namespace}/{name} container {container['name']}"
+        where = f"{owner} container {container['name']}"
         words = [*(container.get("command") or ()), *(container.get("args") or ())]
         environment = container.get("env")
         found += [
-            PortworxSpec(**_variables(environment, namespace, f"{where} env")),
+            _variables(environment, namespace, f"{where} env"),
             _arguments(words, environment, namespace, where),
         ]
-    return tuple(found)
+    return tuple(PortworxSpec(owner, namespace, **fields) for fields in found)
 
 
 def _variables(items: list[dict[str, Any]] | None, namespace: str, where: str) -> dict[str, Stated]:
@@ -212,7 +216,7 @@ def _environment(items: list[dict[str, Any]] | None, namespace: str) -> dict[str
 
 def _arguments(
     words: list[str], environment: list[dict[str, Any]] | None, namespace: str, where: str
-) -> PortworxSpec:
+) -> dict[str, Stated]:
     """The fields that arguments state, with Kubernetes' $(VARIABLE) replaced; the last counts."""
     variables = _environment(environment, namespace)
     found = {}
@@ -221,7 +225,7 @@ def _arguments(
         value = variables.get(variable[1], text) if variable else text
         if flag in _FLAGS and value:
             found[_FLAGS[flag]] = Stated(value, f"{where} -{flag}")
-    return PortworxSpec(**found)
+    return found
 
 
 def _split(words: list[str]) -> Iterator[str]:

@@ -90,11 +90,11 @@ class Secret:
 
 @dataclass(frozen=True)
 class SecretContent:
-    """What this plugin writes into a Secret, and nothing else in it; None removes a key."""
+    """What this plugin writes into a Secret, and nothing else in it; None removes what is there."""
 
     data: Mapping[str, bytes | None] = field(repr=False)
     labels: Mapping[str, str]
-    annotations: Mapping[str, str]
+    annotations: Mapping[str, str | None]
 
     def manifest(self, namespace: str, name: str) -> dict[str, Any]:
         """A Secret of just this content, as `kubectl apply -f -` takes it."""

@@ -37,7 +37,7 @@ class Ground:
 
 def find_ground(cluster: Cluster, source: TrustSource) -> Ground:
     """What the cluster trusts, as far as it can be found; all errors are findings."""
-    search = Search(cluster, source.portworx_namespace)
+    search = Search(cluster, source.portworx_namespace, beside=source.shared_secret_from)
     key = attempt(lambda: _key_in_use(cluster, source, search))
     found = key if isinstance(key, FoundKey) else None
     default = default_issuer(found.reference) if found else DEFAULT_ISSUER

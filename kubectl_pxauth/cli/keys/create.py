@@ -42,5 +42,7 @@ def command(
     """Parse, make the keys, print."""
     place = check_namespace(namespace)
     result = create_keys(connection.connection().open(), place, dry_run)
+    for warning in result.warnings:
+        output.warning(warning)
     what = f"secret/{result.secret}"
     output.written(what, result.change, {}, dry_run, output.Format(form) if form else None)

@@ -13,12 +13,11 @@ from kubectl_pxauth.cli.flags import (
     SharedSecretFromFlag,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import optional
+from kubectl_pxauth.cli.inputs import check_exclusive, optional
 from kubectl_pxauth.cli.many import FAILED, failed, finish, interruptible, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
-from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.rotation import (
     KeyChange,
     KeyStep,
@@ -26,6 +25,7 @@ from kubectl_pxauth.rotation import (
     RotationRequest,
     Step,
     TokenFailure,
+    how_to_go_on,
     rotate_key,
 )
 
@@ -38,9 +38,12 @@ The old key stays beside the new one until all tokens are signed again. What was
 interrupted goes on with the next call, or goes back with --rollback. No key is
 shown.
 
+Whoever has the old key can have left tokens of their own in some Secret: look at
+whom --dry-run names, or keep nothing of a key that leaked with --compromised.
+
 \b
 Examples:
-  # What would be done
+  # What would be done, and for whom
   kubectl pxauth keys rotate --dry-run=server
 
 \b
@@ -64,32 +67,46 @@ def command(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Go back to the old key, in an unfinished rotation.")
     ] = False,
+    compromised: Annotated[
+        bool,
+        typer.Option(
+            "--compromised", help="Others have the old key: forget it, and sign nothing again."
+        ),
+    ] = False,
     shared_secret_from: SharedSecretFromFlag = None,
     portworx_namespace: PortworxNamespaceFlag = None,
     dry_run: DryRunFlag = DryRun.NONE,
     connection: ConnectionFlags,
 ) -> None:
     """Parse, rotate, print each step."""
-    if rollback and phase:
-        raise UsageError("--rollback and --phase exclude each other")
+    check_exclusive(
+        {
+            "--phase": phase,
+            "--rollback": "" if rollback else None,
+            "--compromised": "" if compromised else None,
+        }
+    )
     request = RotationRequest(
         shared_secret_from=optional(shared_secret_from, SecretKeyReference.parse),
         portworx_namespace=optional(portworx_namespace, check_namespace),
         phase=phase,
         back=rollback,
+        compromised=compromised,
         dry_run=dry_run,
     )
     counts = Counter[str]()
+    last: KeyStep | None = None
     with interruptible() as stop:
         steps = rotate_key(request, connection.connection().open(), stop)
         for step in with_progress(steps, "signing", None):
             _show(step, dry_run, counts)
+            last = step if isinstance(step, KeyStep) else last
         if stop.is_set():
-            output.note("the same command goes on; one with --rollback goes back")
-        if phase is not Phase.KEY or stop.is_set():
+            output.note(how_to_go_on(last) if last else "nothing is changed")
+        if counts or stop.is_set():
             finish(counts, None, stop)
-    if dry_run is DryRun.NONE:
-        _say_what_is_next(phase)
+    if last and dry_run is DryRun.NONE:
+        _say_what_is_next(last)
 
 
 def _show(step: Step, dry_run: DryRun, counts: Counter[str]) -> None:
@@ -104,27 +121,41 @@ def _show(step: Step, dry_run: DryRun, counts: Counter[str]) -> None:
         print(f"secret/{step.secret} skipped in namespace {step.namespace}: {step.skipped}")
     else:
         counts[_SIGNED] += 1
-        print(f"secret/{step.secret} signed again in namespace {step.namespace}{suffix}")
+        user = f'"{step.user.sub}", {", ".join(step.user.roles or ("no role",))}'
+        print(
+            f"secret/{step.secret} signed again in namespace {step.namespace}{suffix}:"
+            f" {output.printable(user)}"
+        )
 
 
 def _told(step: KeyStep) -> str:
-    key = step.reference.key
+    key, other = step.reference.key, step.other
     match step.change:
         case KeyChange.BEGUN:
-            return f"configured: {key} is new, the old one is kept as {step.old}"
-        case KeyChange.EXCHANGED:
-            return f"configured: {key} is the old one again, the new one is kept as {step.old}"
-        case KeyChange.FINISHED:
-            return f"configured: {step.old} is removed"
+            return f"configured: {key} is new, the old one is kept as {other}"
         case KeyChange.UNDER_WAY:
-            return f"unchanged: {key} is new already, the old one is kept as {step.old}"
+            return f"unchanged: {key} is new already, the old one is kept as {other}"
+        case KeyChange.TURNED_BACK:
+            return f"configured: {key} is the old one again, the new one is kept as {other}"
+        case KeyChange.GOING_BACK:
+            return f"unchanged: {key} is the old one already, the new one is kept as {other}"
+        case KeyChange.FINISHED:
+            return f"configured: {other} is removed"
+        case KeyChange.REPLACED:
+            return f"configured: {key} is new, and nothing is kept of the old one"
 
 
-def _say_what_is_next(phase: Phase | None) -> None:
-    if phase is Phase.KEY:
+def _say_what_is_next(last: KeyStep) -> None:
+    if last.change in (KeyChange.BEGUN, KeyChange.UNDER_WAY):
         output.note(f"{_RESTART} after that: kubectl pxauth keys rotate --phase=tokens")
         return
-    output.note(f"{_RESTART} until then it refuses these tokens.")
+    output.note(f"{_RESTART} until then it refuses tokens of this one.")
+    if last.change is KeyChange.REPLACED:
+        output.note(
+            "No token is signed again: kubectl pxauth list -A shows them, and kubectl pxauth renew"
+            " SECRET -n NAMESPACE --resign signs one that you know."
+        )
+        return
     output.note(
         "Tokens that are in no Secret, like pxctl's contexts, have to be made again:"
         " kubectl pxauth context create"
