@@ -173,7 +173,8 @@ class Search:
                 raise
             self._believed.update(spec.namespace for spec in self._strangers())
             return self.stated_key() or self.named_key()
-        return _one_key([named, *self._strangers_keys()]) or named
+        _one_key([named, *self._strangers_keys()])
+        return named
 
     def stated_key(self) -> FoundKey | None:
         """The key that Portworx is started with, None where nothing states one."""

@@ -62,6 +62,18 @@ class Keys:
         verdict = judge(self.shell.token(secret, key), shared_secret=shared_secret)
         return bool(verdict["accepted"])
 
+    def allowed(self, plane: ControlPlane, user: str, verbs: str) -> "Keys":
+        """The same as a user who may do this with Secrets: get, patch in kube-system; else list."""
+        everywhere = "list" in verbs
+        kind, where = ("clusterrole", []) if everywhere else ("role", ["-n", "kube-system"])
+        for arguments in (
+            ["create", kind, user, f"--verb={verbs}", "--resource=secrets"],
+            ["create", f"{kind}binding", user, f"--{kind}={user}", f"--user={user}"],
+        ):
+            assert self.shell.kubectl(*arguments, *where).code == 0
+        kubeconfig = str(plane.kubeconfig(user, groups=()))
+        return Keys(self.shell.with_environment(KUBECONFIG=kubeconfig))
+
     def tokens(self, *names: str) -> None:
         """Issue tokens into Secrets of these names."""
         for name in names:
@@ -200,9 +212,14 @@ def test_what_the_old_key_signed_is_signed_again_whatever_its_name(keys: Keys) -
     assert lines[0] == (
         "secret/pxkeys configured: shared-secret is new, the old one is kept as shared-secret.old"
     )
+    subs = {
+        "generated": "generated",
+        "other-name": f"other-name.{keys.shell.namespace}@portworx.com",
+        "px-k8s-user": f"px-k8s-user.{keys.shell.namespace}@portworx.com",
+    }
     assert sorted(lines[1:-1]) == [
-        f"secret/{name} signed again in namespace {keys.shell.namespace}"
-        for name in ("generated", "other-name", "px-k8s-user")
+        f'secret/{name} signed again in namespace {keys.shell.namespace}: "{sub}", system.user'
+        for name, sub in subs.items()
     ]
     assert lines[-1] == "secret/pxkeys configured: shared-secret.old is removed"
     assert "3 signed again" in done.err
@@ -268,20 +285,39 @@ def test_the_way_back(keys: Keys) -> None:
     assert keys.accepts("signed-with-the-new")
 
 
-def test_a_failure_before_anything_is_changed(keys: Keys) -> None:
+def test_a_failure_before_anything_is_changed(keys: Keys, own_plane: ControlPlane) -> None:
     keys.run("create")
     before = keys.read()
     keys.tokens("px-k8s-user")
-    token = forge(claims_of("fixed"), before["shared-secret"])
+    ruth = keys.allowed(own_plane, "ruth", "get,list")
+    keys.shell.kubectl(
+        *("create", "role", "ruth", "--verb=patch", "--resource=secrets", "-n", "kube-system")
+    )
+    keys.shell.kubectl(
+        *("create", "rolebinding", "ruth", "--role=ruth", "--user=ruth", "-n", "kube-system")
+    )
+    for arguments in (["rotate"], ["rotate", "--phase=key"]):
+        done = ruth.shell.pxauth("keys", *arguments, "--shared-secret-from=pxkeys")
+        assert (done.code, done.out) == (1, "")
+        assert f"may not patch Secret {keys.shell.namespace}/px-k8s-user" in done.err
+        assert "error: nothing is changed, as the token of 1 Secret could not be" in done.err
+    assert keys.read() == before
+    assert keys.accepts("px-k8s-user")
+
+
+def test_what_nobody_can_write_stops_nobody(keys: Keys) -> None:
+    keys.run("create")
+    token = forge(claims_of("fixed"), keys.read()["shared-secret"])
     data = {"auth-token": base64.b64encode(token.encode()).decode()}
     keys.shell.create({"metadata": {"name": "fixed"}, "immutable": True, "data": data})
+    keys.tokens("px-k8s-user")
     done = keys.run("rotate")
-    assert (done.code, done.out) == (1, "")
-    assert f"Secret {keys.shell.namespace}/fixed is immutable" in done.err
+    assert done.code == 0
     assert (
-        "error: nothing is changed, as the token of 1 Secret could not be signed again" in done.err
+        f"secret/fixed skipped in namespace {keys.shell.namespace}: Secret"
+        f" {keys.shell.namespace}/fixed is immutable, and its token is not valid any more\n"
+        in done.out
     )
-    assert keys.read() == before
     assert keys.accepts("px-k8s-user")
 
 
@@ -311,10 +347,15 @@ def test_a_failure_on_the_way_back_as_well(keys: Keys) -> None:
     with refusing(keys.shell, f"!(object.metadata.name in ['stubborn', 'canary']) && ({once})"):
         done = keys.run("rotate")
         assert done.code == 1
-        assert "the old shared secret is back" in done.err
-        assert "hint: finish the way back: kubectl pxauth keys rotate" in done.err
+        assert "error: the way back is not finished" in done.err
+        assert "hint: kubectl pxauth keys rotate --rollback goes on" in done.err
     assert keys.read()["shared-secret"] == before["shared-secret"]
-    assert keys.run("rotate").code == 0
+    assert "a rotation of kube-system/pxkeys:shared-secret is on its way back" in keys.refused(
+        "rotate"
+    )
+    done = keys.run("rotate", "--rollback")
+    assert done.code == 0
+    assert "unchanged: shared-secret is the old one already" in done.out
     assert keys.read() == before
     assert keys.accepts("once")
     assert keys.accepts("stubborn")
@@ -379,20 +420,85 @@ def test_a_key_that_is_in_no_secret_or_in_none_that_is_there(keys: Keys) -> None
     assert "no shared secret was found" in keys.refused("rotate")
     said = keys.refused("rotate", "--shared-secret-from", "kube-system/pxkeys")
     assert "Secret kube-system/pxkeys not found" in said
-    assert "kubectl pxauth keys create" in said
     assert "exclude each other" in keys.refused("rotate", "--rollback", "--phase=key", code=2)
 
 
 def test_who_may_not_see_all_tokens_rotates_nothing(keys: Keys, own_plane: ControlPlane) -> None:
     keys.run("create")
     keys.tokens("px-k8s-user")
-    kubeconfig = str(own_plane.kubeconfig("rita", groups=()))
-    give = ("create", "role", "rita", "--verb=get,patch", "--resource=secrets", "-n", "kube-system")
-    assert keys.shell.kubectl(*give).code == 0
-    bind = ("create", "rolebinding", "rita", "--role=rita", "--user=rita", "-n", "kube-system")
-    assert keys.shell.kubectl(*bind).code == 0
-    rita = Keys(keys.shell.with_environment(KUBECONFIG=kubeconfig))
+    rita = keys.allowed(own_plane, "rita", "get,patch")
     before = keys.read()
-    said = rita.shell.refused("keys", "rotate", "--shared-secret-from=pxkeys").err
-    assert 'user "rita" may not list Secrets in all namespaces' in said
-    assert keys.read() == before
+    for arguments in ([], ["--phase=key"]):
+        done = rita.shell.refused("keys", "rotate", "--shared-secret-from=pxkeys", *arguments)
+        assert 'user "rita" may not list Secrets in all namespaces' in done.err
+        assert keys.read() == before
+
+
+def test_what_is_kept_beside_the_key_by_others_is_left_alone(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("px-k8s-user")
+    backup = {"data": {"shared-secret.old": base64.b64encode(b"my backup").decode()}}
+    patch = ("patch", "secret", "pxkeys", "-n", "kube-system", "-p", json.dumps(backup))
+    assert keys.shell.kubectl(*patch).code == 0
+    for arguments in ([], ["--rollback"], ["--phase=tokens"], ["--compromised"]):
+        said = keys.refused("rotate", *arguments)
+        assert 'has a key "shared-secret.old" that no rotation has put there' in said
+
+
+def test_another_secret_is_not_taken_for_the_key(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("px-k8s-user")
+    password = {"metadata": {"name": "db"}, "stringData": {"password": "hands off" * 5}}
+    keys.shell.create(password)
+    before = keys.shell.secret("db")
+    reference = f"{keys.shell.namespace}/db:password"
+    said = keys.refused("rotate", "--shared-secret-from", reference, code=2)
+    assert f"{reference} has signed no token" in said
+    assert keys.shell.secret("db") == before
+
+
+def test_a_key_in_two_places_is_not_changed_in_one(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("px-k8s-user")
+    metadata = {"name": "px-shared-secret", "namespace": "kube-system"}
+    value = keys.read()["shared-secret"].decode()
+    keys.shell.create({"metadata": metadata, "stringData": {"shared-secret": value}})
+    try:
+        said = keys.refused("rotate")
+        assert "in more than one place: kube-system/pxkeys:shared-secret, kube-system/px-sh" in said
+    finally:
+        keys.shell.kubectl("delete", "secret", "px-shared-secret", "-n", "kube-system")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_of_a_key_that_leaked_nothing_is_kept(keys: Keys, *, begun: bool) -> None:
+    keys.run("create")
+    old = keys.read()
+    keys.tokens("px-k8s-user")
+    before = keys.shell.secret()
+    if begun:
+        keys.run("rotate", "--phase=key")
+    done = keys.run("rotate", "--compromised")
+    assert done.code == 0
+    assert done.out == (
+        "secret/pxkeys configured: shared-secret is new, and nothing is kept of the old one\n"
+    )
+    assert "No token is signed again" in done.err
+    assert keys.read().keys() == old.keys()
+    assert keys.read()["shared-secret"] != old["shared-secret"]
+    assert keys.shell.secret() == before
+    assert not keys.accepts("px-k8s-user")
+
+
+def test_an_issue_that_has_the_old_key_fails_where_the_new_one_has_signed(keys: Keys) -> None:
+    keys.run("create")
+    old = keys.shell.home / "old"
+    old.write_bytes(keys.read()["shared-secret"])
+    keys.tokens("px-k8s-user")
+    keys.run("rotate")
+    done = keys.shell.pxauth(
+        *("issue", "kubernetes", "-n", keys.shell.namespace, "--sub", "x"),
+        *("--shared-secret-file", old),
+    )
+    assert done.code == 1
+    assert keys.accepts("px-k8s-user")
