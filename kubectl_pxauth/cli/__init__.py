@@ -1,6 +1,8 @@
 """What a person types: the entry points, and what errors look like."""
 
 import gc
+import io
+import os
 import sys
 
 from kubectl_pxauth import __version__
@@ -17,6 +19,7 @@ def main() -> None:
 
     Under the name that kubectl has for it, a plugin's program completes command lines.
     """
+    _open_what_is_closed()
     arguments = sys.argv[1:]
     if sys.argv[0].removesuffix(".exe").endswith(_COMPLETION):
         complete()
@@ -30,6 +33,19 @@ def main() -> None:
     from kubectl_pxauth.cli.app import run
 
     sys.exit(run(arguments))
+
+
+def _open_what_is_closed() -> None:
+    """Give closed standard streams somewhere to go, or a connection could take their number."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale may know fewer letters
 
 
 def complete() -> None:

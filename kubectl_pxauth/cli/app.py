@@ -1,6 +1,5 @@
 """The commands, each loaded only when it is called, and the way every run ends."""
 
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -73,6 +72,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
         arguments = as_typer_spells(arguments, app)
         # typer returns the code of an exit, which an interrupt is too, and else nothing.
         code: int | None = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()  # what can't be written is to be an error of ours
     except NoArgsIsHelpError as error:
         print(error.format_message())
         return DONE
@@ -89,8 +89,12 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing more may be written to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.give_up(sys.stdout)  # whoever read it has seen enough
+        return FAILED
+    except OSError as error:
+        # Whatever else has to do with files says so itself.
+        output.give_up(sys.stdout)
+        output.problem(PxauthError(f"standard output: {error.strerror}"))
         return FAILED
     except Exception as error:  # a traceback could show a key or a token
         output.problem(_bug(error))

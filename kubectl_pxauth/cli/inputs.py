@@ -173,6 +173,8 @@ def _named(identity: IdentityFlags) -> PartialIdentity:
     for flag, value in named:
         if value is not None and not value.strip():
             raise UsageError(f"{flag} is empty")
+        if value is not None and _has_surrogates(value):
+            raise UsageError(f"{flag} has letters that this locale's encoding does not know")
         if value is not None and is_placeholder(value):
             raise UsageError(f'{flag} is the unfilled placeholder "{value}"')
     return PartialIdentity(
@@ -182,6 +184,11 @@ def _named(identity: IdentityFlags) -> PartialIdentity:
         roles=tuple(identity.role) if identity.role else None,
         groups=tuple(identity.group) if identity.group else None,
     )
+
+
+def _has_surrogates(text: str) -> bool:
+    """Whether it has bytes that could not be decoded."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def source(filename: str) -> str:

@@ -1,11 +1,12 @@
 """What goes to the terminal: results to standard output, all else to standard error."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import PxauthError
@@ -66,7 +67,7 @@ def warning(message: str) -> None:
 
 def note(message: str) -> None:
     """One line on standard error that is neither wrong nor asked for, as kubectl has them."""
-    print(printable(message), file=sys.stderr)
+    _to_stderr(message)
 
 
 def log(message: str) -> None:
@@ -124,7 +125,19 @@ def private_file(path: str, text: str) -> None:
 
 
 def _line(kind: str, message: str) -> None:
-    print(f"{kind}: {printable(message)}", file=sys.stderr)
+    _to_stderr(f"{kind}: {message}")
+
+
+def _to_stderr(message: str) -> None:
+    try:
+        print(printable(message), file=sys.stderr)
+    except OSError:  # a message that nobody can get changes nothing of what was done
+        give_up(sys.stderr)
+
+
+def give_up(stream: TextIO) -> None:
+    """Let nothing more be written to a standard stream, not even what waits to be."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def printable(message: str) -> str:

@@ -72,6 +72,44 @@ def test_a_reader_that_leaves_is_no_traceback(offline: Shell) -> None:
     assert done.stderr == b""
 
 
+def run(shell: Shell, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell's command line, with $kubectl in it."""
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(shell.home)} | shell.environment
+    return subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True)
+
+
+def test_output_that_nobody_can_take_is_an_error(offline: Shell) -> None:
+    for command in ("token admin", "issue --help", "issue kubernetes --dry-run=client"):
+        done = run(offline, f"kubectl pxauth {command} >/dev/full")
+        assert (done.returncode, done.stderr) == (
+            1,
+            "error: standard output: No space left on device\n",
+        )
+
+
+def test_messages_that_nobody_can_take_change_nothing(shell: Shell) -> None:
+    command = f"kubectl-pxauth issue kubernetes -n {shell.namespace} -n {shell.namespace}-no"
+    for closed in ("2>/dev/full", "2>&-", "<&-", ">&-", "<&- >&- 2>&-"):
+        done = run(shell, f"{command} {closed}")
+        assert done.returncode == 1
+        assert "error" not in done.stdout
+        assert "bug" not in done.stderr
+    assert shell.claims()["name"] == f"px-k8s-user.{shell.namespace}"
+
+
+def test_letters_that_the_locale_does_not_know(offline: Shell) -> None:
+    strict = "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 PYTHONIOENCODING=ascii"
+    refused = run(offline, f"{strict} kubectl-pxauth token admin --name J\u00fcrgen")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--name has letters that this locale's encoding does not know" in refused.stderr
+    token = offline.pxauth("token", "admin", "--name", "J\u00fcrgen").out
+    (offline.home / "token").write_text(token)
+    flags = f"--token-file {offline.home / 'token'} --issuer portworx.com"
+    shown = run(offline, f"{strict} kubectl-pxauth inspect {flags}")
+    assert shown.returncode == 0, shown.stderr
+    assert "J\\xfcrgen" in shown.stdout
+
+
 def test_an_interrupt_ends_quietly(offline: Shell, tmp_path: Path) -> None:
     fifo = tmp_path / "user.yaml"
     os.mkfifo(fifo)
