@@ -342,7 +342,12 @@ def _key_by_name(
             " --ecdsa-private-keyfile signs, --rsa-public-keyfile or --ecdsa-public-keyfile"
             " verifies",
         )
-    raise NoKeyError(f"no shared secret was found; looked at {looked}", hint=_FLAG)
+    hint = (
+        _FLAG
+        if reading.forbidden
+        else f"{_FLAG}; or make the first one: kubectl pxauth keys create"
+    )
+    raise NoKeyError(f"no shared secret was found; looked at {looked}", hint)
 
 
 def _named(

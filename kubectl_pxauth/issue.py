@@ -199,10 +199,20 @@ def _issue_one(
     request: IssueRequest, authority: Authority, cluster: Cluster, secret: Secret | None
 ) -> IssueResult:
     namespace, name = request.token.namespace, request.token.secret
+
+    def read() -> Secret | None:
+        """What another's write has left; raises IdentityError if that is of another key."""
+        found = find_secret(cluster, namespace, name)
+        verdict = _judge(request, authority, found)
+        if verdict and verdict.is_jwt and not verdict.signed:
+            raise IdentityError(
+                f"Secret {namespace}/{name} was meanwhile given a token of another key",
+                hint="if the shared secret was rotated, run the command again",
+            )
+        return found
+
     return until_no_conflict(
-        secret,
-        write=lambda found: _put(request, authority, cluster, found),
-        read=lambda: find_secret(cluster, namespace, name),
+        secret, write=lambda found: _put(request, authority, cluster, found), read=read
     )
 
 

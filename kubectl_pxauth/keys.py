@@ -75,8 +75,8 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
             if key.reference != place:
                 raise DiscoveryError(
                     f"this cluster has a shared secret already: {key.reference} ({key.where})",
-                    hint="tokens are issued with it: kubectl pxauth issue; a new one takes its"
-                    " place: kubectl pxauth keys rotate",
+                    hint="tokens are issued with it; to put a new one in its place:"
+                    " kubectl pxauth keys rotate",
                 )
     if not specs.forbidden:
         return ()

@@ -439,7 +439,8 @@ def test_nothing_found_lists_the_places_and_the_flag(site: Site) -> None:
         " kube-system/pxkeys: not found; Secret kube-system/px-shared-secret: not found; Secret"
         ' portworx/px-shared-secret: has no key "shared-secret"; its keys: other-key; Secret'
         " portworx/pxkeys: not found\n"
-        "hint: name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY\n"
+        "hint: name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY; or make the"
+        " first one: kubectl pxauth keys create\n"
     )
     site.storage_cluster("px/cluster")
     assert "StorageClusters and DaemonSets: say nothing of it" in site.refused("discover").err

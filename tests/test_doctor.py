@@ -204,7 +204,7 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
         f'ok       key       Secret kube-system/pxkeys key "shared-secret", {len(OURS)} bytes,'
         f" named by {DAEMON_SET} env {SECRET_VARIABLE}",
         f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
-        "ok       portworx  started with this very key",
+        "ok       portworx  set to take this very key when it starts",
         "ok       subjects  each token has another sub",
         "ok       classes   StorageClass px-sc: Secret px/px-k8s-user",
         "ok       claims    none is Pending for want of a token",

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from controlplane.run import ControlPlane
-from tests.conftest import Run, Shell, claims_of, decode, forge, judge
+from tests.conftest import BIN, Run, Shell, claims_of, decode, forge, judge
 from tests.test_renew import OPERATOR
 
 pytestmark = pytest.mark.xdist_group("keys")
@@ -258,6 +259,8 @@ def test_portworx_can_be_restarted_between_the_halves(keys: Keys) -> None:
     assert between["shared-secret.old"] == old
     assert between["shared-secret"] != old
     assert not keys.accepts("px-k8s-user")
+    doctor = keys.shell.pxauth("doctor").out
+    assert "warning  key       a rotation of it is under way" in doctor
     again = keys.run("rotate", "--phase=key")
     assert (again.code, keys.read()) == (0, between)
     assert again.out == (
@@ -502,3 +505,20 @@ def test_an_issue_that_has_the_old_key_fails_where_the_new_one_has_signed(keys: 
     )
     assert done.code == 1
     assert keys.accepts("px-k8s-user")
+
+
+@pytest.mark.parametrize("closed", [">/dev/full", ">&- 2>&-", "| true"])
+def test_a_rotation_is_not_left_half_done_for_want_of_a_reader(keys: Keys, closed: str) -> None:
+    keys.run("create")
+    old = keys.read()["shared-secret"]
+    keys.tokens("a", "b")
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(keys.shell.home)}
+    subprocess.run(
+        ["sh", "-c", f"kubectl pxauth keys rotate {closed}"],
+        env=environment | keys.shell.environment,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    assert set(keys.read()) == set(KEYS)
+    assert keys.read()["shared-secret"] != old
+    assert all(keys.accepts(name) for name in "ab")

@@ -15,8 +15,8 @@ _SUBDOMAIN_LENGTH = 253
 
 
 def check_secret_name(name: str) -> str:
-    """Pass on a Secret's name; raises UsageError for one that Kubernetes would refuse."""
-    return _check_subdomain(name, "Secret")
+    """Pass on a Secret's name, also as -o name has it; raises UsageError for a wrong one."""
+    return _check_subdomain(name.removeprefix("secret/"), "Secret")
 
 
 def check_storage_class_name(name: str) -> str:

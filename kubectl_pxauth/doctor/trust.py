@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kubectl_pxauth.cluster.access import Right
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.portworx import PortworxSpecs
+from kubectl_pxauth.cluster.secrets import find_secret
 from kubectl_pxauth.discovery import (
     BY_DEFAULT,
     BY_NAME,
@@ -18,6 +19,7 @@ from kubectl_pxauth.discovery import (
 )
 from kubectl_pxauth.doctor.finding import Finding, attempt, of_error, ok, problem, reported, warning
 from kubectl_pxauth.errors import NoKeyError, PxauthError
+from kubectl_pxauth.rotation import ROTATION
 from kubectl_pxauth.tokens import Trusted
 from kubectl_pxauth.trust import TrustSource
 
@@ -45,6 +47,7 @@ def find_ground(cluster: Cluster, source: TrustSource) -> Ground:
     specs = attempt(search.specs)
     findings = (
         *_check_key(key, search),
+        *reported("key", lambda: _check_rotation(cluster, found)),
         *_check_issuer(names, source.issuer),
         *reported("portworx", lambda: _check_portworx(key, search)),
     )
@@ -89,6 +92,18 @@ def _check_key(key: FoundKey | PxauthError | None, search: Search) -> Iterator[F
     yield ok("key", says)
     for odd in secret.warnings():
         yield warning("key", odd, _NEW_KEY)
+
+
+def _check_rotation(cluster: Cluster, key: FoundKey | None) -> Iterator[Finding]:
+    if key is None or key.reference is None:
+        return
+    secret = find_secret(cluster, key.reference.namespace, key.reference.name)
+    if secret and ROTATION in (secret.manifest["metadata"].get("annotations") or {}):
+        yield warning(
+            "key",
+            "a rotation of it is under way, and tokens that the other key signed are bad here",
+            "kubectl pxauth keys rotate goes on, and with --rollback goes back",
+        )
 
 
 def _no_key(error: PxauthError, search: Search) -> Finding:
@@ -137,7 +152,7 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
     elif public:
         yield ok("portworx", f"verifies with a public key: {public.where} {public.value}")
     elif stated:
-        yield ok("portworx", f"started with a shared secret by {stated.where}")
+        yield ok("portworx", f"set to take a shared secret by {stated.where}")
     elif specs.specs:
         yield warning(
             "portworx",
@@ -166,7 +181,7 @@ def _compared(stated: FoundKey, key: FoundKey) -> Finding:
             "leave out --shared-secret-from, --shared-secret-file and PORTWORX_AUTH_SHARED_SECRET",
         )
     if stated.where == key.where:
-        return ok("portworx", "started with this very key")
+        return ok("portworx", "set to take this very key when it starts")
     if stated.reference == key.reference:
         return ok("portworx", f"{stated.where} takes this very key")
     return ok("portworx", f"{stated.where} takes {place}, which is the same key")

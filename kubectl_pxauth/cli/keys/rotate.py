@@ -1,5 +1,6 @@
 """The command `kubectl pxauth keys rotate`."""
 
+import sys
 from collections import Counter
 from typing import Annotated
 
@@ -96,10 +97,15 @@ def command(
     )
     counts = Counter[str]()
     last: KeyStep | None = None
+    unsaid: OSError | None = None
     with interruptible() as stop:
         steps = rotate_key(request, connection.connection().open(), stop)
         for step in with_progress(steps, "signing", None):
-            _show(step, dry_run, counts)
+            try:
+                _show(step, dry_run, counts)
+            except OSError as error:  # a rotation is not left half done for want of a reader
+                unsaid = error
+                output.give_up(sys.stdout)
             last = step if isinstance(step, KeyStep) else last
         if stop.is_set():
             output.note(how_to_go_on(last) if last else "nothing is changed")
@@ -107,6 +113,8 @@ def command(
             finish(counts, None, stop)
     if last and dry_run is DryRun.NONE:
         _say_what_is_next(last)
+    if unsaid:
+        raise unsaid
 
 
 def _show(step: Step, dry_run: DryRun, counts: Counter[str]) -> None:
@@ -158,5 +166,5 @@ def _say_what_is_next(last: KeyStep) -> None:
         return
     output.note(
         "Tokens that are in no Secret, like pxctl's contexts, have to be made again:"
-        " kubectl pxauth context create"
+        " kubectl pxauth context create admin"
     )
