@@ -75,14 +75,14 @@ def find_candidates(command: str, parameter: str, flags: Flags) -> Iterable[str]
     find = _BY_PARAMETER.get(f"{command} {parameter}") or _BY_PARAMETER.get(parameter)
     if find is None:
         return None
-    from kubectl_pxauth.cluster.connection import Ahead
     from kubectl_pxauth.errors import PxauthError
+    from kubectl_pxauth.parallel import Background
 
     # A credential plugin must not ask for anything in the middle of a command line.
     sys.stdin = None
     with _no_process_left():
         try:
-            return Ahead(lambda: find(flags)).result(_SECONDS)
+            return Background(lambda: find(flags)).result(_SECONDS)
         except (PxauthError, TimeoutError):
             return ()
 

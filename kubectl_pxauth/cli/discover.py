@@ -9,7 +9,8 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, takes_groups
 from kubectl_pxauth.cli.inputs import optional
 from kubectl_pxauth.cluster.names import check_namespace
-from kubectl_pxauth.discovery import Discovery, FoundText, discover
+from kubectl_pxauth.operations.discover import Discovery, discover
+from kubectl_pxauth.portworx.discovery import FoundText
 
 HELP = """Looks at the StorageClusters of the Portworx operator, the DaemonSets named
 portworx, and the Secrets that the key is usually kept in. The key itself is not
@@ -39,8 +40,7 @@ def command(
     """Parse, discover, print."""
     namespace = optional(portworx_namespace, check_namespace)
     found = discover(connection.connection().open(), namespace)
-    for warning in (*found.names.warnings(), *found.key.shared_secret.warnings()):
-        output.warning(warning)
+    output.warnings(found.warnings)
     if form:
         output.objects(_as_json(found), form)
     else:
@@ -50,33 +50,32 @@ def command(
 
 
 def _as_json(found: Discovery) -> dict[str, Any]:
-    reference, names = found.key.reference, found.names
+    reference, settings = found.key.reference, found.settings
     return {
         "sharedSecret": {
             "secret": vars(reference) if reference else None,
-            "statedBy": found.key.where,
+            "statedBy": found.key.stated_by,
         },
-        "issuer": _text_as_json(names.issuer),
-        "usernameClaim": _text_as_json(names.username_claim),
-        "notRead": [*names.not_read, *found.secrets_not_read],
+        "issuer": _text_as_json(settings.issuer),
+        "usernameClaim": _text_as_json(settings.username_claim),
+        "notRead": list(found.not_read),
     }
 
 
 def _text_as_json(found: FoundText) -> dict[str, str]:
-    return {"value": found.value, "statedBy": found.where}
+    return {"value": found.value, "statedBy": found.stated_by}
 
 
 def _rows(found: Discovery) -> Iterator[output.Row]:
-    reference, names = found.key.reference, found.names
+    reference, settings = found.key.reference, found.settings
     place = (
         f"Secret {reference.namespace}/{reference.name}, key {reference.key}"
         if reference
         else "no Secret: the value itself is there"
     )
-    yield output.Row("Shared secret", [place, found.key.where])
-    yield output.Row("Issuer", [names.issuer.value, names.issuer.where])
-    claim = names.username_claim
-    yield output.Row("User name claim", [claim.value, claim.where])
-    not_read = (*names.not_read, *found.secrets_not_read)
-    if not_read:
-        yield output.Row("Not read", not_read)
+    yield output.Row("Shared secret", [place, found.key.stated_by])
+    yield output.Row("Issuer", [settings.issuer.value, settings.issuer.stated_by])
+    claim = settings.username_claim
+    yield output.Row("User name claim", [claim.value, claim.stated_by])
+    if found.not_read:
+        yield output.Row("Not read", found.not_read)

@@ -13,9 +13,9 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
     takes_groups,
 )
-from kubectl_pxauth.cli.verification import VerificationFlags, read_trust_source
-from kubectl_pxauth.doctor import diagnose
-from kubectl_pxauth.doctor.finding import Finding
+from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
+from kubectl_pxauth.operations.doctor import diagnose
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.verdict import Severity
 
@@ -48,7 +48,7 @@ def command(
 ) -> None:
     """Parse, diagnose, print."""
     door = connection.connection()
-    source = read_trust_source(verification)
+    source = read_verifying_source(verification)
     due = parse_duration(within)
     namespace = door.kubeconfig.namespace
     found = diagnose(door.open(), source, namespace, datetime.now(UTC), due)
@@ -57,16 +57,16 @@ def command(
         raise typer.Exit(output.FAILED)
 
 
-def _show_data(findings: list[Finding], form: output.DataFormat) -> set[Severity]:
-    severities = {one.severity for one in findings}
-    items = [{**vars(one), "severity": str(one.severity)} for one in findings]
+def _show_data(diagnoses: list[Diagnosis], form: output.DataFormat) -> set[Severity]:
+    severities = {one.severity for one in diagnoses}
+    items = [{**vars(one), "severity": str(one.severity)} for one in diagnoses]
     output.objects({"healthy": Severity.PROBLEM not in severities, "findings": items}, form)
     return severities
 
 
-def _show(findings: Iterable[Finding]) -> Iterator[Severity]:
-    """Print each finding once it is there."""
-    for one in findings:
+def _show(diagnoses: Iterable[Diagnosis]) -> Iterator[Severity]:
+    """Print each diagnosis once it is there."""
+    for one in diagnoses:
         rest = f" {one.check:<9} {output.printable(one.message)}"
         _print_line(f"{one.severity:<8}", rest, _COLOURS[one.severity])
         if one.hint:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from kubectl_pxauth.authority import AuthoritySource
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.flags import AuthorityFlags, IdentityFlags, SharedSecretFlags, TokenFlags
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
@@ -19,17 +18,18 @@ from kubectl_pxauth.errors import (
     UsageError,
     UserFileError,
 )
-from kubectl_pxauth.mint import TokenRequest
+from kubectl_pxauth.portworx.signing import KeySource
 from kubectl_pxauth.token.claims import check_issuer, lifetime
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.identity import Identity, PartialIdentity, is_placeholder
 from kubectl_pxauth.token.jwt import SigningKey
+from kubectl_pxauth.token.minting import TokenRequest
 from kubectl_pxauth.token.private_key import read_ecdsa_private_key, read_rsa_private_key
 from kubectl_pxauth.token.profile import Profile, find_profile
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
-    from kubectl_pxauth.tokens import Scope
+    from kubectl_pxauth.portworx.token_secrets import Scope
 
 SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
 _STANDARD_INPUT = "-"
@@ -37,7 +37,7 @@ _STANDARD_INPUT = "-"
 Read = TypeVar("Read")
 
 
-def read_authority_source(flags: AuthorityFlags, filename: str | None = None) -> AuthoritySource:
+def read_signing_source(flags: AuthorityFlags, filename: str | None = None) -> KeySource:
     """Where issuer and key come from, filename being the user file's, which may be standard input.
 
     Raises UsageError, SharedSecretError and KeyFileError.
@@ -50,9 +50,9 @@ def read_authority_source(flags: AuthorityFlags, filename: str | None = None) ->
     }
     check_exclusive({**given, "-f": None, "--shared-secret-from": flags.shared_secret_from})
     check_standard_input(given)
-    return AuthoritySource(
+    return KeySource(
         issuer=optional(flags.issuer, check_issuer),
-        key=_local_key(flags),
+        signing_key=_local_key(flags),
         shared_secret_from=optional(flags.shared_secret_from, SecretKeyReference.parse),
         portworx_namespace=optional(flags.portworx_namespace, check_namespace),
     )
@@ -139,7 +139,7 @@ def read_scope(
     namespace: str | None, all_namespaces: bool, selector: str | None, connection: Connection
 ) -> "Scope":
     """Where to look for Secrets; as with kubectl, -A counts more than -n."""
-    from kubectl_pxauth.tokens import Scope
+    from kubectl_pxauth.portworx.token_secrets import Scope
 
     return Scope(None if all_namespaces else read_namespace(namespace, connection), selector)
 

@@ -14,8 +14,8 @@ from kubectl_pxauth.cli.verification import (
     findings_as_json,
 )
 from kubectl_pxauth.errors import PxauthError
-from kubectl_pxauth.examine import Examination
-from kubectl_pxauth.store import rfc3339
+from kubectl_pxauth.operations.inspect import Examination
+from kubectl_pxauth.token.claims import rfc3339
 from kubectl_pxauth.token.roles import explain_group, explain_role
 from kubectl_pxauth.token.verdict import Severity, Verdict
 

@@ -18,11 +18,18 @@ from kubectl_pxauth.cli.flags import (
     WriteFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
+from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
 from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.issue import IssueFailure, IssueRequest, IssueResult, Issues, Target, issue
+from kubectl_pxauth.operations.issue import (
+    IssueFailure,
+    IssueRequest,
+    IssueResult,
+    Issues,
+    Target,
+    issue,
+)
 from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
@@ -95,7 +102,7 @@ def command(
 ) -> None:
     """Parse, issue, print."""
     door = connection.connection()
-    source = read_authority_source(authority, identity.filename)
+    source = read_signing_source(authority, identity.filename)
     target = _target(namespace, namespace_selector, door)
     first = target.namespaces[0] if target.namespaces else ""
     request = IssueRequest(
@@ -108,12 +115,11 @@ def command(
     )
     if target.namespaces == (first,):
         result = issue(request, source, door.open)
-        for warning in result.warnings:
-            output.warning(warning)
+        output.warnings(result.warnings)
         _show(result, write)
     else:
         from kubectl_pxauth.cli.many import interruptible
-        from kubectl_pxauth.issue import issue_into_many
+        from kubectl_pxauth.operations.issue import issue_into_many
 
         with interruptible() as stop:
             issues = issue_into_many(

@@ -16,10 +16,12 @@ from kubectl_pxauth.cli.flags import (
     takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_scope
-from kubectl_pxauth.cli.verification import VerificationFlags, read_trust_source
-from kubectl_pxauth.store import rfc3339
+from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
+from kubectl_pxauth.operations.list import list_tokens
+from kubectl_pxauth.portworx.signing import find_trusted_keys
+from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken
+from kubectl_pxauth.token.claims import rfc3339
 from kubectl_pxauth.token.duration import parse_duration
-from kubectl_pxauth.tokens import Scope, Status, StoredToken, find_trusted, list_tokens
 
 HELP = """Every Secret whose key auth-token holds a JWT, whichever tool made it.
 
@@ -58,15 +60,12 @@ def command(
 ) -> None:
     """Parse, list, print."""
     door = connection.connection()
-    source = read_trust_source(verification)
+    source = read_verifying_source(verification)
     scope = read_scope(namespace, all_namespaces, selector, door)
     due = parse_duration(within)
     cluster = door.open()
-    trusted = find_trusted(cluster, source)
-    if trusted.no_key:
-        output.warning(f"signatures are not checked: {trusted.no_key}")
-    for doubt in trusted.doubts:
-        output.warning(doubt)
+    trusted = find_trusted_keys(cluster, source)
+    output.warnings(trusted.warnings)
     now = datetime.now(UTC)
     tokens = list_tokens(cluster, scope, trusted, now, due)
     if form in (Format.JSON, Format.YAML):

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -63,6 +63,12 @@ def error(message: str) -> None:
 def warning(message: str) -> None:
     """One `warning:` line on standard error."""
     _line("warning", message)
+
+
+def warnings(messages: Iterable[str]) -> None:
+    """A `warning:` line for each."""
+    for message in messages:
+        warning(message)
 
 
 def note(message: str) -> None:

@@ -16,7 +16,7 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_scope
+from kubectl_pxauth.cli.inputs import read_scope, read_signing_source
 from kubectl_pxauth.cli.many import (
     FAILED,
     ConcurrencyFlag,
@@ -29,8 +29,8 @@ from kubectl_pxauth.cli.many import (
 from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.renew import Outcome, RenewFailure, RenewRequest, RenewResult, renew
-from kubectl_pxauth.store import AUTH_TOKEN
+from kubectl_pxauth.operations.renew import Outcome, RenewFailure, RenewRequest, RenewResult, renew
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """The user, its roles and groups and the time that the token lives stay, whichever
@@ -83,7 +83,7 @@ def command(
 ) -> None:
     """Parse, renew, print."""
     door = connection.connection()
-    source = read_authority_source(authority)
+    source = read_signing_source(authority)
     scope = read_scope(namespace, all_namespaces, selector, door)
     if secrets and (all_namespaces or selector):
         raise UsageError("names exclude --all-namespaces and --selector")
@@ -99,9 +99,8 @@ def command(
     )
     counts = counter(Outcome)
     with interruptible() as stop:
-        authority_found, outcomes = renew(request, source, door.open(), concurrency, stop)
-        for warning in authority_found.warnings():
-            output.warning(warning)
+        signer, outcomes = renew(request, source, door.open(), concurrency, stop)
+        output.warnings(signer.warnings)
         for outcome in with_progress(outcomes, "renewing", len(request.names) or None):
             counts[_show(outcome, dry_run)] += 1
         finish(counts, None, stop)

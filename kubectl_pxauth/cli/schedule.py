@@ -15,11 +15,11 @@ from kubectl_pxauth.cli.flags import (
     WriteFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace
+from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source
 from kubectl_pxauth.cluster.objects import Change
-from kubectl_pxauth.cluster.renewal_job import RenewalPlan
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.schedule import Steps, schedule
+from kubectl_pxauth.operations.schedule import Steps, schedule
+from kubectl_pxauth.operations.schedule.job import RenewalPlan
 from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """A CronJob that runs `kubectl pxauth renew` in the cluster, with a service account
@@ -72,7 +72,7 @@ def command(
 ) -> None:
     """Parse, schedule, print."""
     door = connection.connection()
-    source = read_authority_source(authority)
+    source = read_signing_source(authority)
     parse_duration(within)
     plan = RenewalPlan(
         namespace=read_namespace(namespace, door),
@@ -87,8 +87,7 @@ def command(
 
 def _show(steps: Steps, write: WriteFlags) -> None:
     """Say what becomes of each object, or print those that are there at the end as one list."""
-    for warning in steps.warnings:
-        output.warning(warning)
+    output.warnings(steps.warnings)
     if write.form in (output.Format.JSON, output.Format.YAML):
         items = [step.manifest for step in steps.steps if step.change is not Change.DELETED]
         output.objects({"apiVersion": "v1", "kind": "List", "items": items}, write.form)

@@ -12,16 +12,15 @@ from kubectl_pxauth.cli.flags import (
     takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_namespace
-from kubectl_pxauth.cli.verification import VerificationFlags, read_trust_source
+from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.cluster.names import check_secret_name, check_storage_class_name
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.storageclass import (
-    SECRET_PARAMETERS,
+from kubectl_pxauth.operations.storageclass import (
     StorageClassRequest,
-    TokenModel,
     make_storage_class,
 )
+from kubectl_pxauth.portworx.volumes import SECRET_PARAMETERS, TokenModel
 from kubectl_pxauth.token.profile import PROFILES
 
 HELP = """Volumes of the class are asked for with the token in a Secret, as `kubectl
@@ -87,7 +86,7 @@ def command(
 ) -> None:
     """Parse, make the class, print."""
     door = connection.connection()
-    source = read_trust_source(verification)
+    source = read_verifying_source(verification)
     request = StorageClassRequest(
         name=check_storage_class_name(name),
         secret=check_secret_name(secret),
@@ -100,8 +99,7 @@ def command(
         dry_run=write.dry_run,
     )
     result = make_storage_class(request, source, door.open)
-    for warning in result.warnings:
-        output.warning(warning)
+    output.warnings(result.warnings)
     what = f"storageclass.storage.k8s.io/{result.name}"
     output.written(what, result.change, result.manifest, write.dry_run, write.form)
 

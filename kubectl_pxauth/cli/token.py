@@ -14,8 +14,8 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
-from kubectl_pxauth.mint import make_token
+from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
+from kubectl_pxauth.operations.token import make_token
 
 HELP = """The user is the same as with `issue`, but for one thing: the Secret is not read,
 so the user of a token that is in it is not taken over.
@@ -49,13 +49,12 @@ def command(
 ) -> None:
     """Parse, make the token, print it or write it."""
     door = connection.connection()
-    source = read_authority_source(authority, identity.filename)
+    source = read_signing_source(authority, identity.filename)
     request = read_token_request(
         profile, identity, token, read_namespace(namespace, door), needs_secret=False
     )
     minted = make_token(request, source, door.open)
-    for warning in minted.warnings:
-        output.warning(warning)
+    output.warnings(minted.warnings)
     if file is None:
         print(minted.token)
     else:

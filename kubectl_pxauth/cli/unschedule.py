@@ -4,7 +4,7 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, JobNamespaceFlag, takes_groups
 from kubectl_pxauth.cli.inputs import read_namespace
 from kubectl_pxauth.cluster.objects import DryRun
-from kubectl_pxauth.schedule import unschedule
+from kubectl_pxauth.operations.schedule import unschedule
 
 HELP = """Only what `kubectl pxauth schedule` made there, with its rights in other
 namespaces. Tokens stay as they are.
@@ -26,8 +26,7 @@ def command(
     door = connection.connection()
     place = read_namespace(namespace, door)
     removal = unschedule(door.open(), place, dry_run)
-    for warning in removal.warnings:
-        output.warning(warning)
+    output.warnings(removal.warnings)
     any_step = False
     for step in removal.steps:
         any_step = True

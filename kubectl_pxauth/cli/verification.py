@@ -22,13 +22,13 @@ from kubectl_pxauth.cli.inputs import (
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import KeyFileError, PxauthError
-from kubectl_pxauth.examine import Examination, FileToken, examine
-from kubectl_pxauth.store import AUTH_TOKEN
+from kubectl_pxauth.operations.inspect import Examination, FileToken, examine
+from kubectl_pxauth.portworx.signing import KeySource
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.token.claims import check_issuer
 from kubectl_pxauth.token.profile import PROFILES
 from kubectl_pxauth.token.public_key import read_ecdsa_key, read_rsa_key
 from kubectl_pxauth.token.verdict import UsernameClaim
-from kubectl_pxauth.trust import TrustSource
 
 _DEFAULT_SECRET = PROFILES["kubernetes"].secret
 
@@ -72,10 +72,9 @@ class VerificationFlags(SharedSecretFlags):
 
 def examined(place: PlaceFlags, flags: VerificationFlags, connection: Connection) -> Examination:
     """The examination that the flags ask for, its warnings printed; raises PxauthErrors."""
-    trust = read_trust_source(flags, place.token_file)
+    trust = read_verifying_source(flags, place.token_file)
     found = examine(_read_place(place, connection), trust, datetime.now(UTC), connection.open)
-    for warning in found.warnings:
-        output.warning(warning)
+    output.warnings(found.warnings)
     return found
 
 
@@ -104,7 +103,7 @@ def _read_place(place: PlaceFlags, connection: Connection) -> SecretKeyReference
     )
 
 
-def read_trust_source(flags: VerificationFlags, token_file: str | None = None) -> TrustSource:
+def read_verifying_source(flags: VerificationFlags, token_file: str | None = None) -> KeySource:
     """What the flags say that the cluster trusts; raises UsageError and other PxauthErrors."""
     shared_secret = {
         "--shared-secret-file": flags.shared_secret_file,
@@ -116,9 +115,9 @@ def read_trust_source(flags: VerificationFlags, token_file: str | None = None) -
     }
     check_exclusive(shared_secret)
     check_standard_input({"--token-file": token_file} | shared_secret | public_keys)
-    return TrustSource(
+    return KeySource(
         issuer=optional(flags.issuer, check_issuer),
-        shared_secret=local_shared_secret(flags, others=tuple(public_keys.values())),
+        signing_key=local_shared_secret(flags, others=tuple(public_keys.values())),
         shared_secret_from=optional(flags.shared_secret_from, SecretKeyReference.parse),
         rsa_public_pem=optional(flags.rsa_public_keyfile, lambda file: _pem(file, read_rsa_key)),
         ecdsa_public_pem=optional(

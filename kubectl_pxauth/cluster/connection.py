@@ -2,12 +2,11 @@
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from kubectl_pxauth.cluster.exec_credential import run_plugin
@@ -19,7 +18,8 @@ from kubectl_pxauth.errors import (
     ForbiddenError,
     NotFoundError,
 )
-from kubectl_pxauth.lean import leave_out, skip_init
+from kubectl_pxauth.imports import register_without_init, stub_modules
+from kubectl_pxauth.parallel import Background
 
 if TYPE_CHECKING:
     import urllib3
@@ -35,8 +35,6 @@ _MOST_CONNECTIONS = 256
 _RETRIES_WHEN_BUSY = 10  # as client-go: only where the server itself says Retry-After
 
 Log = Callable[[str], None]
-First = TypeVar("First")
-Result = TypeVar("Result")
 
 
 class Cluster:
@@ -57,7 +55,7 @@ class Cluster:
         self.request_timeout = timeout
         self._timeout = timeout.total_seconds() if timeout else (_CONNECT_SECONDS, None)
         self._log = log
-        self._ahead: list[Ahead[None]] = []
+        self._ahead: list[Background[None]] = []
 
     def connect_ahead(self, connections: int) -> None:
         """Start to open connections, for requests that come later and will find them open.
@@ -65,7 +63,7 @@ class Cluster:
         What goes wrong on the way is the first request's error.
         """
         if self.server.startswith("https://") and not self._configuration.proxy:
-            self._ahead = [Ahead(self._connect) for _ in range(connections)]
+            self._ahead = [Background(self._connect) for _ in range(connections)]
 
     def _connect(self) -> None:
         pool = self._rest.pool_manager.connection_from_url(self.server)
@@ -235,42 +233,6 @@ class Cluster:
             ) from None
 
 
-class Ahead(Generic[Result]):
-    """Work that goes on in a thread of its own until its result is asked for."""
-
-    def __init__(self, work: Callable[[], Result]) -> None:
-        """Start the work; the process does not wait for it at its end."""
-        self._work = work
-        self._results: list[Result] = []
-        self._errors: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._results.append(self._work())
-        except BaseException as error:  # raised again where the result is asked for
-            self._errors.append(error)
-
-    def result(self, seconds: float | None = None) -> Result:
-        """Wait for the work; returns what it returned, and raises what it raised.
-
-        Raises TimeoutError where it is not done in time, if there is one.
-        """
-        self._thread.join(seconds)
-        if self._thread.is_alive():
-            raise TimeoutError
-        for error in self._errors:
-            raise error
-        return self._results[0]
-
-
-def side_by_side(first: Callable[[], First], second: Callable[[], Result]) -> tuple[First, Result]:
-    """Run two requests at once; the first one's error goes before the second's."""
-    ahead = Ahead(second)
-    return first(), ahead.result()
-
-
 def _configuration(target: Target) -> "Configuration":
     """The kubernetes package's own configuration for the target."""
     config_loader, configuration_type = _kubernetes()
@@ -303,9 +265,11 @@ def _configuration(target: Target) -> "Configuration":
 
 def _kubernetes() -> tuple[Any, Any]:
     """The package's kubeconfig loader and Configuration, without its models and OAuth stack."""
-    skip_init("kubernetes", "kubernetes.client", "kubernetes.config", "kubernetes.utils")
-    skip_init("urllib3.http2")
-    leave_out("oauthlib", "oauthlib.oauth2", "requests_oauthlib")
+    register_without_init(
+        "kubernetes", "kubernetes.client", "kubernetes.config", "kubernetes.utils"
+    )
+    register_without_init("urllib3.http2")
+    stub_modules("oauthlib", "oauthlib.oauth2", "requests_oauthlib")
     import kubernetes.client
     import requests_oauthlib
     from kubernetes.client.configuration import Configuration

@@ -39,6 +39,11 @@ class Claims:
         return claims
 
 
+def rfc3339(moment: datetime) -> str:
+    """A moment of UTC as Kubernetes writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def lifetime(now: datetime, duration: timedelta) -> tuple[datetime, datetime]:
     """Iat and exp of a token that is made now and lives this long from now.
 

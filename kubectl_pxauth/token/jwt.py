@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 from kubectl_pxauth.errors import SharedSecretError
-from kubectl_pxauth.lean import skip_init
+from kubectl_pxauth.imports import register_without_init
 from kubectl_pxauth.token.claims import Claims
 from kubectl_pxauth.token.private_key import PrivateKey
 from kubectl_pxauth.token.shared_secret import SharedSecret
@@ -46,7 +46,7 @@ def _jws() -> Any:
     """jose.jws with the HMAC key alone: its backends package imports all of cryptography."""
     import jose
 
-    skip_init("jose.backends")
+    register_without_init("jose.backends")
     import jose.backends
     from jose.backends.native import HMACKey
 

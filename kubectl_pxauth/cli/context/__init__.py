@@ -12,8 +12,8 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.many import FAILED, finish, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
-from kubectl_pxauth.context import OnNode, Place, Value, Where, find_places, this_machine
 from kubectl_pxauth.errors import NotFoundError, UsageError
+from kubectl_pxauth.operations.context import OnNode, Place, Value, Where, find_places, this_machine
 
 _NOT_THERE = "not there"
 

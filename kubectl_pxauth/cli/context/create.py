@@ -15,10 +15,10 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import read_authority_source, read_namespace, read_token_request
+from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.many import interruptible
-from kubectl_pxauth.context import create_context
-from kubectl_pxauth.mint import make_token
+from kubectl_pxauth.operations.context import create_context
+from kubectl_pxauth.operations.token import make_token
 
 HELP = """pxctl keeps contexts on its node, so one is saved in every Portworx pod. The token
 is the one that `kubectl pxauth token` makes of the same words, and is stored in
@@ -58,13 +58,12 @@ def command(
     """Parse, make the token, save it on each node, print."""
     name = check_name(context_name)
     door = connection.connection()
-    source = read_authority_source(authority, identity.filename)
+    source = read_signing_source(authority, identity.filename)
     request = read_token_request(
         profile, identity, token, read_namespace(namespace, door), needs_secret=False
     )
     places = read_places(pxctl, authority.portworx_namespace, door)
     minted = make_token(request, source, door.open)
-    for warning in minted.warnings:
-        output.warning(warning)
+    output.warnings(minted.warnings)
     with interruptible() as stop:
         show(name, "saved", create_context(name, endpoint, minted, places, stop), places, stop)

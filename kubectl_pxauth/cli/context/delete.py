@@ -7,7 +7,7 @@ from kubectl_pxauth.cli.flags import (
     takes_groups,
 )
 from kubectl_pxauth.cli.many import interruptible
-from kubectl_pxauth.context import delete_context
+from kubectl_pxauth.operations.context import delete_context
 
 HELP = """The token stays valid until it expires. A node without the context is passed over.
 

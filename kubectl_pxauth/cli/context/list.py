@@ -14,8 +14,8 @@ from kubectl_pxauth.cli.flags import (
     takes_groups,
 )
 from kubectl_pxauth.cli.many import interruptible, with_progress
-from kubectl_pxauth.context import PxctlContext, list_contexts
-from kubectl_pxauth.store import rfc3339
+from kubectl_pxauth.operations.context import PxctlContext, list_contexts
+from kubectl_pxauth.token.claims import rfc3339
 
 HELP = """No token is shown, and no signature is checked. The context with a * is the one
 that pxctl takes where none is named.

@@ -9,7 +9,7 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
-from kubectl_pxauth.keys import create_keys
+from kubectl_pxauth.operations.keys.create import create_keys
 
 HELP = """Secret pxkeys with the keys system-secret, stork-secret and shared-secret, 64
 random bytes each, in base64. A key that is there is never changed. No key is
@@ -42,7 +42,6 @@ def command(
     """Parse, make the keys, print."""
     place = check_namespace(namespace)
     result = create_keys(connection.connection().open(), place, dry_run)
-    for warning in result.warnings:
-        output.warning(warning)
+    output.warnings(result.warnings)
     what = f"secret/{result.secret}"
     output.written(what, result.change, {}, dry_run, output.Format(form) if form else None)

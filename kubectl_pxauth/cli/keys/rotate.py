@@ -19,7 +19,7 @@ from kubectl_pxauth.cli.many import FAILED, failed, finish, interruptible, with_
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
-from kubectl_pxauth.rotation import (
+from kubectl_pxauth.operations.keys.rotate import (
     KeyChange,
     KeyStep,
     Phase,

@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Generic, TypeVar
 
-from kubectl_pxauth.bulk import each
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.exec import DEFAULT_TIMEOUT, run_in_pod
 from kubectl_pxauth.cluster.pods import Pod, find_pods
-from kubectl_pxauth.cluster.portworx import USUAL_NAMESPACES
-from kubectl_pxauth.discovery import Search
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, PxctlError
-from kubectl_pxauth.mint import MintedToken
+from kubectl_pxauth.parallel import run_concurrently
+from kubectl_pxauth.portworx.discovery import Search
+from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.token.minting import MintedToken
 from kubectl_pxauth.token.verdict import Trust, judge
 
 _AT_ONCE = 16
@@ -130,7 +130,7 @@ def create_context(
     def create(place: Place) -> None:
         place.run(arguments, minted.token)
 
-    return each(_asking(create), places, _AT_ONCE, stop)
+    return run_concurrently(_asking(create), places, _AT_ONCE, stop)
 
 
 def delete_context(name: str, places: Sequence[Place], stop: Event) -> Iterator[OnNode[bool]]:
@@ -145,12 +145,12 @@ def delete_context(name: str, places: Sequence[Place], stop: Event) -> Iterator[
             return False
         return True
 
-    return each(_asking(delete), places, _AT_ONCE, stop)
+    return run_concurrently(_asking(delete), places, _AT_ONCE, stop)
 
 
 def list_contexts(places: Sequence[Place], stop: Event) -> Iterator[OnNode[list[PxctlContext]]]:
     """The contexts of each node; each result as it comes."""
-    return each(_asking(_read_list), places, _AT_ONCE, stop)
+    return run_concurrently(_asking(_read_list), places, _AT_ONCE, stop)
 
 
 def _portworx_pods(cluster: Cluster, where: Where) -> list[Pod]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from threading import Event
 
-from kubectl_pxauth.bulk import each
 from kubectl_pxauth.cluster.access import Right, has_right
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
-from kubectl_pxauth.doctor.finding import Finding, ok, warning
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, warning
+from kubectl_pxauth.parallel import run_concurrently
 
 _AT_ONCE = 16
 _KEYS_NAMESPACE = SecretKeyReference.namespace
@@ -20,14 +20,18 @@ _OF_A_JOB = (
 )
 
 
-def check_rights(cluster: Cluster, namespace: str) -> Iterator[Finding]:
+def check_rights(cluster: Cluster, namespace: str) -> Iterator[Diagnosis]:
     """A line for all commands that are allowed, and one for each other; raises ClusterErrors.
 
     What takes a namespace is asked for in that one. Who may not is warned: not everybody has to.
     """
     needs = _needs(namespace)
     rights = dict.fromkeys(right for all_of_one in needs.values() for right in all_of_one)
-    has = dict(each(lambda right: (right, has_right(cluster, right)), rights, _AT_ONCE, Event()))
+    has = dict(
+        run_concurrently(
+            lambda right: (right, has_right(cluster, right)), rights, _AT_ONCE, Event()
+        )
+    )
     allowed = [command for command, needed in needs.items() if all(has[right] for right in needed)]
     if allowed:
         yield ok("rights", f"you may {', '.join(allowed)}")

@@ -8,8 +8,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from kubectl_pxauth.cluster.connection import Ahead, Cluster
-from kubectl_pxauth.cluster.portworx import (
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secrets import Secret, SecretKeyReference, find_secret
+from kubectl_pxauth.errors import (
+    DiscoveryError,
+    ForbiddenError,
+    NoKeyError,
+    SharedSecretError,
+)
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.settings import (
     OPERATOR_ISSUER,
     OPERATOR_SECRET,
     USUAL_NAMESPACES,
@@ -20,13 +28,6 @@ from kubectl_pxauth.cluster.portworx import (
     daemon_set_specs,
     read_config_map_key,
     storage_cluster_specs,
-)
-from kubectl_pxauth.cluster.secrets import Secret, SecretKeyReference, find_secret
-from kubectl_pxauth.errors import (
-    DiscoveryError,
-    ForbiddenError,
-    NoKeyError,
-    SharedSecretError,
 )
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
@@ -47,7 +48,7 @@ class FoundKey:
 
     shared_secret: SharedSecret
     reference: SecretKeyReference | None
-    where: str
+    stated_by: str
     copies: tuple[SecretKeyReference, ...] = ()
 
 
@@ -56,27 +57,28 @@ class FoundText:
     """The issuer or the user name claim, and what said so."""
 
     value: str
-    where: str
+    stated_by: str
 
 
 @dataclass(frozen=True)
-class Names:
-    """What tokens have to say; not_read names the places that RBAC kept closed.
+class VerifierSettings:
+    """What Portworx's verifier is configured to accept.
 
     Where the cluster says nothing, issuer is the usual one and username_claim is sub.
-    public_key_file is a path on its nodes, of a key that verifies tokens as well. not_believed are
-    DaemonSets that may be anybody's.
+    public_key_file is a path on its nodes, of a key that verifies tokens as well. not_read names
+    the resources that this user may not list. untrusted are DaemonSets that may be anybody's.
     """
 
     issuer: FoundText
     username_claim: FoundText
     public_key_file: FoundText | None
     not_read: tuple[str, ...]
-    not_believed: tuple[str, ...] = ()
+    untrusted: tuple[str, ...] = ()
 
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What might be otherwise if more could be read, or were believed."""
-        if self.issuer.where != BY_DEFAULT:
+        if self.issuer.stated_by != BY_DEFAULT:
             return ()
         guess = f'the issuer is taken to be "{self.issuer.value}"'
         warnings = []
@@ -85,43 +87,12 @@ class Names:
                 f"{guess}, but may be named where you can't read:"
                 f" {', '.join(self.not_read)}; --issuer settles it"
             )
-        if self.not_believed:
+        if self.untrusted:
             warnings.append(
-                f"{guess}; {', '.join(self.not_believed)} may be anybody's and is not asked: if it"
+                f"{guess}; {', '.join(self.untrusted)} may be anybody's and is not asked: if it"
                 " is your Portworx, name its namespace with --portworx-namespace"
             )
         return tuple(warnings)
-
-
-@dataclass(frozen=True)
-class Discovery:
-    """What the cluster says; secrets_not_read are looked at where nothing names the key."""
-
-    key: FoundKey
-    names: Names
-    secrets_not_read: tuple[str, ...]
-
-
-def discover(cluster: Cluster, namespace: str | None, issuer: str | None = None) -> Discovery:
-    """Find all of it, in the Portworx of that namespace or of all; a given issuer is not sought.
-
-    Raises DiscoveryError where the cluster says nothing of the key, or two things;
-    SharedSecretError where the Secret that it names can't be used; and ClusterErrors.
-    """
-    search = Search(cluster, namespace)
-    key = search.key()
-    names = search.names(issuer, default_issuer(key.reference))
-    return Discovery(key, names, search.secrets_not_read())
-
-
-def find_names(
-    cluster: Cluster,
-    namespace: str | None,
-    issuer: str | None,
-    key: SecretKeyReference | None = None,
-) -> Names:
-    """What tokens have to say, without looking for the key, which may be a given Secret's."""
-    return Search(cluster, namespace, beside=key).names(issuer, default_issuer(key))
 
 
 def default_issuer(reference: SecretKeyReference | None) -> str:
@@ -136,13 +107,18 @@ def read_shared_secret(cluster: Cluster, reference: SecretKeyReference) -> Share
 
 
 class Search:
-    """What the cluster says of its key and of its issuer, each read once and side by side.
+    """What the cluster says of its key and of its verifier's settings, read side by side.
 
-    StorageClusters are believed wherever they are. A DaemonSet can be anybody's who has a
-    namespace: it is believed in those that are usual for Portworx, in one that the user names, and
-    beside a Secret that the user names. Where there is none of all these, the word of others counts
-    if no key is found otherwise, and against a key that only has a usual name.
-    The methods raise as discover does, each for what it is asked alone.
+    What is trusted, in this order:
+    1. StorageClusters in any namespace.
+    2. DaemonSets in kube-system, in portworx, in the namespace that the user named, or beside a
+       Secret that the user named.
+    3. Other DaemonSets are untrusted, as anybody with a namespace can make one. They count only
+       where neither of the above exists: they can supply a key when no Secret with a usual name
+       does, and can contradict such a Secret, but never override it.
+
+    The methods raise DiscoveryError where the cluster says nothing of it, or two things;
+    SharedSecretError where the Secret that it names can't be used; and ClusterErrors.
     """
 
     def __init__(
@@ -150,16 +126,20 @@ class Search:
     ) -> None:
         """Begin to read, in the Portworx of that namespace or of all."""
         self._namespace = namespace
-        self._believed = {*USUAL_NAMESPACES, namespace, beside.namespace if beside else None}
+        self._trusted_namespaces = {
+            *USUAL_NAMESPACES,
+            namespace,
+            beside.namespace if beside else None,
+        }
         self._secrets = _Secrets(cluster)
-        self._storage_clusters = Ahead(lambda: storage_cluster_specs(cluster, namespace))
-        self._daemon_sets = Ahead(lambda: daemon_set_specs(cluster, namespace))
+        self._storage_clusters = Background(lambda: storage_cluster_specs(cluster, namespace))
+        self._daemon_sets = Background(lambda: daemon_set_specs(cluster, namespace))
 
     def specs(self) -> PortworxSpecs:
-        """What the objects that start Portworx say, as far as they are believed."""
+        """What the trusted objects that start Portworx say."""
         operator, older = self._storage_clusters.result(), self._daemon_sets.result()
-        believed = (spec for spec in older.specs if spec.namespace in self._believed)
-        return PortworxSpecs((*operator.specs, *believed), (*operator.forbidden, *older.forbidden))
+        trusted = (spec for spec in older.specs if spec.namespace in self._trusted_namespaces)
+        return PortworxSpecs((*operator.specs, *trusted), (*operator.forbidden, *older.forbidden))
 
     def key(self) -> FoundKey:
         """The key that is stated, or else the one that is found by its name."""
@@ -169,11 +149,11 @@ class Search:
         try:
             named = self.named_key()
         except NoKeyError:
-            if not self._strangers():
+            if not self._untrusted():
                 raise
-            self._believed.update(spec.namespace for spec in self._strangers())
+            self._trusted_namespaces.update(spec.namespace for spec in self._untrusted())
             return self.stated_key() or self.named_key()
-        _one_key([named, *self._strangers_keys()])
+        _one_key([named, *self._untrusted_keys()])
         return named
 
     def stated_key(self) -> FoundKey | None:
@@ -184,26 +164,26 @@ class Search:
         """The key that has one of the usual names; raises NoKeyError where there is none."""
         return _key_by_name(*_usual_places(self._namespace), self.specs(), self._secrets)
 
-    def names(self, issuer: str | None, default: str) -> Names:
-        """What tokens have to say."""
-        names = _names(self.specs(), self._secrets, issuer, default)
-        strangers = dict.fromkeys(spec.owner for spec in self._strangers())
-        return replace(names, not_believed=tuple(strangers))
+    def settings(self, issuer: str | None, default: str) -> VerifierSettings:
+        """What the verifier accepts; a given issuer is not sought, default is the last resort."""
+        settings = _settings(self.specs(), self._secrets, issuer, default)
+        untrusted = dict.fromkeys(spec.owner for spec in self._untrusted())
+        return replace(settings, untrusted=tuple(untrusted))
 
     def namespaces(self) -> set[str]:
-        """Where Portworx runs, by what starts it; strangers count where there is nothing else."""
-        return {spec.namespace for spec in self.specs().specs or self._strangers()}
+        """Where Portworx runs; untrusted objects count where there are no others."""
+        return {spec.namespace for spec in self.specs().specs or self._untrusted()}
 
     def secrets_not_read(self) -> tuple[str, ...]:
         """The Secrets that RBAC kept closed, of those that were looked at so far."""
         return self._secrets.forbidden()
 
-    def _strangers(self) -> tuple[PortworxSpec, ...]:
-        """What DaemonSets that may be anybody's say, where none is there that is believed."""
+    def _untrusted(self) -> tuple[PortworxSpec, ...]:
+        """What untrusted DaemonSets say, where no trusted object is there."""
         return () if self.specs().specs else self._daemon_sets.result().specs
 
-    def _strangers_keys(self) -> Iterator[FoundKey]:
-        for spec in self._strangers():
+    def _untrusted_keys(self) -> Iterator[FoundKey]:
+        for spec in self._untrusted():
             # What can't be read starts no Portworx.
             with suppress(SharedSecretError, ForbiddenError):
                 if spec.shared_secret:
@@ -215,13 +195,13 @@ class _Secrets:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._asked: dict[tuple[str, str], Ahead[Secret | None]] = {}
+        self._asked: dict[tuple[str, str], Background[Secret | None]] = {}
 
     def ask(self, references: Iterable[SecretKeyReference]) -> None:
         for reference in references:
             place = (reference.namespace, reference.name)
             if place not in self._asked:
-                self._asked[place] = Ahead(
+                self._asked[place] = Background(
                     lambda place=place: find_secret(self._cluster, *place)  # type: ignore[misc]
                 )
 
@@ -291,17 +271,17 @@ def _resolved(stated: Stated, secrets: _Secrets) -> FoundKey:
     try:
         if isinstance(stated.value, SecretKeyReference):
             shared_secret = secrets.shared_secret(stated.value)
-            return FoundKey(shared_secret, stated.value, stated.where)
+            return FoundKey(shared_secret, stated.value, stated.stated_by)
         value = secrets.value(stated.value)
     except SharedSecretError as error:
-        raise SharedSecretError(f"{stated.where}: {error}", error.hint) from None
-    return FoundKey(SharedSecret(value, stated.where), None, stated.where)
+        raise SharedSecretError(f"{stated.stated_by}: {error}", error.hint) from None
+    return FoundKey(SharedSecret(value, stated.stated_by), None, stated.stated_by)
 
 
 def _one_key(found: list[FoundKey]) -> FoundKey | None:
     if len({one.shared_secret.value for one in found}) > 1:
         places = " and ".join(
-            one.where if one.reference is None else f"{one.reference} ({one.where})"
+            one.stated_by if one.reference is None else f"{one.reference} ({one.stated_by})"
             for one in found
         )
         raise DiscoveryError(
@@ -337,7 +317,7 @@ def _key_by_name(
     if public:
         raise NoKeyError(
             f"no shared secret was found, and Portworx verifies with a public key"
-            f" ({public.where} {public.value}); looked at {looked}",
+            f" ({public.stated_by} {public.value}); looked at {looked}",
             hint="name a file with the other half: --rsa-private-keyfile or"
             " --ecdsa-private-keyfile signs, --rsa-public-keyfile or --ecdsa-public-keyfile"
             " verifies",
@@ -367,14 +347,16 @@ def _named(
     return found
 
 
-def _names(reading: PortworxSpecs, secrets: _Secrets, issuer: str | None, default: str) -> Names:
+def _settings(
+    reading: PortworxSpecs, secrets: _Secrets, issuer: str | None, default: str
+) -> VerifierSettings:
     public = next((spec.public_key_file for spec in reading.specs if spec.public_key_file), None)
-    return Names(
+    return VerifierSettings(
         issuer=FoundText(issuer, "as given")
         if issuer
         else _issuer(reading.specs, secrets) or FoundText(default, BY_DEFAULT),
         username_claim=_claim(reading.specs, secrets) or FoundText("sub", BY_DEFAULT),
-        public_key_file=FoundText(str(public.value), public.where) if public else None,
+        public_key_file=FoundText(str(public.value), public.stated_by) if public else None,
         not_read=reading.forbidden,
     )
 
@@ -393,7 +375,7 @@ def _claim(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | No
 def _one_text(what: str, stated: list[Stated], secrets: _Secrets, hint: str) -> FoundText | None:
     found = [_text(one, secrets) for one in stated]
     if len({one.value for one in found}) > 1:
-        both = " and ".join(f'"{one.value}" ({one.where})' for one in found)
+        both = " and ".join(f'"{one.value}" ({one.stated_by})' for one in found)
         raise DiscoveryError(f"the cluster names different {what}: {both}", hint)
     return found[0] if found else None
 
@@ -402,7 +384,7 @@ def _text(stated: Stated, secrets: _Secrets) -> FoundText:
     try:
         value = secrets.value(stated.value).decode(errors="replace")
     except SharedSecretError as error:
-        raise DiscoveryError(f"{stated.where}: {error}", hint="or name it: --issuer") from None
+        raise DiscoveryError(f"{stated.stated_by}: {error}", hint="or name it: --issuer") from None
     if not value:
-        raise DiscoveryError(f"{stated.where} is empty", hint="or name it: --issuer")
-    return FoundText(value, stated.where)
+        raise DiscoveryError(f"{stated.stated_by} is empty", hint="or name it: --issuer")
+    return FoundText(value, stated.stated_by)

@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event
 
-from kubectl_pxauth.authority import Authority, AuthoritySource, find_authority
-from kubectl_pxauth.bulk import each
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import Secret, find_secret, list_secrets, update_secret
 from kubectl_pxauth.errors import IdentityError, NotFoundError, PxauthError
-from kubectl_pxauth.mint import MintedToken, mint_claims
-from kubectl_pxauth.store import EXPIRES, content, rfc3339
-from kubectl_pxauth.token.claims import CLOCK_SKEW, Claims, lifetime
+from kubectl_pxauth.parallel import run_concurrently
+from kubectl_pxauth.portworx.signing import KeySource, find_signer
+from kubectl_pxauth.portworx.token_content import EXPIRES, token_secret_content
+from kubectl_pxauth.portworx.token_secrets import Scope
+from kubectl_pxauth.token.claims import CLOCK_SKEW, Claims, lifetime, rfc3339
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity
+from kubectl_pxauth.token.minting import MintedToken, Signer, mint_claims
 from kubectl_pxauth.token.verdict import Verdict, judge
-from kubectl_pxauth.tokens import Scope
 
 
 class Outcome(StrEnum):
@@ -69,17 +69,17 @@ class RenewFailure:
 
 def renew(
     request: RenewRequest,
-    source: AuthoritySource,
+    source: KeySource,
     cluster: Cluster,
     concurrency: int,
     stop: Event,
-) -> tuple[Authority, Iterator[RenewResult | RenewFailure]]:
-    """The authority that signs, and the outcomes as they are reached; one failure is no other's.
+) -> tuple[Signer, Iterator[RenewResult | RenewFailure]]:
+    """The signer that signs, and the outcomes as they are reached; one failure is no other's.
 
     Raises PxauthErrors where nothing can be renewed; the iterator may raise ClusterErrors where
     the Secrets can't be listed.
     """
-    authority = find_authority(cluster, source)
+    signer = find_signer(cluster, source)
 
     def work(place: tuple[str, str, Secret | None]) -> RenewResult | RenewFailure | None:
         namespace, name, found = place
@@ -87,15 +87,15 @@ def renew(
             return until_no_conflict(
                 found or find_secret(cluster, namespace, name),
                 write=lambda secret: _renew_one(
-                    request, authority, cluster, _there(secret, namespace, name)
+                    request, signer, cluster, _there(secret, namespace, name)
                 ),
                 read=lambda: find_secret(cluster, namespace, name),
             )
         except PxauthError as error:
             return RenewFailure(namespace, name, error)
 
-    outcomes = each(work, _places(request, cluster), concurrency, stop)
-    return authority, (outcome for outcome in outcomes if outcome)
+    outcomes = run_concurrently(work, _places(request, cluster), concurrency, stop)
+    return signer, (outcome for outcome in outcomes if outcome)
 
 
 def _places(request: RenewRequest, cluster: Cluster) -> Iterator[tuple[str, str, Secret | None]]:
@@ -116,10 +116,10 @@ def _there(secret: Secret | None, namespace: str, name: str) -> Secret:
 
 
 def _renew_one(
-    request: RenewRequest, authority: Authority, cluster: Cluster, secret: Secret
+    request: RenewRequest, signer: Signer, cluster: Cluster, secret: Secret
 ) -> RenewResult | None:
     """Renew the token, if it is due; None where there is none in a Secret that nobody named."""
-    verdict = judge(secret.data.get(request.key, b"").strip(), authority.trust, request.now)
+    verdict = judge(secret.data.get(request.key, b"").strip(), signer.trust, request.now)
     if not verdict.is_jwt:
         if not request.names:
             return None
@@ -132,15 +132,15 @@ def _renew_one(
         return left_alone
     if problem := secret.unwritable():
         raise problem
-    minted = _sign_again(request, authority, secret, verdict)
+    minted = _sign_again(request, signer, secret, verdict)
     if request.dry_run is not DryRun.CLIENT:
-        new = content(request.key, minted, secret)
+        new = token_secret_content(request.key, minted, secret)
         update_secret(cluster, secret, new, dry_run=request.dry_run is DryRun.SERVER)
     return replace(left_alone, outcome=Outcome.RENEWED, expires_at=minted.claims.expires_at)
 
 
 def _sign_again(
-    request: RenewRequest, authority: Authority, secret: Secret, verdict: Verdict
+    request: RenewRequest, signer: Signer, secret: Secret, verdict: Verdict
 ) -> MintedToken:
     if not verdict.signed and not request.resign:
         raise IdentityError(
@@ -158,7 +158,7 @@ def _sign_again(
     identity = user.over(Identity("", "", "", roles=(), groups=None))
     duration = request.duration or _duration(secret, verdict)
     issued_at, expires_at = lifetime(request.now, duration)
-    return mint_claims(Claims(authority.issuer, identity, issued_at, expires_at), authority)
+    return mint_claims(Claims(signer.issuer, identity, issued_at, expires_at), signer)
 
 
 def _duration(secret: Secret, verdict: Verdict) -> timedelta:

@@ -4,19 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from kubectl_pxauth.cluster.connection import Cluster, side_by_side
+from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
-from kubectl_pxauth.discovery import Names
 from kubectl_pxauth.errors import DiscoveryError, NotFoundError, PxauthError
+from kubectl_pxauth.parallel import attempt, side_by_side
+from kubectl_pxauth.portworx.discovery import VerifierSettings
+from kubectl_pxauth.portworx.signing import (
+    KeySource,
+    TrustedKeys,
+    find_trusted_keys,
+    trusted_keys,
+)
 from kubectl_pxauth.token.verdict import (
     NO_KEY,
     Finding,
     Severity,
-    Trust,
     Verdict,
     judge,
 )
-from kubectl_pxauth.trust import TrustSource, find_trust
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Examination:
 
 def examine(
     place: SecretKeyReference | FileToken,
-    source: TrustSource,
+    source: KeySource,
     now: datetime,
     connect: Callable[[], Cluster],
 ) -> Examination:
@@ -61,50 +66,48 @@ def examine(
     against: the Examination has that one.
     """
     if isinstance(place, FileToken):
-        trusted = _attempt(lambda: _trust_for_file(source, connect))
+        trusted = _trusted_for_file(source, connect)
         return _examination(place.token, place.filename, source, trusted, now)
     cluster = connect()
     trusted, token = side_by_side(
-        lambda: _attempt(lambda: find_trust(cluster, source)), lambda: _read_token(cluster, place)
+        lambda: _trusted(cluster, source), lambda: _read_token(cluster, place)
     )
     where = f'Secret {place.namespace}/{place.name} key "{place.key}"'
     return _examination(token, where, source, trusted, now)
 
 
-_Trusted = tuple[Trust, Names | None]
+def _trusted(cluster: Cluster, source: KeySource) -> TrustedKeys:
+    found = attempt(lambda: find_trusted_keys(cluster, source))
+    return trusted_keys(source, found, found) if isinstance(found, PxauthError) else found
 
 
-def _attempt(find: Callable[[], _Trusted]) -> _Trusted | PxauthError:
-    try:
-        return find()
-    except PxauthError as error:
-        return error
+def _trusted_for_file(source: KeySource, connect: Callable[[], Cluster]) -> TrustedKeys:
+    if source.has_key and source.issuer:
+        return trusted_keys(source, None, None)
+    cluster = attempt(connect)
+    if isinstance(cluster, PxauthError):
+        return trusted_keys(source, cluster, cluster)
+    return _trusted(cluster, source)
 
 
 def _examination(
-    token: bytes,
-    where: str,
-    source: TrustSource,
-    trusted: _Trusted | PxauthError,
-    now: datetime,
+    token: bytes, where: str, source: KeySource, trusted: TrustedKeys, now: datetime
 ) -> Examination:
-    if not isinstance(trusted, PxauthError):
-        trust, names = trusted
-        verdict = judge(token, trust, now)
-        warnings = names.warnings() if names else ()
-        public = names.public_key_file if names else None
-        if not public or not _lacks_key(verdict):
-            return Examination(where, verdict, None, warnings)
-        trusted = DiscoveryError(
-            f"Portworx verifies such a token with a key that is not at hand ({public.where}"
-            f" {public.value})",
-            hint="name its file: --rsa-public-keyfile or --ecdsa-public-keyfile",
-        )
-        return Examination(where, _without_signature(verdict), trusted, warnings)
-    verdict = judge(token, source.trust(source.issuer, source.shared_secret), now)
-    if not source.has_key and _lacks_key(verdict):
-        verdict = _without_signature(verdict)
-    return Examination(where, verdict, trusted, ())
+    verdict, unknown = judge(token, trusted.trust, now), trusted.unknown
+    if trusted.no_key:
+        if not source.has_key and _lacks_key(verdict):
+            verdict = _without_signature(verdict)
+    elif isinstance(trusted.settings, VerifierSettings):
+        public = trusted.settings.public_key_file
+        if public and _lacks_key(verdict):
+            unknown = DiscoveryError(
+                f"Portworx verifies such a token with a key that is not at hand"
+                f" ({public.stated_by} {public.value})",
+                hint="name its file: --rsa-public-keyfile or --ecdsa-public-keyfile",
+            )
+            verdict = _without_signature(verdict)
+    warnings = () if trusted.unknown else trusted.warnings
+    return Examination(where, verdict, unknown, warnings)
 
 
 def _lacks_key(verdict: Verdict) -> bool:
@@ -130,9 +133,3 @@ def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
             f'{where} has no key "{place.key}"; its keys: {keys}', hint="name the key with --key"
         )
     return secret.data[place.key]
-
-
-def _trust_for_file(source: TrustSource, connect: Callable[[], Cluster]) -> _Trusted:
-    if source.has_key and source.issuer:
-        return source.trust(source.issuer, source.shared_secret), None
-    return find_trust(connect(), source)

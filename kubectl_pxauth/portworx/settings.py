@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError
+from kubectl_pxauth.parallel import Background
 
 OPERATOR_ISSUER = "operator.portworx.io"
 OPERATOR_SECRET = "px-shared-secret"  # noqa: S105 - a Secret's name
@@ -61,7 +62,7 @@ class Stated:
     """A value, or the key that holds it, and the field that states it."""
 
     value: Value = field(repr=False)
-    where: str
+    stated_by: str
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _specs(
             return PortworxSpecs((), (f"{kind} in namespace {namespace}",))
     specs: tuple[PortworxSpec, ...] = ()
     forbidden = [f"{kind} in all namespaces"]
-    reading = {name: Ahead(lambda name=name: listed(name)) for name in USUAL_NAMESPACES}  # type: ignore[misc]
+    reading = {name: Background(lambda name=name: listed(name)) for name in USUAL_NAMESPACES}  # type: ignore[misc]
     for name, one in reading.items():
         try:
             specs += one.result()

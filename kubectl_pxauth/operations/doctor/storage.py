@@ -5,14 +5,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from threading import Event
 
-from kubectl_pxauth.bulk import each
-from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.storage_classes import StorageClass, list_storage_classes
 from kubectl_pxauth.cluster.volume_claims import VolumeClaim, list_volume_claims
-from kubectl_pxauth.doctor.finding import Finding, attempt, first, of_error, ok, problem, warning
-from kubectl_pxauth.doctor.tokens import Place
 from kubectl_pxauth.errors import PxauthError
-from kubectl_pxauth.storageclass import CLAIMS_NAMESPACE, SECRET_PAIRS
+from kubectl_pxauth.operations.doctor.diagnosis import (
+    Diagnosis,
+    from_error,
+    limited,
+    ok,
+    problem,
+    warning,
+)
+from kubectl_pxauth.operations.doctor.tokens import Place
+from kubectl_pxauth.parallel import Background, attempt, run_concurrently
+from kubectl_pxauth.portworx.volumes import CLAIMS_NAMESPACE, SECRET_PAIRS
 
 _AT_ONCE = 16
 _EXPAND = "controller-expand"
@@ -23,7 +30,7 @@ _OPERATORS = re.compile(
     r"px-(csi-)?(db|replicated|db-local-snapshot|db-cloud-snapshot)(-encrypted)?"
 )
 
-Look = Callable[[Place], Finding | None]
+Look = Callable[[Place], Diagnosis | None]
 """Says what is wrong with a Secret that should hold a token."""
 
 
@@ -39,12 +46,12 @@ class VolumeClass:
     expands: bool
 
     @property
-    def maker(self) -> Place:
+    def provisioner_secret(self) -> Place:
         """The Secret whose token makes volumes."""
         return next(iter(self.pairs.values()))
 
     @property
-    def bare(self) -> bool:
+    def names_no_secret(self) -> bool:
         """Whether it names no Secret at all."""
         return not any(map(any, self.pairs.values()))
 
@@ -54,7 +61,7 @@ class VolumeClass:
 
 
 @dataclass(frozen=True)
-class Claims:
+class VolumeClaims:
     """What the claims of Portworx's classes ask for by a template, and those that are Pending."""
 
     tenants: Mapping[str, list[Place]]
@@ -81,7 +88,7 @@ def _volume_class(found: StorageClass) -> VolumeClass:
     return VolumeClass(found.name, pairs, found.allows_expansion)
 
 
-def find_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> Claims:
+def find_volume_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> VolumeClaims:
     """What the claims of these classes need; raises ClusterErrors."""
     tenants: dict[str, dict[Place, None]] = {name: {} for name in classes}
     pending = []
@@ -92,49 +99,49 @@ def find_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> Claims:
                     tenants[claim.storage_class][asked] = None
             if claim.pending:
                 pending.append(claim)
-    return Claims({name: list(places) for name, places in tenants.items()}, tuple(pending))
+    return VolumeClaims({name: list(places) for name, places in tenants.items()}, tuple(pending))
 
 
 def check_storage(
-    reading_classes: Ahead[dict[str, VolumeClass]],
-    reading_claims: Ahead[Claims],
+    reading_classes: Background[dict[str, VolumeClass]],
+    reading_claims: Background[VolumeClaims],
     look: Look,
     *,
     secured: bool,
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """Whether classes and claims come to good tokens; secured is whether Portworx wants any.
 
     Raises ClusterErrors where the classes can't be read.
     """
     classes, answer = reading_classes.result(), attempt(reading_claims.result)
-    claims = Claims({}, ()) if isinstance(answer, PxauthError) else answer
+    claims = VolumeClaims({}, ()) if isinstance(answer, PxauthError) else answer
     places = {place for one in classes.values() for place in one.named()}
     places = {place for place in places if not _is_template(place)}.union(*claims.tenants.values())
-    found = each(lambda place: (place, look(place)), places, _AT_ONCE, Event())
+    found = run_concurrently(lambda place: (place, look(place)), places, _AT_ONCE, Event())
     troubles = {place: trouble for place, trouble in found if trouble}
     yield from _check_classes(classes, claims, troubles, secured=secured)
     if isinstance(answer, PxauthError):
-        yield of_error("claims", answer)
+        yield from_error("claims", answer)
     elif classes:
         yield from _check_claims(classes, claims, troubles, secured=secured)
 
 
 def _check_classes(
     classes: Mapping[str, VolumeClass],
-    claims: Claims,
-    troubles: Mapping[Place, Finding],
+    claims: VolumeClaims,
+    troubles: Mapping[Place, Diagnosis],
     *,
     secured: bool,
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """Whether each class names Secrets, and such as hold a good token."""
     if not classes:
         yield ok("classes", "no StorageClass is Portworx's")
     for one in classes.values():
-        if not one.bare:
+        if not one.names_no_secret:
             tenants = claims.tenants.get(one.name, [])
             found = list(_check_class(one, tenants, troubles))
             yield from found or [_well(one, tenants)]
-    bare = [one.name for one in classes.values() if one.bare]
+    bare = [one.name for one in classes.values() if one.names_no_secret]
     for name in bare:
         if secured and not _OPERATORS.fullmatch(name):
             yield problem(
@@ -155,8 +162,8 @@ def _check_classes(
 
 
 def _check_class(
-    one: VolumeClass, tenants: list[Place], troubles: Mapping[Place, Finding]
-) -> Iterator[Finding]:
+    one: VolumeClass, tenants: list[Place], troubles: Mapping[Place, Diagnosis]
+) -> Iterator[Diagnosis]:
     who = f"StorageClass {one.name}"
     for pair, (namespace, name) in one.pairs.items():
         values = {f"{pair}-name": name, f"{pair}-namespace": namespace}
@@ -174,10 +181,10 @@ def _check_class(
         for trouble in map(troubles.get, tenants)
         if trouble
     ]
-    yield from first(found, "kubectl get pvc -A")
+    yield from limited(found, "kubectl get pvc -A")
 
 
-def _well(one: VolumeClass, tenants: list[Place]) -> Finding:
+def _well(one: VolumeClass, tenants: list[Place]) -> Diagnosis:
     named = ", ".join(f"Secret {'/'.join(place)}" for place in one.named())
     templates = any(map(_is_template, one.named()))
     asked = f"; claims ask for {len(tenants)} of them" if templates else ""
@@ -186,30 +193,30 @@ def _well(one: VolumeClass, tenants: list[Place]) -> Finding:
 
 def _check_claims(
     classes: Mapping[str, VolumeClass],
-    claims: Claims,
-    troubles: Mapping[Place, Finding],
+    claims: VolumeClaims,
+    troubles: Mapping[Place, Diagnosis],
     *,
     secured: bool,
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """The claims that are Pending, and get no volume because of a token."""
     found = [
         finding
         for claim in claims.pending
         if (finding := _check_claim(claim, classes[claim.storage_class], troubles, secured=secured))
     ]
-    yield from first(found, "kubectl get pvc -A")
+    yield from limited(found, "kubectl get pvc -A")
     if not found:
         yield ok("claims", "none is Pending for want of a token")
 
 
 def _check_claim(
-    claim: VolumeClaim, of: VolumeClass, troubles: Mapping[Place, Finding], *, secured: bool
-) -> Finding | None:
+    claim: VolumeClaim, of: VolumeClass, troubles: Mapping[Place, Diagnosis], *, secured: bool
+) -> Diagnosis | None:
     who = f"PersistentVolumeClaim {claim.namespace}/{claim.name} is Pending: StorageClass {of.name}"
-    if not all(of.maker):
-        says = warning if of.bare and _OPERATORS.fullmatch(of.name) else problem
+    if not all(of.provisioner_secret):
+        says = warning if of.names_no_secret and _OPERATORS.fullmatch(of.name) else problem
         return says("claims", f"{who} names no Secret", _anew(of.name)) if secured else None
-    place = _filled_in(of.maker, claim)
+    place = _filled_in(of.provisioner_secret, claim)
     trouble = troubles.get(place) if place else None
     if trouble is None:
         return None

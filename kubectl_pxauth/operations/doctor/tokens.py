@@ -7,11 +7,26 @@ from operator import attrgetter
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import find_secret
-from kubectl_pxauth.doctor.finding import Finding, first, of_error, ok, problem, warning
 from kubectl_pxauth.errors import ClusterError
-from kubectl_pxauth.store import AUTH_TOKEN
+from kubectl_pxauth.operations.doctor.diagnosis import (
+    Diagnosis,
+    from_error,
+    limited,
+    ok,
+    problem,
+    warning,
+)
+from kubectl_pxauth.portworx.signing import TrustedKeys
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
+from kubectl_pxauth.portworx.token_secrets import (
+    Scope,
+    Status,
+    StoredToken,
+    read_tokens,
+    stored,
+    unusable,
+)
 from kubectl_pxauth.token.verdict import NO_KEY
-from kubectl_pxauth.tokens import Scope, Status, StoredToken, Trusted, read_tokens, stored, unusable
 
 _ALL = "kubectl pxauth list -A"
 _SHOWN = 3  # Secrets of one user that are named
@@ -63,7 +78,7 @@ class KeptTokens:
 
 
 def read_kept_tokens(
-    cluster: Cluster, trusted: Trusted, usual: list[str], now: datetime, within: timedelta
+    cluster: Cluster, trusted: TrustedKeys, usual: list[str], now: datetime, within: timedelta
 ) -> KeptTokens:
     """The tokens of all namespaces, or where they can't be read of the usual ones."""
     refused = None
@@ -84,8 +99,8 @@ def read_kept_tokens(
 
 
 def trouble_with(
-    place: Place, cluster: Cluster, kept: KeptTokens, trusted: Trusted, now: datetime
-) -> Finding | None:
+    place: Place, cluster: Cluster, kept: KeptTokens, trusted: TrustedKeys, now: datetime
+) -> Diagnosis | None:
     """What is wrong with a Secret that should hold a token, for checks of what names it."""
     if one := kept.found.get(place):
         problems = "; ".join(one.token.problems)
@@ -96,18 +111,18 @@ def trouble_with(
     try:
         secret = find_secret(cluster, namespace, name)
     except ClusterError as error:
-        return of_error("tokens", error)
+        return from_error("tokens", error)
     if secret is None:
         return problem("tokens", f"Secret {namespace}/{name} does not exist", issue)
     says = unusable(secret, trusted, now) or ""
     return problem("tokens", f"{secret.where} {says}", issue) if says else None
 
 
-def check_tokens(kept: KeptTokens, trusted: Trusted, now: datetime) -> Iterator[Finding]:
+def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Iterator[Diagnosis]:
     """The tokens that Portworx refuses or soon will, and how many are well."""
     if kept.refusal:
         yield replace(
-            of_error("tokens", kept.refusal), message=f"not all are checked: {kept.refusal}"
+            from_error("tokens", kept.refusal), message=f"not all are checked: {kept.refusal}"
         )
     tokens = list(kept.found.values())
     bad = [one for one in tokens if one.token.status not in _FINE]
@@ -116,27 +131,27 @@ def check_tokens(kept: KeptTokens, trusted: Trusted, now: datetime) -> Iterator[
         problem("tokens", f"{one.where}: {'; '.join(one.token.problems)}", one.remedy)
         for one in bad
     ]
-    yield from first(refused, _ALL)
+    yield from limited(refused, _ALL)
     ending = [
         warning("tokens", f"{one.where}: ends {_moment(one, now)}", one.remedy)
         for one in fine
         # The operator's live for a day, and are renewed in their last minute.
         if one.token.status is Status.EXPIRING and not one.storage_cluster
     ]
-    yield from first(ending, _ALL)
+    yield from limited(ending, _ALL)
     padded = [
         warning("tokens", f"{one.where}: white space around it, which gRPC may refuse", one.remedy)
         for one in tokens
         if one.padded
     ]
-    yield from first(padded, _ALL)
+    yield from limited(padded, _ALL)
     if fine:
         yield _well(fine, trusted, now)
     elif not bad and not kept.refusal:
         yield warning("tokens", "no Secret holds a token", "kubectl pxauth issue kubernetes")
 
 
-def _well(fine: list[Kept], trusted: Trusted, now: datetime) -> Finding:
+def _well(fine: list[Kept], trusted: TrustedKeys, now: datetime) -> Diagnosis:
     says = f"{len(fine)} valid"
     if ends := [one for one in fine if one.token.expires_at and not one.storage_cluster]:
         soonest = min(ends, key=attrgetter("token.expires_at"))
@@ -146,7 +161,7 @@ def _well(fine: list[Kept], trusted: Trusted, now: datetime) -> Finding:
     return ok("tokens", says)
 
 
-def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Finding]:
+def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
     """Whether each token is another user's, by the claim that Portworx takes for the user."""
     places: dict[str, list[str]] = {}
     for one in kept.found.values():
@@ -165,7 +180,7 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Finding]:
                     " -n NAMESPACE --change-identity (its volumes so far stay the old user's)",
                 )
             )
-    yield from first(shared, _ALL)
+    yield from limited(shared, _ALL)
     if places and not shared:
         yield ok("subjects", f"each token has another {claim}")
 

@@ -1,11 +1,5 @@
-"""The first keys of a cluster: the Secret that Portworx is started with.
+"""Make the first keys of a cluster: the Secret that Portworx is started with."""
 
-Its name and its keys: Portworx docs, security, the shared-secret model's step before "Generate
-tokens".
-"""
-
-import base64
-import secrets
 from dataclasses import dataclass
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -18,12 +12,10 @@ from kubectl_pxauth.cluster.secrets import (
     find_secret,
     update_secret,
 )
-from kubectl_pxauth.discovery import Search
 from kubectl_pxauth.errors import DiscoveryError, NoKeyError
-from kubectl_pxauth.store import SKIP_BACKUP
-
-SYSTEM_KEYS = ("system-secret", "stork-secret", SecretKeyReference.key)
-_BYTES = 64
+from kubectl_pxauth.portworx.discovery import Search
+from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key
+from kubectl_pxauth.portworx.token_content import SKIP_BACKUP
 
 
 @dataclass(frozen=True)
@@ -33,11 +25,6 @@ class KeysResult:
     secret: str
     change: Change
     warnings: tuple[str, ...]
-
-
-def new_key() -> bytes:
-    """A key from the system's randomness, as text: Portworx takes it from its environment."""
-    return base64.b64encode(secrets.token_bytes(_BYTES))
 
 
 def create_keys(cluster: Cluster, namespace: str, dry_run: DryRun) -> KeysResult:
@@ -63,7 +50,7 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
     for one in stated:
         if one.value != place:
             raise DiscoveryError(
-                f"Portworx takes its shared secret from elsewhere: {one.where}",
+                f"Portworx takes its shared secret from elsewhere: {one.stated_by}",
                 hint="that is the place to make it; the operator does so by itself",
             )
     if not stated:
@@ -74,7 +61,7 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
         else:
             if key.reference != place:
                 raise DiscoveryError(
-                    f"this cluster has a shared secret already: {key.reference} ({key.where})",
+                    f"this cluster has a shared secret already: {key.reference} ({key.stated_by})",
                     hint="tokens are issued with it; to put a new one in its place:"
                     " kubectl pxauth keys rotate",
                 )

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from threading import Event
 
-from kubectl_pxauth.bulk import each
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import (
@@ -23,7 +22,6 @@ from kubectl_pxauth.cluster.secrets import (
     list_secrets,
     update_secret,
 )
-from kubectl_pxauth.discovery import Search
 from kubectl_pxauth.errors import (
     ClusterError,
     DiscoveryError,
@@ -31,14 +29,13 @@ from kubectl_pxauth.errors import (
     SharedSecretError,
     UsageError,
 )
-from kubectl_pxauth.keys import new_key
+from kubectl_pxauth.parallel import run_concurrently
+from kubectl_pxauth.portworx.discovery import Search
+from kubectl_pxauth.portworx.key_secret import ROTATION, new_key
 from kubectl_pxauth.token.identity import PartialIdentity
 from kubectl_pxauth.token.jwt import sign_again
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from kubectl_pxauth.token.verdict import Trust, judge
-
-ROTATION = "kubectl-pxauth/rotation"
-"""The annotation of a rotation under way; it names the key with the other shared secret."""
 
 _AT_ONCE = 16
 _DOTS = 2  # of a token
@@ -186,7 +183,7 @@ def _find_reference(request: RotationRequest, cluster: Cluster) -> SecretKeyRefe
     key = Search(cluster, request.portworx_namespace).key()
     if key.reference is None:
         raise DiscoveryError(
-            f"the shared secret of {key.where} is in no Secret; it can be changed there alone",
+            f"the shared secret of {key.stated_by} is in no Secret; it can be changed there alone",
             hint="keep it in a Secret, and let Portworx take it from there by valueFrom",
         )
     if key.copies:
@@ -371,7 +368,7 @@ def _sign_tokens(
         except PxauthError as error:
             return TokenFailure(*place, error)
 
-    steps = each(work, list_secrets(cluster, None), _AT_ONCE, stop)
+    steps = run_concurrently(work, list_secrets(cluster, None), _AT_ONCE, stop)
     return (step for step in steps if step)
 
 

@@ -1,10 +1,9 @@
-"""How a token lies in a Secret, whichever command puts it there."""
-
-from datetime import datetime
+"""What is written to a token's Secret: data key, labels, annotations."""
 
 from kubectl_pxauth.cluster.objects import MANAGED_BY
 from kubectl_pxauth.cluster.secrets import Secret, SecretContent
-from kubectl_pxauth.mint import MintedToken
+from kubectl_pxauth.token.claims import rfc3339
+from kubectl_pxauth.token.minting import MintedToken
 
 AUTH_TOKEN = "auth-token"  # noqa: S105 - a key's name; Portworx looks under no other
 SKIP_BACKUP = "stork.libopenstorage.org/skip-resource"
@@ -12,12 +11,7 @@ EXPIRES = "kubectl-pxauth/expires"
 ISSUER = "kubectl-pxauth/issuer"
 
 
-def rfc3339(moment: datetime) -> str:
-    """A moment of UTC as Kubernetes writes it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def content(key: str, minted: MintedToken, found: Secret | None) -> SecretContent:
+def token_secret_content(key: str, minted: MintedToken, found: Secret | None) -> SecretContent:
     """What is to be written so that the Secret holds this token under that key."""
     metadata = found.manifest["metadata"] if found else {}
     annotations: dict[str, str | None] = {

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from kubectl_pxauth.authority import Authority, AuthoritySource, find_authority, local_authority
-from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import Secret, create_secret, find_secret, update_secret
 from kubectl_pxauth.errors import IdentityError, PxauthError
-from kubectl_pxauth.mint import MintedToken, TokenRequest, identity_for, mint
-from kubectl_pxauth.store import AUTH_TOKEN, content
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.signing import KeySource, find_signer
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, token_secret_content
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
+from kubectl_pxauth.token.minting import MintedToken, Signer, TokenRequest, identity_for, mint
 
 if TYPE_CHECKING:
     from kubectl_pxauth.token.verdict import Verdict
@@ -73,31 +74,29 @@ class Issues:
     outcomes: Iterator[IssueResult | IssueFailure]
 
 
-def issue(
-    request: IssueRequest, source: AuthoritySource, connect: Callable[[], Cluster]
-) -> IssueResult:
+def issue(request: IssueRequest, source: KeySource, connect: Callable[[], Cluster]) -> IssueResult:
     """Sign a token and put it into its Secret.
 
     A client-side dry run with a key at hand calls nobody. Raises PxauthErrors, and then has
     changed nothing.
     """
     namespace, name = request.token.namespace, request.token.secret
-    known = local_authority(source)
-    if known and request.dry_run is DryRun.CLIENT:
-        return _put(request, known, None, None)
+    local = source.local_signer()
+    if local and request.dry_run is DryRun.CLIENT:
+        return _put(request, local, None, None)
     cluster = connect()
-    finding = Ahead(lambda: find_secret(cluster, namespace, name))
-    checking = Ahead(lambda: _check_subject(cluster, request, (namespace,)))
-    authority = find_authority(cluster, source)
+    finding = Background(lambda: find_secret(cluster, namespace, name))
+    checking = Background(lambda: _check_subject(cluster, request, (namespace,)))
+    signer = find_signer(cluster, source)
     secret = finding.result()
     checking.result()
-    return _issue_one(request, authority, cluster, secret)
+    return _issue_one(request, signer, cluster, secret)
 
 
 def issue_into_many(
     request: IssueRequest,
     target: Target,
-    source: AuthoritySource,
+    source: KeySource,
     connect: Callable[[], Cluster],
     *,
     concurrency: int,
@@ -107,22 +106,22 @@ def issue_into_many(
 
     Raises PxauthErrors where nothing can be done anywhere, and then has changed nothing.
     """
-    from kubectl_pxauth.bulk import each
+    from kubectl_pxauth.parallel import run_concurrently
 
-    known = local_authority(source)
-    if known and request.dry_run is DryRun.CLIENT and target.selector is None:
+    local = source.local_signer()
+    if local and request.dry_run is DryRun.CLIENT and target.selector is None:
         names = target.namespaces
-        previews = (_put(_in(request, name), known, None, None) for name in names)
+        previews = (_put(_in(request, name), local, None, None) for name in names)
         return Issues(len(names), previews)
     cluster = connect()
-    finding = Ahead(lambda: find_authority(cluster, source))
+    finding = Background(lambda: find_signer(cluster, source))
     namespaces = target.namespaces
     if target.selector is not None:
         from kubectl_pxauth.cluster.namespaces import find_namespaces
 
         namespaces = find_namespaces(cluster, target.selector)
     _check_subject(cluster, request, namespaces)
-    authority = finding.result()
+    signer = finding.result()
 
     def work(place: _Place) -> IssueResult | IssueFailure:
         here = _in(request, place.namespace)
@@ -130,7 +129,7 @@ def issue_into_many(
             secret = place.secret or (
                 None if place.known else find_secret(cluster, place.namespace, here.token.secret)
             )
-            return _issue_one(here, authority, cluster, secret)
+            return _issue_one(here, signer, cluster, secret)
         except PxauthError as error:
             return IssueFailure(place.namespace, here.token.secret, error)
 
@@ -139,7 +138,7 @@ def issue_into_many(
         if target.selector is not None
         else (_Place(name) for name in namespaces)
     )
-    return Issues(len(namespaces), each(work, places, concurrency, stop))
+    return Issues(len(namespaces), run_concurrently(work, places, concurrency, stop))
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def _check_subject(cluster: Cluster, request: IssueRequest, namespaces: tuple[st
             f'{len(namespaces)} namespaces would share the sub "{user.sub}"', hint=hint
         )
     for namespace in namespaces:
-        from kubectl_pxauth.tokens import find_subject
+        from kubectl_pxauth.portworx.token_secrets import find_subject
 
         beside = (namespace, request.token.secret)
         keys = {AUTH_TOKEN, request.key}
@@ -196,14 +195,14 @@ def _check_subject(cluster: Cluster, request: IssueRequest, namespaces: tuple[st
 
 
 def _issue_one(
-    request: IssueRequest, authority: Authority, cluster: Cluster, secret: Secret | None
+    request: IssueRequest, signer: Signer, cluster: Cluster, secret: Secret | None
 ) -> IssueResult:
     namespace, name = request.token.namespace, request.token.secret
 
     def read() -> Secret | None:
         """What another's write has left; raises IdentityError if that is of another key."""
         found = find_secret(cluster, namespace, name)
-        verdict = _judge(request, authority, found)
+        verdict = _judge(request, signer, found)
         if verdict and verdict.is_jwt and not verdict.signed:
             raise IdentityError(
                 f"Secret {namespace}/{name} was meanwhile given a token of another key",
@@ -212,27 +211,27 @@ def _issue_one(
         return found
 
     return until_no_conflict(
-        secret, write=lambda found: _put(request, authority, cluster, found), read=read
+        secret, write=lambda found: _put(request, signer, cluster, found), read=read
     )
 
 
 def _put(
-    request: IssueRequest, authority: Authority, cluster: Cluster | None, found: Secret | None
+    request: IssueRequest, signer: Signer, cluster: Cluster | None, found: Secret | None
 ) -> IssueResult:
     """Write the token over what was found; a client-side dry run writes nothing."""
     namespace, name = request.token.namespace, request.token.secret
-    verdict = _judge(request, authority, found)
+    verdict = _judge(request, signer, found)
     due = verdict is None or verdict.is_due(request.due_within, request.token.now)
     if found and due and (problem := found.unwritable()):
         raise problem
-    identity = _identity(request, authority, verdict)
+    identity = _identity(request, signer, verdict)
     if found and verdict and not due:
         return IssueResult(
             namespace, name, Change.UNCHANGED, found.manifest, verdict.user,
-            authority.issuer, verdict.expires_at, authority.warnings(),
+            signer.issuer, verdict.expires_at, signer.warnings,
         )  # fmt: skip
-    minted = mint(request.token, authority, identity)
-    new = content(request.key, minted, found)
+    minted = mint(request.token, signer, identity)
+    new = token_secret_content(request.key, minted, found)
     dry_run = request.dry_run is DryRun.SERVER
     if cluster is None or request.dry_run is DryRun.CLIENT:
         manifest = new.manifest(namespace, name)
@@ -255,26 +254,26 @@ def _result(
     )  # fmt: skip
 
 
-def _judge(request: IssueRequest, authority: Authority, secret: Secret | None) -> "Verdict | None":
+def _judge(request: IssueRequest, signer: Signer, secret: Secret | None) -> "Verdict | None":
     token = secret.data.get(request.key) if secret else None
     if not token:
         return None
     from kubectl_pxauth.token.verdict import judge
 
-    return judge(token.strip(), authority.trust, request.token.now)
+    return judge(token.strip(), signer.trust, request.token.now)
 
 
-def _identity(request: IssueRequest, authority: Authority, found: "Verdict | None") -> Identity:
+def _identity(request: IssueRequest, signer: Signer, found: "Verdict | None") -> Identity:
     """Who the token is for, with the owner of the volumes made with the last one kept.
 
     A token that our key did not sign may be anybody's work, so what it alone says is not signed
     unless the user says the same.
     """
-    wanted = identity_for(request.token, authority.issuer)
+    wanted = identity_for(request.token, signer.issuer)
     if found is None or request.change_identity:
         return wanted
     if found.signed:
-        wanted = identity_for(request.token, authority.issuer, kept=found.user.owner)
+        wanted = identity_for(request.token, signer.issuer, kept=found.user.owner)
     if not (changes := _changes(found.user, wanted)):
         return wanted
     where = f"Secret {request.token.namespace}/{request.token.secret}"

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from kubectl_pxauth.authority import AuthoritySource, find_authority
 from kubectl_pxauth.cluster.applied import (
     Applied,
     Kind,
@@ -14,9 +13,11 @@ from kubectl_pxauth.cluster.applied import (
     find_applied,
     list_applied,
 )
-from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun
-from kubectl_pxauth.cluster.renewal_job import (
+from kubectl_pxauth.cluster.secrets import list_secrets
+from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError, ForbiddenError
+from kubectl_pxauth.operations.schedule.job import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     CRON_JOB,
@@ -28,9 +29,8 @@ from kubectl_pxauth.cluster.renewal_job import (
     RenewalPlan,
     job_labels,
 )
-from kubectl_pxauth.cluster.secrets import list_secrets
-from kubectl_pxauth.discovery import discover
-from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError, ForbiddenError
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.signing import KeySearch, KeySource, find_signer
 
 # The job first, so that it never runs without rights.
 _KINDS = (CRON_JOB, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE, SERVICE_ACCOUNT)
@@ -55,7 +55,7 @@ class Steps:
 
 
 def schedule(
-    plan: RenewalPlan, source: AuthoritySource, connect: Callable[[], Cluster], dry_run: DryRun
+    plan: RenewalPlan, source: KeySource, connect: Callable[[], Cluster], dry_run: DryRun
 ) -> Steps:
     """Make the job and its rights, or bring them up to date; what is needed no more is deleted.
 
@@ -65,12 +65,12 @@ def schedule(
     if dry_run is DryRun.CLIENT and source.issuer and source.shared_secret_from:
         return _preview(RenewalJob(plan, source.issuer, source.shared_secret_from), ())
     cluster = connect()
-    job, doubts = _pin(cluster, plan, source)
+    job, guessed = _resolve_key(cluster, plan, source)
     if dry_run is DryRun.CLIENT:
-        return _preview(job, doubts)
+        return _preview(job, guessed)
     if plan.selector:
         _check_selector(cluster, plan)
-    asked = [(new, Ahead(partial(find_applied, cluster, new))) for new in job.objects()]
+    asked = [(new, Background(partial(find_applied, cluster, new))) for new in job.objects()]
     objects = [(new, answer.result()) for new, answer in asked]
     for _, found in objects:
         _check_ours(found, plan.namespace)
@@ -82,8 +82,8 @@ def schedule(
             # A binding is refused before its role is there.
             if new.kind not in _BINDINGS:
                 _apply(cluster, new, found, dry_run=True)
-    steps = _take(cluster, objects, stale, dry_run=dry_run is DryRun.SERVER)
-    return Steps((*doubts, *warnings), steps)
+    steps = _apply_all(cluster, objects, stale, dry_run=dry_run is DryRun.SERVER)
+    return Steps((*guessed, *warnings), steps)
 
 
 def unschedule(cluster: Cluster, namespace: str, dry_run: DryRun) -> Steps:
@@ -91,23 +91,25 @@ def unschedule(cluster: Cluster, namespace: str, dry_run: DryRun) -> Steps:
     ours, warnings = _find_ours(cluster, namespace)
     if dry_run is DryRun.CLIENT:
         return Steps(warnings, (Step(it.what, Change.DELETED, it.manifest) for it in ours))
-    return Steps(warnings, _take(cluster, [], ours, dry_run=dry_run is DryRun.SERVER))
+    return Steps(warnings, _apply_all(cluster, [], ours, dry_run=dry_run is DryRun.SERVER))
 
 
-def _pin(
-    cluster: Cluster, plan: RenewalPlan, source: AuthoritySource
+def _resolve_key(
+    cluster: Cluster, plan: RenewalPlan, source: KeySource
 ) -> tuple[RenewalJob, tuple[str, ...]]:
-    """The job with issuer and key, so that it needs no rights to look for them; and doubts."""
-    if source.key is not None:
+    """The job with issuer and key, so that it needs no rights to look for them; and warnings."""
+    if source.signing_key is not None:
         raise _key_not_in_a_secret("the key that is given")
-    if reference := source.shared_secret_from:
-        authority = find_authority(cluster, source)
-        return RenewalJob(plan, authority.issuer, reference), authority.doubts
-    found = discover(cluster, source.portworx_namespace, source.issuer)
-    if found.key.reference is None:
-        raise _key_not_in_a_secret(f"the shared secret of {found.key.where}")
-    names = found.names
-    return RenewalJob(plan, names.issuer.value, found.key.reference), names.warnings()
+    if source.issuer and (reference := source.shared_secret_from):
+        find_signer(cluster, source)  # the Secret must be there and hold a key
+        return RenewalJob(plan, source.issuer, reference), ()
+    search = KeySearch(cluster, source)
+    search.discovery()
+    key = search.key()
+    settings = search.settings(key, source.issuer)
+    if key is None or key.reference is None:
+        raise _key_not_in_a_secret(f"the shared secret of {key.stated_by if key else 'the user'}")
+    return RenewalJob(plan, settings.issuer.value, key.reference), settings.warnings
 
 
 def _key_not_in_a_secret(what: str) -> DiscoveryError:
@@ -179,7 +181,7 @@ def _not_looked_for(kinds: list[Kind], namespace: str) -> tuple[str, ...]:
     )
 
 
-def _take(
+def _apply_all(
     cluster: Cluster,
     objects: list[tuple[Applied, Applied | None]],
     stale: list[Applied],

@@ -6,12 +6,12 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 
-def skip_init(*packages: str) -> None:
+def register_without_init(*packages: str) -> None:
     """Register each package so that its submodules can be imported but its __init__ never runs.
 
-    kubernetes/__init__ imports every part of the client, jose.backends all of
-    cryptography: hundreds of milliseconds for modules that most runs never call. A package that
-    is loaded already is left alone; one whose parent is not becomes none of its attributes.
+    kubernetes/__init__ imports every part of the client, jose.backends all of cryptography:
+    hundreds of milliseconds for modules that most runs never call. Already imported packages are
+    left alone. The package is also set as an attribute of its parent, if the parent is loaded.
     """
     for name in packages:
         if name in sys.modules:
@@ -32,7 +32,10 @@ def _find(name: str) -> ModuleSpec:
     return spec
 
 
-def leave_out(*modules: str) -> None:
-    """Let imports of these modules find nothing in them: what they import is never called."""
+def stub_modules(*modules: str) -> None:
+    """Put empty modules under these names, so that importing them costs nothing.
+
+    Only for modules of which nothing is ever called.
+    """
     for name in modules:
         sys.modules.setdefault(name, ModuleType(name))

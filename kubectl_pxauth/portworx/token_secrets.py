@@ -1,17 +1,17 @@
-"""Every token that lies in a Secret, and what state it is in."""
+"""The tokens that lie in Secrets: how they are found, and what state each is in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import Secret, list_secrets
-from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, SharedSecretError
-from kubectl_pxauth.store import AUTH_TOKEN
+from kubectl_pxauth.errors import ForbiddenError
+from kubectl_pxauth.portworx.signing import TrustedKeys
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.token.identity import PartialIdentity
 from kubectl_pxauth.token.verdict import Trust, Verdict, judge
-from kubectl_pxauth.trust import TrustSource, find_trust
 
 
 class Status(StrEnum):
@@ -48,40 +48,6 @@ class StoredToken:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Trusted:
-    """What tokens are held against; no_key says why that goes without their signatures, if so.
-
-    doubts are about what is only guessed of it.
-    """
-
-    trust: Trust
-    no_key: str | None
-    doubts: tuple[str, ...] = ()
-
-    def problems(self, verdict: Verdict) -> tuple[str, ...]:
-        """Why Portworx would refuse a token, as far as that can be told."""
-        return tuple(
-            f"{found.check}: {found.message}"
-            for found in verdict.problems()
-            if self.no_key is None or found.check != "signature"
-        )
-
-
-def list_tokens(
-    cluster: Cluster, scope: Scope, trusted: Trusted, now: datetime, within: timedelta
-) -> list[StoredToken]:
-    """The tokens in the scope, in the order of namespaces and names; raises ClusterErrors.
-
-    One that ends within that time is expiring.
-    """
-    found = [
-        stored(secret, verdict, trusted, now, within)
-        for secret, verdict in read_tokens(cluster, scope, trusted.trust, now)
-    ]
-    return list(_mark_duplicates(found))
-
-
 def read_tokens(
     cluster: Cluster, scope: Scope, trust: Trust, now: datetime, key: str = AUTH_TOKEN
 ) -> Iterator[tuple[Secret, Verdict]]:
@@ -92,7 +58,7 @@ def read_tokens(
             yield secret, verdict
 
 
-def unusable(secret: Secret, trusted: Trusted, now: datetime) -> str | None:
+def unusable(secret: Secret, trusted: TrustedKeys, now: datetime) -> str | None:
     """Why Portworx would not take what that Secret holds, in words that go behind its name."""
     token = secret.data.get(AUTH_TOKEN)
     if token is None:
@@ -101,15 +67,6 @@ def unusable(secret: Secret, trusted: Trusted, now: datetime) -> str | None:
     if problems := trusted.problems(judge(token, trusted.trust, now)):
         return f"holds no valid token: {'; '.join(problems)}"
     return None
-
-
-def find_trusted(cluster: Cluster, source: TrustSource) -> Trusted:
-    """What this cluster trusts, as far as it can be found; raises other ClusterErrors."""
-    try:
-        trust, names = find_trust(cluster, source)
-    except (DiscoveryError, SharedSecretError, ForbiddenError) as error:
-        return Trusted(source.trust(source.issuer, None), str(error))
-    return Trusted(trust, None, names.warnings())
 
 
 def find_subject(
@@ -153,7 +110,7 @@ def status_of(
 
 
 def stored(
-    secret: Secret, verdict: Verdict, trusted: Trusted, now: datetime, within: timedelta
+    secret: Secret, verdict: Verdict, trusted: TrustedKeys, now: datetime, within: timedelta
 ) -> StoredToken:
     """What is kept of a token that was read; one that ends within that time is expiring."""
     return StoredToken(
@@ -166,15 +123,3 @@ def stored(
         status=status_of(verdict, now, within, key_known=trusted.no_key is None),
         problems=trusted.problems(verdict),
     )
-
-
-def _mark_duplicates(tokens: list[StoredToken]) -> Iterator[StoredToken]:
-    subjects: dict[str | None, int] = {}
-    for token in tokens:
-        subjects[token.user.sub] = subjects.get(token.user.sub, 0) + 1
-    for token in tokens:
-        fine = token.status in (Status.VALID, Status.EXPIRING)
-        if fine and token.user.sub and subjects[token.user.sub] > 1:
-            yield replace(token, status=Status.DUPLICATE_SUBJECT)
-        else:
-            yield token

@@ -6,10 +6,9 @@ Which parameters name the Secret: Portworx docs, security, shared-secret model, 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-from kubectl_pxauth.cluster.connection import Ahead, Cluster
+from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
 from kubectl_pxauth.cluster.secrets import find_secret
 from kubectl_pxauth.cluster.storage_classes import (
@@ -22,51 +21,11 @@ from kubectl_pxauth.cluster.storage_classes import (
     update_storage_class,
 )
 from kubectl_pxauth.errors import ClusterError
-from kubectl_pxauth.store import AUTH_TOKEN
-from kubectl_pxauth.tokens import find_trusted, unusable
-from kubectl_pxauth.trust import TrustSource
-
-CLAIMS_NAMESPACE = "${pvc.namespace}"  # which the CSI provisioner fills in
-
-
-class TokenModel(StrEnum):
-    """Whose token a volume is asked for with, and through which provisioner."""
-
-    CSI = "csi"
-    MULTITENANT = "multitenant"
-    IN_TREE = "in-tree"
-
-    @property
-    def provisioner(self) -> str:
-        """The StorageClass's provisioner."""
-        if self is TokenModel.IN_TREE:
-            return "kubernetes.io/portworx-volume"
-        return "pxd.portworx.com"
-
-    def secret_parameters(self, name: str, namespace: str) -> dict[str, str]:
-        """The StorageClass's parameters that name the token's Secret."""
-        if self is TokenModel.MULTITENANT:
-            namespace = CLAIMS_NAMESPACE
-        pairs = _IN_TREE_PAIRS if self is TokenModel.IN_TREE else _CSI_PAIRS
-        values = {"name": name, "namespace": namespace}
-        return {f"{pair}-{part}": value for pair in pairs for part, value in values.items()}
-
-
-_CSI_PAIRS = tuple(
-    f"csi.storage.k8s.io/{step}-secret"
-    for step in ("provisioner", "node-publish", "controller-expand")
-)
-_IN_TREE_PAIRS = ("openstorage.io/auth-secret",)
-SECRET_PAIRS = {
-    TokenModel.CSI.provisioner: _CSI_PAIRS,
-    TokenModel.IN_TREE.provisioner: _IN_TREE_PAIRS,
-}
-"""For each provisioner what the parameters that name the Secret begin with, before -name and
--namespace; the first pair's token makes volumes."""
-SECRET_PARAMETERS = frozenset(
-    f"{pair}-{part}" for pair in _CSI_PAIRS + _IN_TREE_PAIRS for part in ("name", "namespace")
-)
-"""The names of all parameters that name the token's Secret, in each model."""
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.signing import KeySource, find_trusted_keys
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
+from kubectl_pxauth.portworx.token_secrets import unusable
+from kubectl_pxauth.portworx.volumes import TokenModel
 
 
 @dataclass(frozen=True)
@@ -110,7 +69,7 @@ class StorageClassResult:
 
 
 def make_storage_class(
-    request: StorageClassRequest, source: TrustSource, connect: Callable[[], Cluster]
+    request: StorageClassRequest, source: KeySource, connect: Callable[[], Cluster]
 ) -> StorageClassResult:
     """Make the StorageClass, or change what may change of it; its Secret is looked at as well.
 
@@ -120,7 +79,7 @@ def make_storage_class(
         manifest = request.content().manifest(request.name)
         return StorageClassResult(request.name, Change.CREATED, manifest)
     cluster = connect()
-    warnings = Ahead(lambda: tuple(_warnings(request, source, cluster)))
+    warnings = Background(lambda: tuple(_warnings(request, source, cluster)))
     change, written = until_no_conflict(
         find_storage_class(cluster, request.name),
         write=lambda found: _write(request, cluster, found),
@@ -148,7 +107,7 @@ def _write(
     return Change.UNCHANGED, found
 
 
-def _warnings(request: StorageClassRequest, source: TrustSource, cluster: Cluster) -> Iterator[str]:
+def _warnings(request: StorageClassRequest, source: KeySource, cluster: Cluster) -> Iterator[str]:
     """What will keep the class from working as its user means it; it is made all the same."""
     if request.default:
         yield from _other_defaults(request.name, cluster)
@@ -172,7 +131,7 @@ def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
 
 
 def _token_problems(
-    request: StorageClassRequest, source: TrustSource, cluster: Cluster
+    request: StorageClassRequest, source: KeySource, cluster: Cluster
 ) -> Iterator[str]:
     where = f"Secret {request.namespace}/{request.secret}"
     try:
@@ -186,9 +145,8 @@ def _token_problems(
             f" kubectl pxauth issue kubernetes --secret {request.secret} -n {request.namespace}"
         )
         return
-    trusted = find_trusted(cluster, source)
-    if trusted.no_key and AUTH_TOKEN in secret.data:
-        yield f"the signature of the token in {where} was not checked: {trusted.no_key}"
-    yield from trusted.doubts
+    trusted = find_trusted_keys(cluster, source)
+    if AUTH_TOKEN in secret.data:
+        yield from trusted.warnings
     if problem := unusable(secret, trusted, datetime.now(UTC)):
         yield f"{where} {problem}"

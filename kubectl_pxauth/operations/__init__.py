@@ -1,0 +1,1 @@
+"""What the commands do, a module each under the command's name; none knows the terminal."""

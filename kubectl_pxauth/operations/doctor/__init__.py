@@ -1,0 +1,58 @@
+"""The operation behind `doctor`: look at all that a token needs, and write nothing."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+
+from kubectl_pxauth.cluster.access import server_version
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.errors import ClusterError, ForbiddenError
+from kubectl_pxauth.operations.doctor.diagnosis import (
+    Diagnosis,
+    errors_as_diagnoses,
+    from_error,
+    ok,
+)
+from kubectl_pxauth.operations.doctor.rights import check_rights
+from kubectl_pxauth.operations.doctor.signing import check_signing
+from kubectl_pxauth.operations.doctor.storage import check_storage, find_classes, find_volume_claims
+from kubectl_pxauth.operations.doctor.tokens import (
+    check_subjects,
+    check_tokens,
+    read_kept_tokens,
+    trouble_with,
+)
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.portworx.signing import KeySource
+
+
+def diagnose(
+    cluster: Cluster, source: KeySource, namespace: str, now: datetime, within: timedelta
+) -> Iterator[Diagnosis]:
+    """What is found, check by check; a server that can't be reached is one finding, and the only.
+
+    namespace is the one that commands take by default; a token that ends within that time is
+    worth a warning. Only reads, and asks what the user may do. Errors are findings.
+    """
+    try:
+        yield ok("server", f"{server_version(cluster)} at {cluster.server}")
+    except ClusterError as error:
+        yield from_error("server", error)
+        if not isinstance(error, ForbiddenError):
+            return
+    rights = Background(lambda: list(check_rights(cluster, namespace)))
+    classes = Background(lambda: find_classes(cluster))
+    claims = Background(lambda: find_volume_claims(cluster, classes.result()))
+    signing = check_signing(cluster, source)
+    trusted = signing.trusted
+    yield from errors_as_diagnoses("rights", rights.result)
+    yield from signing.diagnoses
+    usual = sorted({namespace, *USUAL_NAMESPACES})
+    kept = read_kept_tokens(cluster, trusted, usual, now, within)
+    yield from check_tokens(kept, trusted, now)
+    yield from check_subjects(kept, trusted.trust.username_claim)
+    look = partial(trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now)
+    yield from errors_as_diagnoses(
+        "classes", lambda: check_storage(classes, claims, look, secured=signing.secured)
+    )

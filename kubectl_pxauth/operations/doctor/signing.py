@@ -1,0 +1,187 @@
+"""Who signs in the cluster, and whether what starts Portworx says the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kubectl_pxauth.cluster.access import Right
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secrets import find_secret
+from kubectl_pxauth.errors import NoKeyError, PxauthError
+from kubectl_pxauth.operations.doctor.diagnosis import (
+    Diagnosis,
+    errors_as_diagnoses,
+    from_error,
+    ok,
+    problem,
+    warning,
+)
+from kubectl_pxauth.parallel import attempt
+from kubectl_pxauth.portworx.discovery import (
+    BY_DEFAULT,
+    BY_NAME,
+    FoundKey,
+    Search,
+    VerifierSettings,
+)
+from kubectl_pxauth.portworx.key_secret import ROTATION
+from kubectl_pxauth.portworx.settings import PortworxSpecs
+from kubectl_pxauth.portworx.signing import (
+    AS_GIVEN,
+    KeySearch,
+    KeySource,
+    TrustedKeys,
+    trusted_keys,
+)
+
+_LIST_DAEMON_SETS = Right("list", "daemonsets.apps", None)
+_NEW_KEY = "put a new one in its place: kubectl pxauth keys rotate"
+
+
+@dataclass(frozen=True)
+class SigningCheck:
+    """What tokens are verified against, whether Portworx asks for any, and what was found."""
+
+    trusted: TrustedKeys
+    secured: bool
+    diagnoses: tuple[Diagnosis, ...]
+
+
+def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
+    """Who signs in the cluster, as far as it can be found; all errors are diagnoses."""
+    search = KeySearch(cluster, source)
+    discovery = search.discovery()
+    key = attempt(search.key)
+    found = key if isinstance(key, FoundKey) else None
+    settings = attempt(lambda: search.settings(found, None))
+    specs = attempt(discovery.specs)
+    diagnoses = (
+        *_check_key(key, discovery),
+        *errors_as_diagnoses("key", lambda: _check_rotation(cluster, found)),
+        *_check_issuer(settings, source.issuer),
+        *errors_as_diagnoses("portworx", lambda: _check_portworx(key, discovery)),
+    )
+    trusted = trusted_keys(source, key, settings)
+    return SigningCheck(trusted, _is_secured(specs, trusted.no_key), diagnoses)
+
+
+def _is_secured(specs: PortworxSpecs | PxauthError, no_key: PxauthError | None) -> bool:
+    """Whether Portworx is known to ask for tokens."""
+    if isinstance(specs, PxauthError) or not specs.specs:
+        return no_key is None
+    return any(spec.shared_secret or spec.public_key_file for spec in specs.specs)
+
+
+def _check_key(key: FoundKey | PxauthError | None, search: Search) -> Iterator[Diagnosis]:
+    if key is None:
+        yield ok("key", f"public, {AS_GIVEN}")
+        return
+    if isinstance(key, PxauthError):
+        yield _no_key(key, search)
+        return
+    secret = key.shared_secret
+    says = f"{secret.source}, {len(secret.value)} bytes"
+    if key.stated_by == BY_NAME:
+        says += ", found by its name"
+    elif key.stated_by == AS_GIVEN:
+        says += f", {AS_GIVEN}"
+    elif key.stated_by != secret.source:
+        says += f", named by {key.stated_by}"
+    yield ok("key", says)
+    for odd in secret.warnings():
+        yield warning("key", odd, _NEW_KEY)
+
+
+def _check_rotation(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]:
+    if key is None or key.reference is None:
+        return
+    secret = find_secret(cluster, key.reference.namespace, key.reference.name)
+    if secret and ROTATION in (secret.manifest["metadata"].get("annotations") or {}):
+        yield warning(
+            "key",
+            "a rotation of it is under way, and tokens that the other key signed are bad here",
+            "kubectl pxauth keys rotate goes on, and with --rollback goes back",
+        )
+
+
+def _no_key(error: PxauthError, search: Search) -> Diagnosis:
+    if isinstance(error, NoKeyError):
+        specs = search.specs()
+        hidden = specs.forbidden or search.secrets_not_read()
+        # A key that only the nodes have, or that others may see, is no fault of the cluster's.
+        if hidden or any(spec.public_key_file for spec in specs.specs):
+            return warning("key", str(error), error.hint)
+    return from_error("key", error)
+
+
+def _check_issuer(
+    settings: VerifierSettings | PxauthError, given: str | None
+) -> Iterator[Diagnosis]:
+    if isinstance(settings, PxauthError):
+        yield from_error("issuer", settings)
+        return
+    issuer = settings.issuer
+    if given and issuer.stated_by == BY_DEFAULT:
+        yield ok("issuer", f'"{given}", {AS_GIVEN}; the cluster names none')
+    elif given and given != issuer.value:
+        yield problem(
+            "issuer",
+            f'"{given}" is given, but "{issuer.value}" is what {issuer.stated_by} names',
+            "leave out --issuer",
+        )
+    elif guessed := settings.warnings:
+        yield warning("issuer", guessed[0], _LIST_DAEMON_SETS.question)
+    elif issuer.stated_by == BY_DEFAULT:
+        yield warning(
+            "issuer",
+            f'"{issuer.value}" {BY_DEFAULT}, as nothing names it',
+            "compare it with how Portworx was started, and say it with --issuer",
+        )
+    else:
+        yield ok("issuer", f'"{issuer.value}", named by {issuer.stated_by}')
+
+
+def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Iterator[Diagnosis]:
+    specs = search.specs()
+    if isinstance(key, PxauthError) and not isinstance(key, NoKeyError):
+        return  # the check of the key says it
+    stated = search.stated_key()
+    public = next((spec.public_key_file for spec in specs.specs if spec.public_key_file), None)
+    if stated and isinstance(key, FoundKey):
+        yield _compared(stated, key)
+    elif public:
+        yield ok("portworx", f"verifies with a public key: {public.stated_by} {public.value}")
+    elif stated:
+        yield ok("portworx", f"set to take a shared secret by {stated.stated_by}")
+    elif specs.specs:
+        yield warning(
+            "portworx",
+            "what starts it names no key: is its security on?",
+            "StorageCluster: spec.security.enabled; DaemonSet: PORTWORX_AUTH_JWT_SHAREDSECRET",
+        )
+    elif specs.forbidden:
+        places = ", ".join(specs.forbidden)
+        yield warning(
+            "portworx", f"not checked: you may not list {places}", _LIST_DAEMON_SETS.question
+        )
+    else:
+        yield warning(
+            "portworx",
+            "there is no StorageCluster, and no DaemonSet named portworx",
+            "is it another cluster? --context, --portworx-namespace",
+        )
+
+
+def _compared(stated: FoundKey, key: FoundKey) -> Diagnosis:
+    place = stated.reference or "a key of its own"
+    if stated.shared_secret.value != key.shared_secret.value:
+        return problem(
+            "portworx",
+            f"{stated.stated_by} takes {place}, which is another key than"
+            f" {key.shared_secret.source}",
+            "leave out --shared-secret-from, --shared-secret-file and PORTWORX_AUTH_SHARED_SECRET",
+        )
+    if stated.stated_by == key.stated_by:
+        return ok("portworx", "set to take this very key when it starts")
+    if stated.reference == key.reference:
+        return ok("portworx", f"{stated.stated_by} takes this very key")
+    return ok("portworx", f"{stated.stated_by} takes {place}, which is the same key")

@@ -1,0 +1,18 @@
+"""Make a token that is stored nowhere in the cluster."""
+
+from collections.abc import Callable
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.portworx.signing import KeySource, find_signer
+from kubectl_pxauth.token.minting import MintedToken, TokenRequest, identity_for, mint
+
+
+def make_token(
+    request: TokenRequest, source: KeySource, connect: Callable[[], Cluster]
+) -> MintedToken:
+    """A token that is stored nowhere; the cluster is asked only for a key that is not given.
+
+    Raises as find_signer and identity_for do.
+    """
+    signer = source.local_signer() or find_signer(connect(), source)
+    return mint(request, signer, identity_for(request, signer.issuer))

@@ -1,0 +1,97 @@
+"""Make one token: who it is for, what it says, and what signs it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.token.claims import Claims
+from kubectl_pxauth.token.identity import NOBODY, Identity, PartialIdentity, default_identity
+from kubectl_pxauth.token.jwt import SigningKey, sign
+from kubectl_pxauth.token.profile import Profile
+from kubectl_pxauth.token.shared_secret import SharedSecret
+
+if TYPE_CHECKING:
+    from kubectl_pxauth.token.verdict import Trust
+
+
+@dataclass(frozen=True)
+class Signer:
+    """What makes a token one of a cluster's: its issuer, and the key that signs.
+
+    warnings say what is only guessed of them, and what is odd about the key.
+    """
+
+    issuer: str
+    key: SigningKey
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def trust(self) -> "Trust":
+        """What a cluster trusts that takes this signer's tokens."""
+        from kubectl_pxauth.token.verdict import Trust
+
+        if isinstance(self.key, SharedSecret):
+            return Trust(self.issuer, shared_secret=self.key.value)
+        if self.key.algorithm == "RS256":
+            return Trust(self.issuer, rsa_public_pem=self.key.public_pem)
+        return Trust(self.issuer, ecdsa_public_pem=self.key.public_pem)
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """A token that somebody asks for; secret and namespace are where it is meant to be kept.
+
+    user is a user file's, already with the flags applied; named is what the flags say.
+    """
+
+    profile: Profile | None
+    user: Identity | None
+    named: PartialIdentity
+    secret: str
+    namespace: str
+    now: datetime
+    issued_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class MintedToken:
+    """A signed token, what it says, and the warnings of what signed it."""
+
+    token: str = field(repr=False)
+    claims: Claims
+    warnings: tuple[str, ...]
+
+
+def identity_for(request: TokenRequest, issuer: str, kept: PartialIdentity = NOBODY) -> Identity:
+    """Who the token is for: the user file's, or the flags over what is kept over the default.
+
+    Raises UsageError where neither a profile nor a user file is named.
+    """
+    if request.user:
+        return request.user
+    if request.profile is None:
+        raise UsageError(
+            "there is no user to make a token for",
+            hint="name a profile (kubernetes or admin), or a user file with -f",
+        )
+    default = default_identity(
+        request.secret,
+        request.namespace,
+        issuer,
+        request.profile.roles,
+        request.profile.groups,
+    )
+    return request.named.over(kept.over(default))
+
+
+def mint(request: TokenRequest, signer: Signer, identity: Identity) -> MintedToken:
+    """A token for the identity; raises SharedSecretError where the key can't sign."""
+    claims = Claims(signer.issuer, identity, request.issued_at, request.expires_at)
+    return mint_claims(claims, signer)
+
+
+def mint_claims(claims: Claims, signer: Signer) -> MintedToken:
+    """A token that says just this; raises SharedSecretError where the key can't sign."""
+    return MintedToken(sign(claims, signer.key), claims, signer.warnings)
