@@ -42,12 +42,12 @@ def _in_cluster(*path: str) -> Callable[[Flags], list[str]]:
 
 def _secrets(flags: Flags) -> list[str]:
     """Those that can hold a token: Helm's releases and service accounts' tokens are of a type."""
-    door = _connection(flags)
-    namespaces = flags.get("namespace") or door.kubeconfig.namespace
+    connection = _connection(flags)
+    namespaces = flags.get("namespace") or connection.kubeconfig.namespace
     # `issue` takes several.
     namespace = namespaces if isinstance(namespaces, str) else namespaces[-1]
     path = ("api", "v1", "namespaces", namespace, "secrets")
-    return list(door.open().names(*path, fieldSelector="type=Opaque"))
+    return list(connection.open().names(*path, fieldSelector="type=Opaque"))
 
 
 _namespaces = _in_cluster("api", "v1", "namespaces")

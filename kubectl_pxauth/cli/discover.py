@@ -35,11 +35,11 @@ def command(
         typer.Option(metavar="NAME", help="Namespace that Portworx runs in.", show_default="any"),
     ] = None,
     form: DataFormatFlag = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, discover, print."""
     namespace = optional(portworx_namespace, check_namespace)
-    found = discover(connection.connection().open(), namespace)
+    found = discover(namespace, connection_flags.connection().open())
     output.warnings(found.warnings)
     if form:
         output.objects(_as_json(found), form)

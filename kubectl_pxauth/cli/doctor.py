@@ -44,14 +44,14 @@ def command(
     within: WithinFlag = "30d",
     verification: VerificationFlags,
     form: DataFormatFlag = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, diagnose, print."""
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_verifying_source(verification)
     due = parse_duration(within)
-    namespace = door.kubeconfig.namespace
-    found = diagnose(door.open(), source, namespace, datetime.now(UTC), due)
+    namespace = connection.kubeconfig.namespace
+    found = diagnose(namespace, source, connection.open(), datetime.now(UTC), due)
     severities = _show_data(list(found), form) if form else set(_show(found))
     if Severity.PROBLEM in severities:
         raise typer.Exit(output.FAILED)

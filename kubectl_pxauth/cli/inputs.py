@@ -18,6 +18,7 @@ from kubectl_pxauth.errors import (
     UsageError,
     UserFileError,
 )
+from kubectl_pxauth.portworx.settings import PXKEYS
 from kubectl_pxauth.portworx.signing import KeySource
 from kubectl_pxauth.token.claims import check_issuer, lifetime
 from kubectl_pxauth.token.duration import parse_duration
@@ -53,7 +54,7 @@ def read_signing_source(flags: AuthorityFlags, filename: str | None = None) -> K
     return KeySource(
         issuer=optional(flags.issuer, check_issuer),
         signing_key=_local_key(flags),
-        shared_secret_from=optional(flags.shared_secret_from, SecretKeyReference.parse),
+        shared_secret_from=optional(flags.shared_secret_from, read_key_reference),
         portworx_namespace=optional(flags.portworx_namespace, check_namespace),
     )
 
@@ -61,6 +62,11 @@ def read_signing_source(flags: AuthorityFlags, filename: str | None = None) -> K
 def optional(text: str | None, read: Callable[[str], Read]) -> Read | None:
     """What a flag says, None where it is not given; raises what read does."""
     return None if text is None else read(text)
+
+
+def read_key_reference(text: str) -> SecretKeyReference:
+    """Read [NAMESPACE/]NAME[:KEY] of a shared secret; raises UsageError."""
+    return SecretKeyReference.parse(text, default=PXKEYS)
 
 
 def check_standard_input(given: dict[str, str | None]) -> None:
@@ -79,9 +85,9 @@ def check_exclusive(given: dict[str, str | None]) -> None:
 
 def _local_key(flags: AuthorityFlags) -> SigningKey | None:
     if (file := flags.rsa_private_keyfile) is not None:
-        return read_rsa_private_key(read_file(file, KeyFileError), source(file))
+        return read_rsa_private_key(read_file(file, KeyFileError), display_name(file))
     if (file := flags.ecdsa_private_keyfile) is not None:
-        return read_ecdsa_private_key(read_file(file, KeyFileError), source(file))
+        return read_ecdsa_private_key(read_file(file, KeyFileError), display_name(file))
     return local_shared_secret(flags)
 
 
@@ -93,7 +99,7 @@ def local_shared_secret(
     Raises SharedSecretError.
     """
     if (file := flags.shared_secret_file) is not None:
-        return SharedSecret(read_file(file, SharedSecretError), source(file))
+        return SharedSecret(read_file(file, SharedSecretError), display_name(file))
     named = any((flags.shared_secret_from, *others))
     if not named and SHARED_SECRET_VARIABLE in os.environ:
         value = os.fsencode(os.environ[SHARED_SECRET_VARIABLE])
@@ -105,7 +111,6 @@ def read_token_request(
     profile_name: str | None,
     identity: IdentityFlags,
     token: TokenFlags,
-    namespace: str,
     *,
     needs_secret: bool = True,
 ) -> TokenRequest:
@@ -123,7 +128,6 @@ def read_token_request(
         user=_read_user(identity),
         named=_named(identity),
         secret=_secret_name(token, profile, needs_secret),
-        namespace=namespace,
         now=now,
         issued_at=issued_at,
         expires_at=expires_at,
@@ -163,7 +167,7 @@ def _read_user(identity: IdentityFlags) -> Identity | None:
     from kubectl_pxauth.token.user_file import read_user_file
 
     data = read_file(identity.filename, UserFileError)
-    return read_user_file(data, source(identity.filename), _named(identity))
+    return read_user_file(data, display_name(identity.filename), _named(identity))
 
 
 def _named(identity: IdentityFlags) -> PartialIdentity:
@@ -191,7 +195,7 @@ def _has_surrogates(text: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def source(filename: str) -> str:
+def display_name(filename: str) -> str:
     """What errors call the file."""
     return "standard input" if filename == _STANDARD_INPUT else filename
 

@@ -43,10 +43,10 @@ def command(
     place: PlaceFlags,
     verification: VerificationFlags,
     form: DataFormatFlag = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, examine, print what the token says."""
-    found = examined(place, verification, connection.connection())
+    found = examined(place, verification, connection_flags.connection())
     if not found.verdict.header and not found.verdict.claims:
         reason = "; ".join(one.message for one in found.verdict.problems())
         raise PxauthError(f"{found.where}: not a token that can be read: {reason}")

@@ -21,13 +21,13 @@ from kubectl_pxauth.cli.flags import (
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
 from kubectl_pxauth.cluster.objects import Change
+from kubectl_pxauth.cluster.secrets import SecretFailure
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.operations.issue import (
-    IssueFailure,
+    BulkIssue,
     IssueRequest,
     IssueResult,
-    Issues,
-    Target,
+    Namespaces,
     issue,
 )
 from kubectl_pxauth.token.duration import parse_duration
@@ -98,23 +98,22 @@ def command(
         int, typer.Option(metavar="N", min=1, max=256, help="How many namespaces at once.")
     ] = 16,
     write: WriteFlags,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, issue, print."""
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_signing_source(authority, identity.filename)
-    target = _target(namespace, namespace_selector, door)
-    first = target.namespaces[0] if target.namespaces else ""
+    namespaces = _namespaces(namespace, namespace_selector, connection)
     request = IssueRequest(
-        token=read_token_request(profile, identity, token, first),
+        token=read_token_request(profile, identity, token),
         key=check_data_key(key),
         change_identity=change_identity,
         allow_shared_subject=allow_shared_subject,
         due_within=parse_duration(within) if if_needed else None,
         dry_run=write.dry_run,
     )
-    if target.namespaces == (first,):
-        result = issue(request, source, door.open)
+    if len(namespaces.names) == 1:
+        result = issue(request, namespaces.names[0], source, connection.open)
         output.warnings(result.warnings)
         _show(result, write)
     else:
@@ -123,22 +122,24 @@ def command(
 
         with interruptible() as stop:
             issues = issue_into_many(
-                request, target, source, door.open, concurrency=concurrency, stop=stop
+                request, namespaces, source, connection.open, concurrency=concurrency, stop=stop
             )
             _show_many(issues, stop, write)
 
 
-def _target(namespaces: list[str] | None, selector: str | None, door: Connection) -> Target:
+def _namespaces(
+    given: list[str] | None, selector: str | None, connection: Connection
+) -> Namespaces:
     if selector is not None:
-        if namespaces:
+        if given:
             raise UsageError("--namespace and --namespace-selector exclude each other")
-        return Target(selector=selector)
-    if not namespaces:
-        return Target((read_namespace(None, door),))
-    return Target(tuple(check_namespace(name) for name in dict.fromkeys(namespaces)))
+        return Namespaces(selector=selector)
+    if not given:
+        return Namespaces((read_namespace(None, connection),))
+    return Namespaces(tuple(check_namespace(name) for name in dict.fromkeys(given)))
 
 
-def _show_many(issues: Issues, stop: Event, write: WriteFlags) -> None:
+def _show_many(issues: BulkIssue, stop: Event, write: WriteFlags) -> None:
     from kubectl_pxauth.cli.many import FAILED, counter, failed, finish, with_progress
 
     if not issues.total:
@@ -148,7 +149,7 @@ def _show_many(issues: Issues, stop: Event, write: WriteFlags) -> None:
     warnings: set[str] = set()
     manifests: list[dict[str, Any]] = []
     for outcome in with_progress(issues.outcomes, "issuing", issues.total):
-        if isinstance(outcome, IssueFailure):
+        if isinstance(outcome, SecretFailure):
             counts[FAILED] += 1
             failed(outcome.namespace, outcome.error)
             continue

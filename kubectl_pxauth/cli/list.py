@@ -56,18 +56,18 @@ def command(
     within: WithinFlag = "30d",
     verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, list, print."""
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_verifying_source(verification)
-    scope = read_scope(namespace, all_namespaces, selector, door)
+    scope = read_scope(namespace, all_namespaces, selector, connection)
     due = parse_duration(within)
-    cluster = door.open()
+    cluster = connection.open()
     trusted = find_trusted_keys(cluster, source)
     output.warnings(trusted.warnings)
     now = datetime.now(UTC)
-    tokens = list_tokens(cluster, scope, trusted, now, due)
+    tokens = list_tokens(scope, trusted, cluster, now, due)
     if form in (Format.JSON, Format.YAML):
         items = [_as_json(token) for token in tokens]
         output.objects({"items": items}, output.Format(form))

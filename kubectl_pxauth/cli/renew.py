@@ -28,8 +28,9 @@ from kubectl_pxauth.cli.many import (
 )
 from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
 from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.cluster.secrets import SecretFailure
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.operations.renew import Outcome, RenewFailure, RenewRequest, RenewResult, renew
+from kubectl_pxauth.operations.renew import Outcome, RenewRequest, RenewResult, renew
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.token.duration import parse_duration
 
@@ -79,12 +80,12 @@ def command(
     authority: AuthorityFlags,
     concurrency: ConcurrencyFlag = 16,
     dry_run: DryRunFlag = DryRun.NONE,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, renew, print."""
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_signing_source(authority)
-    scope = read_scope(namespace, all_namespaces, selector, door)
+    scope = read_scope(namespace, all_namespaces, selector, connection)
     if secrets and (all_namespaces or selector):
         raise UsageError("names exclude --all-namespaces and --selector")
     request = RenewRequest(
@@ -99,15 +100,15 @@ def command(
     )
     counts = counter(Outcome)
     with interruptible() as stop:
-        signer, outcomes = renew(request, source, door.open(), concurrency, stop)
+        signer, outcomes = renew(request, source, connection.open(), concurrency, stop)
         output.warnings(signer.warnings)
         for outcome in with_progress(outcomes, "renewing", len(request.names) or None):
             counts[_show(outcome, dry_run)] += 1
         finish(counts, None, stop)
 
 
-def _show(outcome: RenewResult | RenewFailure, dry_run: DryRun) -> str:
-    if isinstance(outcome, RenewFailure):
+def _show(outcome: RenewResult | SecretFailure, dry_run: DryRun) -> str:
+    if isinstance(outcome, SecretFailure):
         failed(outcome.namespace, outcome.error)
         return FAILED
     line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"

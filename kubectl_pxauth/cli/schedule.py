@@ -18,7 +18,7 @@ from kubectl_pxauth.cli.flags import (
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source
 from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.operations.schedule import Steps, schedule
+from kubectl_pxauth.operations.schedule import ObjectChanges, schedule
 from kubectl_pxauth.operations.schedule.job import RenewalPlan
 from kubectl_pxauth.token.duration import parse_duration
 
@@ -68,32 +68,32 @@ def command(
     selector: SelectorFlag = None,
     authority: AuthorityFlags,
     write: WriteFlags,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, schedule, print."""
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_signing_source(authority)
     parse_duration(within)
     plan = RenewalPlan(
-        namespace=read_namespace(namespace, door),
+        namespace=read_namespace(namespace, connection),
         everywhere=all_namespaces,
         selector=selector or None,
         schedule=_cron(cron),
         within=within,
         image=_image(image),
     )
-    _show(schedule(plan, source, door.open, write.dry_run), write)
+    _show(schedule(plan, source, connection.open, write.dry_run), write)
 
 
-def _show(steps: Steps, write: WriteFlags) -> None:
+def _show(steps: ObjectChanges, write: WriteFlags) -> None:
     """Say what becomes of each object, or print those that are there at the end as one list."""
     output.warnings(steps.warnings)
     if write.form in (output.Format.JSON, output.Format.YAML):
-        items = [step.manifest for step in steps.steps if step.change is not Change.DELETED]
+        items = [step.manifest for step in steps.changes if step.change is not Change.DELETED]
         output.objects({"apiVersion": "v1", "kind": "List", "items": items}, write.form)
         return
-    for step in steps.steps:
-        output.written(step.what, step.change, {}, write.dry_run, write.form)
+    for step in steps.changes:
+        output.written(step.kubectl_name, step.change, {}, write.dry_run, write.form)
 
 
 def _cron(text: str) -> str:

@@ -82,15 +82,15 @@ def command(
     ] = None,
     verification: VerificationFlags,
     write: WriteFlags,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the class, print."""
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_verifying_source(verification)
     request = StorageClassRequest(
         name=check_storage_class_name(name),
         secret=check_secret_name(secret),
-        namespace=read_namespace(namespace, door),
+        namespace=read_namespace(namespace, connection),
         model=_model(multitenant=multitenant, in_tree=in_tree),
         parameters=_parameters(parameter or []),
         reclaim_policy=reclaim_policy,
@@ -98,7 +98,7 @@ def command(
         default=default,
         dry_run=write.dry_run,
     )
-    result = make_storage_class(request, source, door.open)
+    result = make_storage_class(request, source, connection.open)
     output.warnings(result.warnings)
     what = f"storageclass.storage.k8s.io/{result.name}"
     output.written(what, result.change, result.manifest, write.dry_run, write.form)

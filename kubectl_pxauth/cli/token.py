@@ -45,15 +45,13 @@ def command(
             "--output", metavar="FILE", help="Write the token to this file, mode 0600, instead."
         ),
     ] = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the token, print it or write it."""
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_signing_source(authority, identity.filename)
-    request = read_token_request(
-        profile, identity, token, read_namespace(namespace, door), needs_secret=False
-    )
-    minted = make_token(request, source, door.open)
+    request = read_token_request(profile, identity, token, needs_secret=False)
+    minted = make_token(request, read_namespace(namespace, connection), source, connection.open)
     output.warnings(minted.warnings)
     if file is None:
         print(minted.token)

@@ -20,16 +20,16 @@ def command(
     *,
     namespace: JobNamespaceFlag = None,
     dry_run: DryRunFlag = DryRun.NONE,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, unschedule, print."""
-    door = connection.connection()
-    place = read_namespace(namespace, door)
-    removal = unschedule(door.open(), place, dry_run)
+    connection = connection_flags.connection()
+    place = read_namespace(namespace, connection)
+    removal = unschedule(place, connection.open(), dry_run)
     output.warnings(removal.warnings)
     any_step = False
-    for step in removal.steps:
+    for step in removal.changes:
         any_step = True
-        print(f"{step.what} {step.change}{output.SUFFIXES[dry_run]}")
+        print(f"{step.kubectl_name} {step.change}{output.SUFFIXES[dry_run]}")
     if not any_step:
         output.note(f"nothing is scheduled in namespace {place}")

@@ -13,11 +13,12 @@ from kubectl_pxauth.cli.flags import NamespaceFlag, SharedSecretFlags
 from kubectl_pxauth.cli.inputs import (
     check_exclusive,
     check_standard_input,
+    display_name,
     local_shared_secret,
     optional,
     read_file,
+    read_key_reference,
     read_namespace,
-    source,
 )
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
@@ -73,7 +74,7 @@ class VerificationFlags(SharedSecretFlags):
 def examined(place: PlaceFlags, flags: VerificationFlags, connection: Connection) -> Examination:
     """The examination that the flags ask for, its warnings printed; raises PxauthErrors."""
     trust = read_verifying_source(flags, place.token_file)
-    found = examine(_read_place(place, connection), trust, datetime.now(UTC), connection.open)
+    found = examine(_read_place(place, connection), trust, connection.open, datetime.now(UTC))
     output.warnings(found.warnings)
     return found
 
@@ -95,7 +96,7 @@ def _read_place(place: PlaceFlags, connection: Connection) -> SecretKeyReference
         # The newline that ends a text file is none of the token's, and makes no difference to
         # whether the verifier takes it.
         token = read_file(place.token_file, PxauthError).removesuffix(b"\n").removesuffix(b"\r")
-        return FileToken(token, source(place.token_file))
+        return FileToken(token, display_name(place.token_file))
     return SecretKeyReference(
         read_namespace(place.namespace, connection),
         check_secret_name(place.secret or _DEFAULT_SECRET),
@@ -118,7 +119,7 @@ def read_verifying_source(flags: VerificationFlags, token_file: str | None = Non
     return KeySource(
         issuer=optional(flags.issuer, check_issuer),
         signing_key=local_shared_secret(flags, others=tuple(public_keys.values())),
-        shared_secret_from=optional(flags.shared_secret_from, SecretKeyReference.parse),
+        shared_secret_from=optional(flags.shared_secret_from, read_key_reference),
         rsa_public_pem=optional(flags.rsa_public_keyfile, lambda file: _pem(file, read_rsa_key)),
         ecdsa_public_pem=optional(
             flags.ecdsa_public_keyfile, lambda file: _pem(file, read_ecdsa_key)
@@ -133,5 +134,5 @@ def _pem(filename: str, check: Callable[[bytes], object]) -> bytes:
     try:
         check(pem)
     except KeyFileError as error:
-        raise KeyFileError(f"{source(filename)}: {error}", error.hint) from None
+        raise KeyFileError(f"{display_name(filename)}: {error}", error.hint) from None
     return pem

@@ -32,10 +32,10 @@ def command(
     place: PlaceFlags,
     verification: VerificationFlags,
     form: DataFormatFlag = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, examine, print the findings."""
-    found = examined(place, verification, connection.connection())
+    found = examined(place, verification, connection_flags.connection())
     if found.unknown:
         raise found.unknown
     if form:

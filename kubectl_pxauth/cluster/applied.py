@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, refusal, write_query
+from kubectl_pxauth.cluster.objects import Change, DryRun, explain_forbidden, write_query
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
 
 _SERVERS_OWN = ("managedFields", "resourceVersion")  # of an object's metadata
@@ -61,23 +61,23 @@ class Applied:
         return self.manifest["metadata"].get("labels") or {}
 
     @property
-    def place(self) -> tuple[Kind, str | None, str]:
+    def identity(self) -> tuple[Kind, str | None, str]:
         """What tells it from every other object."""
         return self.kind, self.namespace, self.name
 
     @property
-    def where(self) -> str:
+    def display_name(self) -> str:
         """What errors call it."""
         return f"{self.kind.name} {f'{self.namespace}/' if self.namespace else ''}{self.name}"
 
     @property
-    def what(self) -> str:
+    def kubectl_name(self) -> str:
         """What kubectl calls it."""
         kind = self.kind.name.lower()
         return f"{kind}.{self.kind.group}/{self.name}" if self.kind.group else f"{kind}/{self.name}"
 
 
-def wanted(
+def manifest_of(
     kind: Kind,
     namespace: str | None,
     name: str,
@@ -117,19 +117,23 @@ def list_applied(
 
 
 def apply(
-    cluster: Cluster, new: Applied, found: Applied | None, *, dry_run: bool = False
+    cluster: Cluster, new: Applied, found: Applied | None, dry_run: DryRun
 ) -> tuple[Change, Applied]:
     """Make the object, or change what was found to what is wanted; what others set stays.
+
+    A client-side dry run returns what would be sent.
 
     Raises ConflictError where somebody else set one of the wanted fields otherwise, and
     ForbiddenError, NotFoundError and other ClusterErrors.
     """
+    if dry_run is DryRun.CLIENT:
+        return Change.CONFIGURED if found else Change.CREATED, new
     try:
         answer = cluster.apply(
             *new.kind.path(new.namespace),
             new.name,
             body=new.manifest,
-            **write_query(dry_run=dry_run),
+            **write_query(dry_run),
         )
     except NotFoundError:
         raise NotFoundError(
@@ -139,7 +143,7 @@ def apply(
     except ForbiddenError as error:
         raise _forbidden(error, "patch" if found else "create", new) from None
     except ConflictError as error:
-        raise ConflictError(f"{new.where} was changed by somebody else: {error}") from None
+        raise ConflictError(f"{new.display_name} was changed by somebody else: {error}") from None
     if found is None:
         change = Change.CREATED
     else:
@@ -149,18 +153,20 @@ def apply(
     return change, Applied(new.kind, answer)
 
 
-def delete(cluster: Cluster, found: Applied, *, dry_run: bool = False) -> None:
+def delete(cluster: Cluster, found: Applied, dry_run: DryRun) -> None:
     """Delete the very object that was read, and then what it owns; gone already is no error.
 
     Raises ConflictError where another has taken its name, ForbiddenError and other ClusterErrors.
     """
+    if dry_run is DryRun.CLIENT:
+        return
     # The server reads no query beside a body.
     options: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "preconditions": {"uid": found.manifest["metadata"]["uid"]},
         "propagationPolicy": "Background",
-        "dryRun": ["All"] if dry_run else [],
+        "dryRun": ["All"] if dry_run is DryRun.SERVER else [],
     }
     try:
         cluster.delete(*found.kind.path(found.namespace), found.name, body=options)
@@ -177,12 +183,12 @@ def _content(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"metadata": metadata}
 
 
-def _forbidden(error: ForbiddenError, verb: str, what: Applied) -> ForbiddenError:
-    return refusal(
+def _forbidden(error: ForbiddenError, verb: str, refused: Applied) -> ForbiddenError:
+    return explain_forbidden(
         error,
         verb,
-        what.where,
-        resource=what.kind.resource,
-        name=what.name,
-        namespace=what.namespace or "",
+        refused.display_name,
+        resource=refused.kind.resource,
+        name=refused.name,
+        namespace=refused.namespace or "",
     )

@@ -35,9 +35,9 @@ class Change(StrEnum):
     DELETED = "deleted"
 
 
-def write_query(*, dry_run: bool) -> dict[str, str]:
+def write_query(dry_run: DryRun) -> dict[str, str]:
     """The query of a write: whose it is, and whether it is only to be checked."""
-    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run is DryRun.SERVER else {})
 
 
 def until_no_conflict(
@@ -56,7 +56,7 @@ def until_no_conflict(
     return write(latest)
 
 
-def refusal(
+def explain_forbidden(
     error: ForbiddenError, verb: str, what: str, *, resource: str, name: str, namespace: str | None
 ) -> ForbiddenError:
     """RBAC's refusal, shortened; an admission's or a quota's as it is.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import refusal
+from kubectl_pxauth.cluster.objects import explain_forbidden
 from kubectl_pxauth.errors import ForbiddenError
 
 
@@ -28,7 +28,7 @@ def find_pods(cluster: Cluster, namespace: str | None, selector: str) -> list[Po
     try:
         return [_pod(item) for page in pages for item in page["items"] if _is_to_stay(item)]
     except ForbiddenError as error:
-        raise refusal(
+        raise explain_forbidden(
             error, "list", "pods", resource="pods", name="", namespace=namespace
         ) from None
 

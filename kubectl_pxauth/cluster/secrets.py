@@ -1,41 +1,66 @@
 """Secrets, read and written."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
-from kubectl_pxauth.cluster.objects import refusal, write_query
-from kubectl_pxauth.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
+from kubectl_pxauth.cluster.objects import (
+    DryRun,
+    explain_forbidden,
+    until_no_conflict,
+    write_query,
+)
+from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError, PxauthError
 
 _HELM_RELEASE = "helm.sh/release.v1"
-_SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class SecretKeyReference:
     """One key of one Secret's data."""
 
-    namespace: str = "kube-system"
-    name: str = "pxkeys"
-    key: str = "shared-secret"
+    namespace: str
+    name: str
+    key: str
 
     @classmethod
-    def parse(cls, text: str) -> "SecretKeyReference":
-        """Read [NAMESPACE/]NAME[:KEY]; what is left out is kube-system and shared-secret."""
+    def parse(cls, text: str, default: "SecretKeyReference") -> "SecretKeyReference":
+        """Read [NAMESPACE/]NAME[:KEY]; what is left out is the default's. Raises UsageError."""
         path, colon, key = text.partition(":")
         namespace, slash, name = path.rpartition("/")
         return cls(
-            namespace=check_namespace(namespace) if slash else cls.namespace,
+            namespace=check_namespace(namespace) if slash else default.namespace,
             name=check_secret_name(name),
-            key=check_data_key(key) if colon else cls.key,
+            key=check_data_key(key) if colon else default.key,
         )
 
     def __str__(self) -> str:
         """As parse reads it."""
         return f"{self.namespace}/{self.name}:{self.key}"
+
+    @property
+    def secret(self) -> str:
+        """What errors call the Secret."""
+        return f"Secret {self.namespace}/{self.name}"
+
+    @property
+    def display_name(self) -> str:
+        """What errors call the key."""
+        return f'{self.secret} key "{self.key}"'
+
+    def value_in(self, secret: "Secret | None") -> bytes:
+        """The value in the Secret that was read; raises NotFoundError where it is not there."""
+        if secret is None:
+            raise NotFoundError(f"{self.secret} not found")
+        if self.key not in secret.data:
+            keys = ", ".join(sorted(secret.data)) or "none"
+            raise NotFoundError(f'{self.secret} has no key "{self.key}"; its keys: {keys}')
+        return secret.data[self.key]
 
 
 @dataclass(frozen=True)
@@ -48,44 +73,33 @@ class Secret:
     manifest: dict[str, Any] = field(repr=False)
 
     @property
-    def where(self) -> str:
+    def display_name(self) -> str:
         """What errors call it."""
         return f"Secret {self.namespace}/{self.name}"
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Its annotations."""
+        return self.manifest["metadata"].get("annotations") or {}
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        return self.manifest["metadata"].get("labels") or {}
 
     @property
     def resource_version(self) -> str:
         """The precondition of a write that follows this read."""
         return str(self.manifest["metadata"]["resourceVersion"])
 
-    def operator(self) -> str | None:
-        """The StorageCluster whose operator keeps this Secret, if one does."""
-        for owner in self.manifest["metadata"].get("ownerReferences") or []:
-            group = owner.get("apiVersion", "").partition("/")[0]
-            if owner.get("kind") == "StorageCluster" and group == "core.libopenstorage.org":
-                return str(owner["name"])
-        return None
 
-    def unwritable(self) -> ClusterError | None:
-        """Why a token must not be written here, if it must not."""
-        who = self.where
-        if self.manifest.get("immutable"):
-            return ClusterError(
-                f"{who} is immutable",
-                hint=f"choose another with --secret, or make room for it:"
-                f" kubectl delete secret {self.name} -n {self.namespace}",
-            )
-        if self.manifest.get("type") == _SERVICE_ACCOUNT_TOKEN:
-            return ClusterError(
-                f"{who} holds a service account's token ({_SERVICE_ACCOUNT_TOKEN})",
-                hint="choose another with --secret",
-            )
-        if storage_cluster := self.operator():
-            return ClusterError(
-                f"{who} is kept by the Portworx operator (StorageCluster {storage_cluster}),"
-                " which would undo the change",
-                hint="choose another with --secret",
-            )
-        return None
+@dataclass(frozen=True)
+class SecretFailure:
+    """A Secret that could not be written, and why."""
+
+    namespace: str
+    secret: str
+    error: PxauthError
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ class SecretContent:
 def find_secret(cluster: Cluster, namespace: str, name: str) -> Secret | None:
     """The Secret, or None where there is none; raises ForbiddenError and other ClusterErrors."""
     try:
-        return _secret(cluster.get(*_path(namespace), name))
+        return secret_of(cluster.get(*_path(namespace), name))
     except NotFoundError:
         return None
     except ForbiddenError as error:
@@ -147,54 +161,80 @@ def list_secrets(
         query["labelSelector"] = selector
     try:
         for page in cluster.pages(*path, **query):
-            yield from map(_secret, page["items"])
+            yield from map(secret_of, page["items"])
     except ForbiddenError as error:
         where = f'namespace "{namespace}"' if namespace else "all namespaces"
         raise _forbidden(error, "list", f"Secrets in {where}", namespace) from None
 
 
 def create_secret(
-    cluster: Cluster, namespace: str, name: str, content: SecretContent, *, dry_run: bool = False
+    cluster: Cluster, namespace: str, name: str, content: SecretContent, dry_run: DryRun
 ) -> Secret:
-    """Make the Secret; raises NotFoundError without its namespace, ConflictError if it exists."""
+    """Make the Secret; a client-side dry run returns what would be sent.
+
+    Raises NotFoundError where its namespace does not exist, ConflictError where the Secret does,
+    and other ClusterErrors.
+    """
+    manifest = content.manifest(namespace, name)
+    if dry_run is DryRun.CLIENT:
+        return secret_of(manifest)
     try:
-        answer = cluster.post(
-            *_path(namespace),
-            body=content.manifest(namespace, name),
-            **write_query(dry_run=dry_run),
-        )
+        answer = cluster.post(*_path(namespace), body=manifest, **write_query(dry_run))
     except NotFoundError:
         raise NotFoundError(
             f'namespace "{namespace}" not found', hint=f"kubectl create namespace {namespace}"
         ) from None
     except ForbiddenError as error:
         raise _forbidden(error, "create", f"Secret {namespace}/{name}", namespace, name) from None
-    return _secret(answer)
+    return secret_of(answer)
 
 
 def update_secret(
-    cluster: Cluster, secret: Secret, content: SecretContent, *, dry_run: bool = False
+    cluster: Cluster, secret: Secret, content: SecretContent, dry_run: DryRun
 ) -> Secret:
-    """Lay the content over the Secret as it was read; raises ConflictError if it has changed."""
+    """Lay the content over the Secret as it was read; a client-side dry run returns the content.
+
+    Raises ConflictError where the Secret has changed since, and other ClusterErrors.
+    """
+    if dry_run is DryRun.CLIENT:
+        return secret_of(content.manifest(secret.namespace, secret.name))
     try:
         answer = cluster.merge_patch(
             *_path(secret.namespace),
             secret.name,
             body=content.patch(secret.resource_version),
-            **write_query(dry_run=dry_run),
+            **write_query(dry_run),
         )
     except NotFoundError as error:
-        raise ConflictError(f"{secret.where}: {error}") from None
+        raise ConflictError(f"{secret.display_name}: {error}") from None
     except ForbiddenError as error:
-        raise _forbidden(error, "patch", secret.where, secret.namespace, secret.name) from None
-    return _secret(answer)
+        raise _forbidden(
+            error, "patch", secret.display_name, secret.namespace, secret.name
+        ) from None
+    return secret_of(answer)
+
+
+def write_secret(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    found: Secret | None,
+    write: Callable[[Secret | None], Result],
+) -> Result:
+    """Write over the Secret as it was found; after a conflict it is read again and written anew.
+
+    write takes the Secret, or None where there is none, and raises ConflictError where that is
+    no longer so. Raises the last attempt's ConflictError.
+    """
+    return until_no_conflict(found, write, read=lambda: find_secret(cluster, namespace, name))
 
 
 def _path(namespace: str) -> tuple[str, ...]:
     return "api", "v1", "namespaces", namespace, "secrets"
 
 
-def _secret(manifest: dict[str, Any]) -> Secret:
+def secret_of(manifest: dict[str, Any]) -> Secret:
+    """The Secret that is this object."""
     metadata = manifest["metadata"]
     metadata.pop("managedFields", None)  # kubectl leaves them out as well
     data = manifest.get("data") or {}
@@ -209,4 +249,4 @@ def _secret(manifest: dict[str, Any]) -> Secret:
 def _forbidden(
     error: ForbiddenError, verb: str, what: str, namespace: str | None, name: str = ""
 ) -> ForbiddenError:
-    return refusal(error, verb, what, resource="secrets", name=name, namespace=namespace)
+    return explain_forbidden(error, verb, what, resource="secrets", name=name, namespace=namespace)

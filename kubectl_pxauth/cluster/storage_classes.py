@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import MANAGED_BY, refusal, write_query
+from kubectl_pxauth.cluster.objects import MANAGED_BY, DryRun, explain_forbidden, write_query
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
 
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
@@ -119,24 +119,29 @@ def list_storage_classes(cluster: Cluster) -> list[StorageClass]:
 
 
 def create_storage_class(
-    cluster: Cluster, name: str, content: StorageClassContent, *, dry_run: bool = False
+    cluster: Cluster, name: str, content: StorageClassContent, dry_run: DryRun
 ) -> StorageClass:
-    """Make the StorageClass; raises ConflictError if it exists."""
+    """Make the StorageClass; a client-side dry run returns what would be sent.
+
+    Raises ConflictError if it exists, and other ClusterErrors.
+    """
+    if dry_run is DryRun.CLIENT:
+        return _storage_class(content.manifest(name))
     try:
-        answer = cluster.post(*_PATH, body=content.manifest(name), **write_query(dry_run=dry_run))
+        answer = cluster.post(*_PATH, body=content.manifest(name), **write_query(dry_run))
     except ForbiddenError as error:
         raise _forbidden(error, "create", name) from None
     return _storage_class(answer)
 
 
 def update_storage_class(
-    cluster: Cluster, found: StorageClass, change: dict[str, Any], *, dry_run: bool = False
+    cluster: Cluster, found: StorageClass, change: dict[str, Any], dry_run: DryRun
 ) -> StorageClass:
     """Lay the change over the StorageClass as it was read; raises ConflictError if it changed."""
     precondition = {"resourceVersion": found.manifest["metadata"]["resourceVersion"]}
     body = change | {"metadata": precondition | change.get("metadata", {})}
     try:
-        answer = cluster.merge_patch(*_PATH, found.name, body=body, **write_query(dry_run=dry_run))
+        answer = cluster.merge_patch(*_PATH, found.name, body=body, **write_query(dry_run))
     except NotFoundError as error:
         raise ConflictError(f"StorageClass {found.name}: {error}") from None
     except ForbiddenError as error:
@@ -169,4 +174,4 @@ def _storage_class(manifest: dict[str, Any]) -> StorageClass:
 
 def _forbidden(error: ForbiddenError, verb: str, name: str = "") -> ForbiddenError:
     what = f"StorageClass {name}" if name else "StorageClasses"
-    return refusal(error, verb, what, resource="storageclasses", name=name, namespace="")
+    return explain_forbidden(error, verb, what, resource="storageclasses", name=name, namespace="")

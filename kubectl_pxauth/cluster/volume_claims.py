@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import refusal
+from kubectl_pxauth.cluster.objects import explain_forbidden
 from kubectl_pxauth.errors import ForbiddenError
 
 _CLASS = "volume.beta.kubernetes.io/storage-class"  # an annotation, which Kubernetes still heeds
@@ -28,7 +28,7 @@ def list_volume_claims(cluster: Cluster) -> Iterator[VolumeClaim]:
             yield from map(_claim, page["items"])
     except ForbiddenError as error:
         what = "PersistentVolumeClaims"
-        raise refusal(
+        raise explain_forbidden(
             error, "list", what, resource="persistentvolumeclaims", name="", namespace=None
         ) from None
 

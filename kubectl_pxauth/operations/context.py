@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Where:
+class PodQuery:
     """Which pods run Portworx, and pxctl in them; namespace is None and nodes empty for all."""
 
     namespace: str | None
@@ -46,19 +46,19 @@ class Where:
 
 
 @dataclass(frozen=True)
-class Place:
+class PxctlNode:
     """A node, and the way to its pxctl.
 
     run takes pxctl's arguments and perhaps a token to give it; it returns what pxctl prints, and
     raises PxctlError where pxctl says no, and other PxauthErrors where it can't be asked.
     """
 
-    node: str
+    name: str
     run: Callable[[Sequence[str], str | None], str]
 
 
 @dataclass(frozen=True)
-class OnNode(Generic[Value]):
+class NodeResult(Generic[Value]):
     """What came of it on one node: a value, or a problem."""
 
     node: str
@@ -77,7 +77,7 @@ class PxctlContext:
     endpoint: str | None
 
 
-def find_places(where: Where, connect: Callable[[], Cluster]) -> list[Place]:
+def find_nodes(query: PodQuery, connect: Callable[[], Cluster]) -> list[PxctlNode]:
     """The nodes that run Portworx, or those named, whether they do or not; in order.
 
     A pod that waits for a node stands for the one that it will get. Raises NotFoundError where no
@@ -85,17 +85,17 @@ def find_places(where: Where, connect: Callable[[], Cluster]) -> list[Place]:
     not go to whoever takes the label.
     """
     cluster = connect()
-    pods = _portworx_pods(cluster, where)
+    pods = _portworx_pods(cluster, query)
     by_node: dict[str, Pod] = {}
     for pod in sorted(pods, key=lambda pod: (not pod.ready, pod.name)):
         by_node.setdefault(pod.node or f"of pod {pod}", pod)
     return [
-        Place(node, _in_pod(cluster, where, by_node[node]) if node in by_node else _no_pod())
-        for node in dict.fromkeys(where.nodes or sorted(by_node))
+        PxctlNode(node, _in_pod(cluster, query, by_node[node]) if node in by_node else _no_pod())
+        for node in dict.fromkeys(query.nodes or sorted(by_node))
     ]
 
 
-def this_machine(pxctl: str, timeout: timedelta | None) -> Place:
+def this_machine(pxctl: str, timeout: timedelta | None) -> PxctlNode:
     """The machine that this runs on; there the token is an argument of pxctl's own."""
     seconds = (timeout or DEFAULT_TIMEOUT).total_seconds()
 
@@ -115,60 +115,64 @@ def this_machine(pxctl: str, timeout: timedelta | None) -> Place:
             raise PxctlError(f"{pxctl}: {error.strerror}") from None
         output, errors = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
         if done.returncode:
-            raise _refusal(pxctl, errors or output, f"exit code {done.returncode}", token)
+            raise _pxctl_error(pxctl, errors or output, f"exit code {done.returncode}", token)
         return output
 
-    return Place(platform.node(), run)
+    return PxctlNode(platform.node(), run)
 
 
 def create_context(
-    name: str, endpoint: str | None, minted: MintedToken, places: Sequence[Place], stop: Event
-) -> Iterator[OnNode[None]]:
+    name: str, endpoint: str | None, minted: MintedToken, nodes: Sequence[PxctlNode], stop: Event
+) -> Iterator[NodeResult[None]]:
     """Save the token as a context of each node, over one of that name; each result as it comes."""
     arguments = ["context", "create", name, *([f"--endpoint={endpoint}"] if endpoint else [])]
 
-    def create(place: Place) -> None:
-        place.run(arguments, minted.token)
+    def create(node: PxctlNode) -> None:
+        node.run(arguments, minted.token)
 
-    return run_concurrently(_asking(create), places, _AT_ONCE, stop)
+    return run_concurrently(_asking(create), nodes, _AT_ONCE, stop)
 
 
-def delete_context(name: str, places: Sequence[Place], stop: Event) -> Iterator[OnNode[bool]]:
+def delete_context(
+    name: str, nodes: Sequence[PxctlNode], stop: Event
+) -> Iterator[NodeResult[bool]]:
     """Delete the context on each node; the value is False where there was none."""
 
-    def delete(place: Place) -> bool:
+    def delete(node: PxctlNode) -> bool:
         try:
-            place.run(["context", "delete", name], None)
+            node.run(["context", "delete", name], None)
         except PxctlError:
-            if not _lacks(place, name):
+            if not _lacks(node, name):
                 raise
             return False
         return True
 
-    return run_concurrently(_asking(delete), places, _AT_ONCE, stop)
+    return run_concurrently(_asking(delete), nodes, _AT_ONCE, stop)
 
 
-def list_contexts(places: Sequence[Place], stop: Event) -> Iterator[OnNode[list[PxctlContext]]]:
+def list_contexts(
+    nodes: Sequence[PxctlNode], stop: Event
+) -> Iterator[NodeResult[list[PxctlContext]]]:
     """The contexts of each node; each result as it comes."""
-    return run_concurrently(_asking(_read_list), places, _AT_ONCE, stop)
+    return run_concurrently(_asking(_read_list), nodes, _AT_ONCE, stop)
 
 
-def _portworx_pods(cluster: Cluster, where: Where) -> list[Pod]:
-    if where.namespace is not None:
-        pods = find_pods(cluster, where.namespace, where.selector)
-        asked = f"namespace {where.namespace}"
+def _portworx_pods(cluster: Cluster, query: PodQuery) -> list[Pod]:
+    if query.namespace is not None:
+        pods = find_pods(cluster, query.namespace, query.selector)
+        asked = f"namespace {query.namespace}"
     else:
-        pods, asked = _pods_anywhere(cluster, where.selector)
+        pods, asked = _pods_anywhere(cluster, query.selector)
     if not pods:
         raise NotFoundError(
-            f"no pod with the labels {where.selector} in {asked}",
+            f"no pod with the labels {query.selector} in {asked}",
             hint="say where Portworx runs with --portworx-namespace and --pod-selector, or use"
             " --local on a node",
         )
-    return pods if where.namespace else _of_portworx(cluster, where, pods)
+    return pods if query.namespace else _of_portworx(cluster, query, pods)
 
 
-def _of_portworx(cluster: Cluster, where: Where, pods: list[Pod]) -> list[Pod]:
+def _of_portworx(cluster: Cluster, query: PodQuery, pods: list[Pod]) -> list[Pod]:
     """Those of them that are where Portworx runs: anybody can give a pod the label."""
     of_namespaces = [pod for pod in pods if pod.namespace in USUAL_NAMESPACES]
     if not of_namespaces:
@@ -178,7 +182,7 @@ def _of_portworx(cluster: Cluster, where: Where, pods: list[Pod]) -> list[Pod]:
     if len(namespaces) == 1 and of_namespaces:
         return of_namespaces
     raise PxauthError(
-        f"pods with the labels {where.selector} are in {_namespaces(namespaces)}"
+        f"pods with the labels {query.selector} are in {_namespaces(namespaces)}"
         + ("" if of_namespaces else ", where nothing says that Portworx runs"),
         hint="say which namespace is Portworx' own: --portworx-namespace NAME",
     )
@@ -206,17 +210,19 @@ def _pods_anywhere(cluster: Cluster, selector: str) -> tuple[list[Pod], str]:
     return pods, f"namespace {' or '.join(asked)}, and pods of other namespaces may not be listed"
 
 
-def _in_pod(cluster: Cluster, where: Where, pod: Pod) -> Callable[[Sequence[str], str | None], str]:
+def _in_pod(
+    cluster: Cluster, query: PodQuery, pod: Pod
+) -> Callable[[Sequence[str], str | None], str]:
     def run(arguments: Sequence[str], token: str | None) -> str:
         if not pod.ready:
             raise PxctlError(f"pod {pod} is not ready")
-        command = [where.pxctl, *arguments]
+        command = [query.pxctl, *arguments]
         if token is not None:
             command = ["sh", "-c", _WITH_TOKEN, *command]
-        done = run_in_pod(cluster, pod, where.container, command, token)
+        done = run_in_pod(cluster, pod, query.container, command, token)
         if done.code != 0:
             how = done.message if done.code is None else f"exit code {done.code}"
-            raise _refusal(where.pxctl, done.errors or done.output, how, token)
+            raise _pxctl_error(query.pxctl, done.errors or done.output, how, token)
         return done.output
 
     return run
@@ -229,7 +235,7 @@ def _no_pod() -> Callable[[Sequence[str], str | None], str]:
     return run
 
 
-def _refusal(pxctl: str, said: str, how: str, token: str | None) -> PxctlError:
+def _pxctl_error(pxctl: str, said: str, how: str, token: str | None) -> PxctlError:
     """What pxctl said when it failed, or how it failed, without any token that it repeats."""
     message = " ".join(_without_tokens(said.strip() or f"{pxctl} failed: {how}", token).split())
     if len(message) > _LONGEST_MESSAGE:
@@ -246,18 +252,18 @@ def _without_tokens(text: str, token: str | None) -> str:
     return re.sub(r"eyJ[\w.-]*", "[token]", text)
 
 
-def _lacks(place: Place, name: str) -> bool:
+def _lacks(node: PxctlNode, name: str) -> bool:
     """Whether a node has no such context; how pxctl says so is not known, but its list tells."""
     try:
-        return all(context.name != name for context in _read_list(place))
+        return all(context.name != name for context in _read_list(node))
     except PxauthError:
         return False
 
 
-def _read_list(place: Place) -> list[PxctlContext]:
+def _read_list(node: PxctlNode) -> list[PxctlContext]:
     import yaml
 
-    text = place.run(["context", "list"], None)
+    text = node.run(["context", "list"], None)
     try:
         content = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - all is text
         config = content.get("contextconfig", content) or {}
@@ -279,13 +285,13 @@ def _context(item: dict[str, Any], current: str | None) -> PxctlContext:
     )
 
 
-def _asking(work: Callable[[Place], Value]) -> Callable[[Place], OnNode[Value]]:
-    """The work as one that tells a place's problem and does not raise it."""
+def _asking(work: Callable[[PxctlNode], Value]) -> Callable[[PxctlNode], NodeResult[Value]]:
+    """The work as one that tells a node's problem and does not raise it."""
 
-    def ask(place: Place) -> OnNode[Value]:
+    def ask(node: PxctlNode) -> NodeResult[Value]:
         try:
-            return OnNode(place.node, value=work(place))
+            return NodeResult(node.name, value=work(node))
         except PxauthError as problem:
-            return OnNode(place.node, problem=problem)
+            return NodeResult(node.name, problem=problem)
 
     return ask

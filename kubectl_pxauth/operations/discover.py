@@ -20,7 +20,7 @@ class Discovery:
         return (*self.settings.warnings, *self.key.shared_secret.warnings())
 
 
-def discover(cluster: Cluster, namespace: str | None) -> Discovery:
+def discover(namespace: str | None, cluster: Cluster) -> Discovery:
     """What the Portworx in that namespace uses, or the only one in the cluster.
 
     Raises as the methods of Search do.

@@ -56,8 +56,8 @@ class Examination:
 def examine(
     place: SecretKeyReference | FileToken,
     source: KeySource,
-    now: datetime,
     connect: Callable[[], Cluster],
+    now: datetime,
 ) -> Examination:
     """Judge the token in that place as the cluster would at that moment.
 
@@ -72,8 +72,7 @@ def examine(
     trusted, token = side_by_side(
         lambda: _trusted(cluster, source), lambda: _read_token(cluster, place)
     )
-    where = f'Secret {place.namespace}/{place.name} key "{place.key}"'
-    return _examination(token, where, source, trusted, now)
+    return _examination(token, place.display_name, source, trusted, now)
 
 
 def _trusted(cluster: Cluster, source: KeySource) -> TrustedKeys:
@@ -120,16 +119,12 @@ def _without_signature(verdict: Verdict) -> Verdict:
     return replace(verdict, findings=tuple(findings))
 
 
-def _read_token(cluster: Cluster, place: SecretKeyReference) -> bytes:
-    where = f"Secret {place.namespace}/{place.name}"
-    secret = find_secret(cluster, place.namespace, place.name)
-    if secret is None:
-        raise NotFoundError(
-            f"{where} not found", hint="name it: SECRET -n NAMESPACE; or a file: --token-file FILE"
-        )
-    if place.key not in secret.data:
-        keys = ", ".join(sorted(secret.data)) or "none"
-        raise NotFoundError(
-            f'{where} has no key "{place.key}"; its keys: {keys}', hint="name the key with --key"
-        )
-    return secret.data[place.key]
+def _read_token(cluster: Cluster, reference: SecretKeyReference) -> bytes:
+    secret = find_secret(cluster, reference.namespace, reference.name)
+    try:
+        return reference.value_in(secret)
+    except NotFoundError as error:
+        hint = "name the key with --key"
+        if secret is None:
+            hint = "name it: SECRET -n NAMESPACE; or a file: --token-file FILE"
+        raise NotFoundError(str(error), hint) from None

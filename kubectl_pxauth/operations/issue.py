@@ -1,16 +1,25 @@
 """Issue a token into a Secret: made if it is missing, renewed in place if it is there."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
-from kubectl_pxauth.cluster.secrets import Secret, create_secret, find_secret, update_secret
+from kubectl_pxauth.cluster.objects import Change, DryRun
+from kubectl_pxauth.cluster.secrets import (
+    Secret,
+    SecretFailure,
+    create_secret,
+    find_secret,
+    secret_of,
+    update_secret,
+    write_secret,
+)
 from kubectl_pxauth.errors import IdentityError, PxauthError
 from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.owners import why_unwritable
 from kubectl_pxauth.portworx.signing import KeySource, find_signer
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, token_secret_content
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
@@ -50,109 +59,101 @@ class IssueResult:
 
 
 @dataclass(frozen=True)
-class IssueFailure:
-    """A Secret that has no new token, and why."""
-
-    namespace: str
-    secret: str
-    error: PxauthError
-
-
-@dataclass(frozen=True)
-class Target:
+class Namespaces:
     """The namespaces to issue into: those named, or those with labels that match a selector."""
 
-    namespaces: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     selector: str | None = None
 
 
 @dataclass(frozen=True)
-class Issues:
+class BulkIssue:
     """What is under way in how many namespaces; the outcomes come as they are reached."""
 
     total: int
-    outcomes: Iterator[IssueResult | IssueFailure]
+    outcomes: Iterator[IssueResult | SecretFailure]
 
 
-def issue(request: IssueRequest, source: KeySource, connect: Callable[[], Cluster]) -> IssueResult:
+def issue(
+    request: IssueRequest, namespace: str, source: KeySource, connect: Callable[[], Cluster]
+) -> IssueResult:
     """Sign a token and put it into its Secret.
 
     A client-side dry run with a key at hand calls nobody. Raises PxauthErrors, and then has
     changed nothing.
     """
-    namespace, name = request.token.namespace, request.token.secret
     local = source.local_signer()
     if local and request.dry_run is DryRun.CLIENT:
-        return _put(request, local, None, None)
+        return _preview(request, namespace, local)
     cluster = connect()
-    finding = Background(lambda: find_secret(cluster, namespace, name))
-    checking = Background(lambda: _check_subject(cluster, request, (namespace,)))
+    finding = Background(lambda: find_secret(cluster, namespace, request.token.secret))
+    checking = Background(lambda: _check_subject(request, (namespace,), cluster))
     signer = find_signer(cluster, source)
     secret = finding.result()
     checking.result()
-    return _issue_one(request, signer, cluster, secret)
+    return _issue_one(request, namespace, signer, cluster, secret)
 
 
 def issue_into_many(
     request: IssueRequest,
-    target: Target,
+    namespaces: Namespaces,
     source: KeySource,
     connect: Callable[[], Cluster],
     *,
     concurrency: int,
     stop: Event,
-) -> Issues:
+) -> BulkIssue:
     """Do the same in many namespaces, each with a user of its own; one's failure is no other's.
 
     Raises PxauthErrors where nothing can be done anywhere, and then has changed nothing.
     """
     from kubectl_pxauth.parallel import run_concurrently
 
-    local = source.local_signer()
-    if local and request.dry_run is DryRun.CLIENT and target.selector is None:
-        names = target.namespaces
-        previews = (_put(_in(request, name), local, None, None) for name in names)
-        return Issues(len(names), previews)
+    local, names = source.local_signer(), namespaces.names
+    if local and request.dry_run is DryRun.CLIENT and namespaces.selector is None:
+        return BulkIssue(len(names), (_preview(request, name, local) for name in names))
     cluster = connect()
     finding = Background(lambda: find_signer(cluster, source))
-    namespaces = target.namespaces
-    if target.selector is not None:
+    if namespaces.selector is not None:
         from kubectl_pxauth.cluster.namespaces import find_namespaces
 
-        namespaces = find_namespaces(cluster, target.selector)
-    _check_subject(cluster, request, namespaces)
+        names = find_namespaces(cluster, namespaces.selector)
+    _check_subject(request, names, cluster)
     signer = finding.result()
 
-    def work(place: _Place) -> IssueResult | IssueFailure:
-        here = _in(request, place.namespace)
+    def work(found: _FoundSecret) -> IssueResult | SecretFailure:
+        namespace = found.namespace
         try:
-            secret = place.secret or (
-                None if place.known else find_secret(cluster, place.namespace, here.token.secret)
-            )
-            return _issue_one(here, signer, cluster, secret)
+            secret = found.secret
+            if secret is None and not found.known:
+                secret = find_secret(cluster, namespace, request.token.secret)
+            return _issue_one(request, namespace, signer, cluster, secret)
         except PxauthError as error:
-            return IssueFailure(place.namespace, here.token.secret, error)
+            return SecretFailure(namespace, request.token.secret, error)
 
-    places = (
-        _places(cluster, request, namespaces)
-        if target.selector is not None
-        else (_Place(name) for name in namespaces)
+    secrets = (
+        (_FoundSecret(name) for name in names)
+        if namespaces.selector is None
+        else _find_secrets(request, names, cluster)
     )
-    return Issues(len(namespaces), run_concurrently(work, places, concurrency, stop))
+    return BulkIssue(len(names), run_concurrently(work, secrets, concurrency, stop))
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A namespace, and its Secret where a list has shown it; known where no Secret is news too."""
+class _FoundSecret:
+    """A namespace and its Secret, if already listed.
+
+    known says that the listing was complete, so that no Secret means there is none.
+    """
 
     namespace: str
     secret: Secret | None = None
     known: bool = False
 
 
-def _places(
-    cluster: Cluster, request: IssueRequest, namespaces: tuple[str, ...]
-) -> Iterator[_Place]:
+def _find_secrets(
+    request: IssueRequest, namespaces: tuple[str, ...], cluster: Cluster
+) -> Iterator[_FoundSecret]:
     """The namespaces with their Secrets, by one list instead of a request for each."""
     from kubectl_pxauth.cluster.secrets import list_secrets
     from kubectl_pxauth.errors import ForbiddenError
@@ -163,18 +164,14 @@ def _places(
         for secret in list_secrets(cluster, None, name=request.token.secret):
             if secret.namespace in missing:
                 del missing[secret.namespace]
-                yield _Place(secret.namespace, secret)
+                yield _FoundSecret(secret.namespace, secret)
     except ForbiddenError:
         known = False
     for namespace in missing:
-        yield _Place(namespace, known=known)
+        yield _FoundSecret(namespace, known=known)
 
 
-def _in(request: IssueRequest, namespace: str) -> IssueRequest:
-    return replace(request, token=replace(request.token, namespace=namespace))
-
-
-def _check_subject(cluster: Cluster, request: IssueRequest, namespaces: tuple[str, ...]) -> None:
+def _check_subject(request: IssueRequest, namespaces: tuple[str, ...], cluster: Cluster) -> None:
     """Refuse a sub that the user names and another token has; a default sub is the Secret's own."""
     user = request.token.user or request.token.named
     if user.sub is None or request.allow_shared_subject:
@@ -195,63 +192,76 @@ def _check_subject(cluster: Cluster, request: IssueRequest, namespaces: tuple[st
 
 
 def _issue_one(
-    request: IssueRequest, signer: Signer, cluster: Cluster, secret: Secret | None
+    request: IssueRequest, namespace: str, signer: Signer, cluster: Cluster, secret: Secret | None
 ) -> IssueResult:
-    namespace, name = request.token.namespace, request.token.secret
-
-    def read() -> Secret | None:
-        """What another's write has left; raises IdentityError if that is of another key."""
-        found = find_secret(cluster, namespace, name)
+    def write(found: Secret | None) -> IssueResult:
         verdict = _judge(request, signer, found)
-        if verdict and verdict.is_jwt and not verdict.signed:
+        # Another's write came in between, and what signs may have changed with it.
+        if found is not secret and verdict and verdict.is_jwt and not verdict.signed:
             raise IdentityError(
-                f"Secret {namespace}/{name} was meanwhile given a token of another key",
+                f"Secret {namespace}/{request.token.secret} was meanwhile given a token of another"
+                " key",
                 hint="if the shared secret was rotated, run the command again",
             )
-        return found
+        return _write(request, namespace, signer, cluster, found=found, verdict=verdict)
 
-    return until_no_conflict(
-        secret, write=lambda found: _put(request, signer, cluster, found), read=read
-    )
+    return write_secret(cluster, namespace, request.token.secret, secret, write)
 
 
-def _put(
-    request: IssueRequest, signer: Signer, cluster: Cluster | None, found: Secret | None
+def _write(
+    request: IssueRequest,
+    namespace: str,
+    signer: Signer,
+    cluster: Cluster,
+    *,
+    found: Secret | None,
+    verdict: "Verdict | None",
 ) -> IssueResult:
-    """Write the token over what was found; a client-side dry run writes nothing."""
-    namespace, name = request.token.namespace, request.token.secret
-    verdict = _judge(request, signer, found)
+    """Write the token over what was found, if it is due."""
     due = verdict is None or verdict.is_due(request.due_within, request.token.now)
-    if found and due and (problem := found.unwritable()):
+    if found and due and (problem := why_unwritable(found)):
         raise problem
-    identity = _identity(request, signer, verdict)
+    identity = _identity(request, namespace, signer, verdict)
     if found and verdict and not due:
         return IssueResult(
-            namespace, name, Change.UNCHANGED, found.manifest, verdict.user,
-            signer.issuer, verdict.expires_at, signer.warnings,
-        )  # fmt: skip
+            namespace=namespace,
+            secret=found.name,
+            change=Change.UNCHANGED,
+            manifest=found.manifest,
+            identity=verdict.user,
+            issuer=signer.issuer,
+            expires_at=verdict.expires_at,
+            warnings=signer.warnings,
+        )
     minted = mint(request.token, signer, identity)
-    new = token_secret_content(request.key, minted, found)
-    dry_run = request.dry_run is DryRun.SERVER
-    if cluster is None or request.dry_run is DryRun.CLIENT:
-        manifest = new.manifest(namespace, name)
-    elif found:
-        manifest = update_secret(cluster, found, new, dry_run=dry_run).manifest
-    else:
-        manifest = create_secret(cluster, namespace, name, new, dry_run=dry_run).manifest
-    change = Change.CONFIGURED if found else Change.CREATED
-    return _result(request, change, manifest, minted)
+    content = token_secret_content(request.key, minted, found)
+    if found:
+        written = update_secret(cluster, found, content, request.dry_run)
+        return _result(Change.CONFIGURED, written, minted)
+    name = request.token.secret
+    written = create_secret(cluster, namespace, name, content, request.dry_run)
+    return _result(Change.CREATED, written, minted)
 
 
-def _result(
-    request: IssueRequest, change: Change, manifest: dict[str, Any], minted: MintedToken
-) -> IssueResult:
-    claims = minted.claims
-    user = PartialIdentity(**vars(claims.identity))
+def _preview(request: IssueRequest, namespace: str, signer: Signer) -> IssueResult:
+    """What would be sent where there is no Secret yet; nobody is asked whether that is so."""
+    minted = mint(request.token, signer, _identity(request, namespace, signer, None))
+    content = token_secret_content(request.key, minted, None)
+    secret = secret_of(content.manifest(namespace, request.token.secret))
+    return _result(Change.CREATED, secret, minted)
+
+
+def _result(change: Change, written: Secret, minted: MintedToken) -> IssueResult:
     return IssueResult(
-        request.token.namespace, request.token.secret, change, manifest, user,
-        claims.issuer, claims.expires_at, minted.warnings,
-    )  # fmt: skip
+        namespace=written.namespace,
+        secret=written.name,
+        change=change,
+        manifest=written.manifest,
+        identity=PartialIdentity(**vars(minted.claims.identity)),
+        issuer=minted.claims.issuer,
+        expires_at=minted.claims.expires_at,
+        warnings=minted.warnings,
+    )
 
 
 def _judge(request: IssueRequest, signer: Signer, secret: Secret | None) -> "Verdict | None":
@@ -263,20 +273,22 @@ def _judge(request: IssueRequest, signer: Signer, secret: Secret | None) -> "Ver
     return judge(token.strip(), signer.trust, request.token.now)
 
 
-def _identity(request: IssueRequest, signer: Signer, found: "Verdict | None") -> Identity:
+def _identity(
+    request: IssueRequest, namespace: str, signer: Signer, found: "Verdict | None"
+) -> Identity:
     """Who the token is for, with the owner of the volumes made with the last one kept.
 
     A token that our key did not sign may be anybody's work, so what it alone says is not signed
     unless the user says the same.
     """
-    wanted = identity_for(request.token, signer.issuer)
+    wanted = identity_for(request.token, namespace, signer.issuer)
     if found is None or request.change_identity:
         return wanted
     if found.signed:
-        wanted = identity_for(request.token, signer.issuer, kept=found.user.owner)
+        wanted = identity_for(request.token, namespace, signer.issuer, kept=found.user.owner)
     if not (changes := _changes(found.user, wanted)):
         return wanted
-    where = f"Secret {request.token.namespace}/{request.token.secret}"
+    where = f"Secret {namespace}/{request.token.secret}"
     if not found.signed:
         raise IdentityError(
             f"the token in {where} is another user's ({changes}), and the present key did"

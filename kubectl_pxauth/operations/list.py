@@ -10,7 +10,7 @@ from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken, re
 
 
 def list_tokens(
-    cluster: Cluster, scope: Scope, trusted: TrustedKeys, now: datetime, within: timedelta
+    scope: Scope, trusted: TrustedKeys, cluster: Cluster, now: datetime, within: timedelta
 ) -> list[StoredToken]:
     """The tokens in the scope, in the order of namespaces and names; raises ClusterErrors.
 

@@ -7,10 +7,18 @@ from enum import StrEnum
 from threading import Event
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import DryRun, until_no_conflict
-from kubectl_pxauth.cluster.secrets import Secret, find_secret, list_secrets, update_secret
+from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.cluster.secrets import (
+    Secret,
+    SecretFailure,
+    find_secret,
+    list_secrets,
+    update_secret,
+    write_secret,
+)
 from kubectl_pxauth.errors import IdentityError, NotFoundError, PxauthError
 from kubectl_pxauth.parallel import run_concurrently
+from kubectl_pxauth.portworx.owners import storage_cluster_of, why_unwritable
 from kubectl_pxauth.portworx.signing import KeySource, find_signer
 from kubectl_pxauth.portworx.token_content import EXPIRES, token_secret_content
 from kubectl_pxauth.portworx.token_secrets import Scope
@@ -58,22 +66,13 @@ class RenewResult:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class RenewFailure:
-    """A token that should have been renewed and was not."""
-
-    namespace: str
-    secret: str
-    error: PxauthError
-
-
 def renew(
     request: RenewRequest,
     source: KeySource,
     cluster: Cluster,
     concurrency: int,
     stop: Event,
-) -> tuple[Signer, Iterator[RenewResult | RenewFailure]]:
+) -> tuple[Signer, Iterator[RenewResult | SecretFailure]]:
     """The signer that signs, and the outcomes as they are reached; one failure is no other's.
 
     Raises PxauthErrors where nothing can be renewed; the iterator may raise ClusterErrors where
@@ -81,18 +80,20 @@ def renew(
     """
     signer = find_signer(cluster, source)
 
-    def work(place: tuple[str, str, Secret | None]) -> RenewResult | RenewFailure | None:
+    def work(place: tuple[str, str, Secret | None]) -> RenewResult | SecretFailure | None:
         namespace, name, found = place
         try:
-            return until_no_conflict(
+            return write_secret(
+                cluster,
+                namespace,
+                name,
                 found or find_secret(cluster, namespace, name),
                 write=lambda secret: _renew_one(
                     request, signer, cluster, _there(secret, namespace, name)
                 ),
-                read=lambda: find_secret(cluster, namespace, name),
             )
         except PxauthError as error:
-            return RenewFailure(namespace, name, error)
+            return SecretFailure(namespace, name, error)
 
     outcomes = run_concurrently(work, _places(request, cluster), concurrency, stop)
     return signer, (outcome for outcome in outcomes if outcome)
@@ -123,19 +124,18 @@ def _renew_one(
     if not verdict.is_jwt:
         if not request.names:
             return None
-        raise IdentityError(f'{secret.where} holds no token under its key "{request.key}"')
+        raise IdentityError(f'{secret.display_name} holds no token under its key "{request.key}"')
     left_alone = RenewResult(secret.namespace, secret.name, Outcome.UNCHANGED, verdict.expires_at)
-    if storage_cluster := secret.operator():
+    if storage_cluster := storage_cluster_of(secret):
         reason = f"the Portworx operator keeps it (StorageCluster {storage_cluster})"
         return replace(left_alone, outcome=Outcome.SKIPPED, reason=reason)
     if not verdict.is_due(request.due_within, request.now):
         return left_alone
-    if problem := secret.unwritable():
+    if problem := why_unwritable(secret):
         raise problem
     minted = _sign_again(request, signer, secret, verdict)
-    if request.dry_run is not DryRun.CLIENT:
-        new = token_secret_content(request.key, minted, secret)
-        update_secret(cluster, secret, new, dry_run=request.dry_run is DryRun.SERVER)
+    content = token_secret_content(request.key, minted, secret)
+    update_secret(cluster, secret, content, request.dry_run)
     return replace(left_alone, outcome=Outcome.RENEWED, expires_at=minted.claims.expires_at)
 
 
@@ -144,15 +144,15 @@ def _sign_again(
 ) -> MintedToken:
     if not verdict.signed and not request.resign:
         raise IdentityError(
-            f"{secret.where}: the present key did not sign the token: it may be forged, or older"
-            " than the key",
+            f"{secret.display_name}: the present key did not sign the token: it may be forged, or"
+            " older than the key",
             hint="if you know that it is genuine, sign it again with --resign",
         )
     user = verdict.user
     missing = [claim for claim in OWNER_CLAIMS if getattr(user, claim) is None]
     if missing:
         raise IdentityError(
-            f"{secret.where}: the token names no {' and no '.join(missing)}",
+            f"{secret.display_name}: the token names no {' and no '.join(missing)}",
             hint="issue it anew: kubectl pxauth issue",
         )
     identity = user.over(Identity("", "", "", roles=(), groups=None))
@@ -165,16 +165,15 @@ def _duration(secret: Secret, verdict: Verdict) -> timedelta:
     """For how long the token was made to live from then on."""
     if verdict.issued_at is None or verdict.expires_at is None:
         raise IdentityError(
-            f"{secret.where}: the token does not say how long it was to live",
+            f"{secret.display_name}: the token does not say how long it was to live",
             hint="say it with --duration",
         )
     span = verdict.expires_at - verdict.issued_at
     # Our own are set back by this, and would live longer with each renewal.
-    annotations = secret.manifest["metadata"].get("annotations") or {}
-    if annotations.get(EXPIRES) == rfc3339(verdict.expires_at):
+    if secret.annotations.get(EXPIRES) == rfc3339(verdict.expires_at):
         span -= CLOCK_SKEW
     if span <= timedelta():
         raise IdentityError(
-            f"{secret.where}: the token ends before it begins", hint="say it with --duration"
+            f"{secret.display_name}: the token ends before it begins", hint="say it with --duration"
         )
     return span

@@ -92,9 +92,8 @@ def _write(
     request: StorageClassRequest, cluster: Cluster, found: StorageClass | None
 ) -> tuple[Change, StorageClass]:
     content = request.content()
-    dry_run = request.dry_run is DryRun.SERVER
     if found is None:
-        made = create_storage_class(cluster, request.name, content, dry_run=dry_run)
+        made = create_storage_class(cluster, request.name, content, request.dry_run)
         return Change.CREATED, made
     if differences := content.differences(found):
         raise ClusterError(
@@ -103,7 +102,7 @@ def _write(
             " (the volumes that were made with it stay as they are), then this command again",
         )
     if change := content.change(found):
-        return Change.CONFIGURED, update_storage_class(cluster, found, change, dry_run=dry_run)
+        return Change.CONFIGURED, update_storage_class(cluster, found, change, request.dry_run)
     return Change.UNCHANGED, found
 
 
@@ -146,7 +145,9 @@ def _token_problems(
         )
         return
     trusted = find_trusted_keys(cluster, source)
-    if AUTH_TOKEN in secret.data:
+    if trusted.no_key and AUTH_TOKEN in secret.data:
+        yield f"the signature of the token in {where} was not checked: {trusted.no_key}"
+    if not trusted.no_key:
         yield from trusted.warnings
     if problem := unusable(secret, trusted, datetime.now(UTC)):
         yield f"{where} {problem}"

@@ -8,11 +8,11 @@ from kubectl_pxauth.token.minting import MintedToken, TokenRequest, identity_for
 
 
 def make_token(
-    request: TokenRequest, source: KeySource, connect: Callable[[], Cluster]
+    request: TokenRequest, namespace: str, source: KeySource, connect: Callable[[], Cluster]
 ) -> MintedToken:
     """A token that is stored nowhere; the cluster is asked only for a key that is not given.
 
     Raises as find_signer and identity_for do.
     """
     signer = source.local_signer() or find_signer(connect(), source)
-    return mint(request, signer, identity_for(request, signer.issuer))
+    return mint(request, signer, identity_for(request, namespace, signer.issuer))

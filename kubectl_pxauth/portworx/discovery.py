@@ -20,12 +20,15 @@ from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.settings import (
     OPERATOR_ISSUER,
     OPERATOR_SECRET,
+    PXKEYS,
+    SHARED_SECRET_KEY,
     USUAL_NAMESPACES,
     PortworxSpec,
     PortworxSpecs,
     Stated,
     Value,
     daemon_set_specs,
+    pxkeys,
     read_config_map_key,
     storage_cluster_specs,
 )
@@ -35,7 +38,6 @@ DEFAULT_ISSUER = "portworx.com"
 BY_DEFAULT = "by default"
 BY_NAME = "by its name"
 
-_PXKEYS = SecretKeyReference()
 _FLAG = "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
 
 
@@ -254,10 +256,11 @@ def _usual_places(
 ) -> tuple[list[SecretKeyReference], list[SecretKeyReference]]:
     """The Secrets that hold the key where nothing else is said, and those to ask after them."""
     first, *others = (namespace,) if namespace else USUAL_NAMESPACES
-    operators = [SecretKeyReference(name, OPERATOR_SECRET) for name in (first, *others)]
-    older = [SecretKeyReference(name) for name in (first, *others)]
-    later = [place for place in (*operators[1:], *older) if place != _PXKEYS]
-    return [_PXKEYS, operators[0]], later
+    namespaces = (first, *others)
+    operators = [SecretKeyReference(it, OPERATOR_SECRET, SHARED_SECRET_KEY) for it in namespaces]
+    older = [pxkeys(it) for it in namespaces]
+    later = [place for place in (*operators[1:], *older) if place != PXKEYS]
+    return [PXKEYS, operators[0]], later
 
 
 def _stated_key(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundKey | None:

@@ -7,9 +7,9 @@ tokens".
 import base64
 import secrets
 
-from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.portworx.settings import SHARED_SECRET_KEY
 
-SYSTEM_KEYS = ("system-secret", "stork-secret", SecretKeyReference.key)
+SYSTEM_KEYS = ("system-secret", "stork-secret", SHARED_SECRET_KEY)
 ROTATION = "kubectl-pxauth/rotation"
 """The annotation of a rotation under way; it names the key with the other shared secret."""
 

@@ -54,6 +54,13 @@ class ConfigMapKeyReference:
         return f"{self.namespace}/{self.name}:{self.key}"
 
 
+def pxkeys(namespace: str) -> SecretKeyReference:
+    """Where the shared secret is in the older model, which the Portworx docs make by hand."""
+    return SecretKeyReference(namespace, "pxkeys", SHARED_SECRET_KEY)
+
+
+PXKEYS = pxkeys("kube-system")
+
 Value = str | SecretKeyReference | ConfigMapKeyReference
 
 

@@ -83,7 +83,7 @@ def find_subject(
                 tokens = [secret.data.get(key, b"").strip() for key in keys]
                 subjects = {judge(token, nobody, now).user.sub for token in tokens}
                 if sub in subjects and (secret.namespace, secret.name) != beside:
-                    return secret.where
+                    return secret.display_name
         except ForbiddenError:
             continue
         return None

@@ -40,7 +40,7 @@ class Signer:
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A token that somebody asks for; secret and namespace are where it is meant to be kept.
+    """A token that somebody asks for; secret is the name of the Secret that is to hold it.
 
     user is a user file's, already with the flags applied; named is what the flags say.
     """
@@ -49,7 +49,6 @@ class TokenRequest:
     user: Identity | None
     named: PartialIdentity
     secret: str
-    namespace: str
     now: datetime
     issued_at: datetime
     expires_at: datetime
@@ -64,8 +63,12 @@ class MintedToken:
     warnings: tuple[str, ...]
 
 
-def identity_for(request: TokenRequest, issuer: str, kept: PartialIdentity = NOBODY) -> Identity:
+def identity_for(
+    request: TokenRequest, namespace: str, issuer: str, kept: PartialIdentity = NOBODY
+) -> Identity:
     """Who the token is for: the user file's, or the flags over what is kept over the default.
+
+    The default is the user of the Secret in that namespace.
 
     Raises UsageError where neither a profile nor a user file is named.
     """
@@ -78,7 +81,7 @@ def identity_for(request: TokenRequest, issuer: str, kept: PartialIdentity = NOB
         )
     default = default_identity(
         request.secret,
-        request.namespace,
+        namespace,
         issuer,
         request.profile.roles,
         request.profile.groups,

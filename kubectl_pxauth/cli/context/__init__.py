@@ -13,7 +13,14 @@ from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.many import FAILED, finish, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
-from kubectl_pxauth.operations.context import OnNode, Place, Value, Where, find_places, this_machine
+from kubectl_pxauth.operations.context import (
+    NodeResult,
+    PodQuery,
+    PxctlNode,
+    Value,
+    find_nodes,
+    this_machine,
+)
 
 _NOT_THERE = "not there"
 
@@ -51,31 +58,35 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_places(
+def read_nodes(
     flags: PxctlFlags, portworx_namespace: str | None, connection: Connection
-) -> list[Place]:
-    """The places whose pxctl the flags name; raises PxauthErrors where there are none."""
+) -> list[PxctlNode]:
+    """The nodes whose pxctl the flags name; raises PxauthErrors where there are none."""
     nodes = tuple(name for names in flags.node or () for name in names.split(",") if name)
     if flags.local:
         if nodes:
             raise UsageError("--local and --node exclude each other")
         return [this_machine(flags.pxctl, connection.options.request_timeout)]
-    where = Where(
+    query = PodQuery(
         namespace=None if portworx_namespace is None else check_namespace(portworx_namespace),
         selector=flags.pod_selector,
         container=flags.container,
         nodes=nodes,
         pxctl=flags.pxctl,
     )
-    return find_places(where, connection.open)
+    return find_nodes(query, connection.open)
 
 
 def show(
-    name: str, change: str, results: Iterator[OnNode[Value]], places: list[Place], stop: Event
+    name: str,
+    change: str,
+    results: Iterator[NodeResult[Value]],
+    nodes: list[PxctlNode],
+    stop: Event,
 ) -> None:
     """A line for each node as it is done, then how many there were, and the exit code for it."""
     counts: Counter[str] = Counter()
-    for result in with_progress(results, f"context {name}", len(places)):
+    for result in with_progress(results, f"context {name}", len(nodes)):
         if result.problem:
             counts[FAILED] += 1
             output.failure(result.problem, f"node {result.node}")
@@ -84,6 +95,8 @@ def show(
         else:
             counts[change] += 1
             print(f"context/{name} {change} on node {result.node}")
-    if counts[_NOT_THERE] == len(places):
-        raise NotFoundError(f'there is no context "{name}" on {", ".join(p.node for p in places)}')
-    finish(counts, len(places), stop)
+    if counts[_NOT_THERE] == len(nodes):
+        raise NotFoundError(
+            f'there is no context "{name}" on {", ".join(node.name for node in nodes)}'
+        )
+    finish(counts, len(nodes), stop)

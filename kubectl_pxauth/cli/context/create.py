@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, read_places, show
+from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, read_nodes, show
 from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
@@ -53,17 +53,15 @@ def command(
     identity: IdentityFlags,
     authority: AuthorityFlags,
     pxctl: PxctlFlags,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the token, save it on each node, print."""
     name = check_name(context_name)
-    door = connection.connection()
+    connection = connection_flags.connection()
     source = read_signing_source(authority, identity.filename)
-    request = read_token_request(
-        profile, identity, token, read_namespace(namespace, door), needs_secret=False
-    )
-    places = read_places(pxctl, authority.portworx_namespace, door)
-    minted = make_token(request, source, door.open)
+    request = read_token_request(profile, identity, token, needs_secret=False)
+    nodes = read_nodes(pxctl, authority.portworx_namespace, connection)
+    minted = make_token(request, read_namespace(namespace, connection), source, connection.open)
     output.warnings(minted.warnings)
     with interruptible() as stop:
-        show(name, "saved", create_context(name, endpoint, minted, places, stop), places, stop)
+        show(name, "saved", create_context(name, endpoint, minted, nodes, stop), nodes, stop)

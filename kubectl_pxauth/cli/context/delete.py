@@ -1,6 +1,6 @@
 """The command `kubectl pxauth context delete`."""
 
-from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, read_places, show
+from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, read_nodes, show
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
@@ -23,10 +23,10 @@ def command(
     context_name: NameArgument,
     portworx_namespace: PortworxNamespaceFlag = None,
     pxctl: PxctlFlags,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, delete it on each node, print."""
     name = check_name(context_name)
-    places = read_places(pxctl, portworx_namespace, connection.connection())
+    nodes = read_nodes(pxctl, portworx_namespace, connection_flags.connection())
     with interruptible() as stop:
-        show(name, "deleted", delete_context(name, places, stop), places, stop)
+        show(name, "deleted", delete_context(name, nodes, stop), nodes, stop)

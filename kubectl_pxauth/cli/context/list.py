@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.context import PxctlFlags, read_places
+from kubectl_pxauth.cli.context import PxctlFlags, read_nodes
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
@@ -43,12 +43,12 @@ def command(
     portworx_namespace: PortworxNamespaceFlag = None,
     pxctl: PxctlFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, ask each node, print."""
-    places = read_places(pxctl, portworx_namespace, connection.connection())
+    nodes = read_nodes(pxctl, portworx_namespace, connection_flags.connection())
     with interruptible() as stop:
-        asked = with_progress(list_contexts(places, stop), "asking for contexts", len(places))
+        asked = with_progress(list_contexts(nodes, stop), "asking for contexts", len(nodes))
         results = sorted(asked, key=lambda result: result.node)
     found = [(result.node, context) for result in results for context in result.value or ()]
     if form:

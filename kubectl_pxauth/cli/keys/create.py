@@ -37,11 +37,11 @@ def command(
     ] = "kube-system",
     dry_run: DryRunFlag = DryRun.NONE,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the keys, print."""
     place = check_namespace(namespace)
-    result = create_keys(connection.connection().open(), place, dry_run)
+    result = create_keys(place, connection_flags.connection().open(), dry_run)
     output.warnings(result.warnings)
     what = f"secret/{result.secret}"
     output.written(what, result.change, {}, dry_run, output.Format(form) if form else None)

@@ -14,18 +14,17 @@ from kubectl_pxauth.cli.flags import (
     SharedSecretFromFlag,
     takes_groups,
 )
-from kubectl_pxauth.cli.inputs import check_exclusive, optional
+from kubectl_pxauth.cli.inputs import check_exclusive, optional, read_key_reference
 from kubectl_pxauth.cli.many import FAILED, failed, finish, interruptible, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
-from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.cluster.secrets import SecretFailure
 from kubectl_pxauth.operations.keys.rotate import (
     KeyChange,
     KeyStep,
     Phase,
     RotationRequest,
     Step,
-    TokenFailure,
     how_to_go_on,
     rotate_key,
 )
@@ -77,7 +76,7 @@ def command(
     shared_secret_from: SharedSecretFromFlag = None,
     portworx_namespace: PortworxNamespaceFlag = None,
     dry_run: DryRunFlag = DryRun.NONE,
-    connection: ConnectionFlags,
+    connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, rotate, print each step."""
     check_exclusive(
@@ -88,7 +87,7 @@ def command(
         }
     )
     request = RotationRequest(
-        shared_secret_from=optional(shared_secret_from, SecretKeyReference.parse),
+        shared_secret_from=optional(shared_secret_from, read_key_reference),
         portworx_namespace=optional(portworx_namespace, check_namespace),
         phase=phase,
         back=rollback,
@@ -99,7 +98,7 @@ def command(
     last: KeyStep | None = None
     unsaid: OSError | None = None
     with interruptible() as stop:
-        steps = rotate_key(request, connection.connection().open(), stop)
+        steps = rotate_key(request, connection_flags.connection().open(), stop)
         for step in with_progress(steps, "signing", None):
             try:
                 _show(step, dry_run, counts)
@@ -119,7 +118,7 @@ def command(
 
 def _show(step: Step, dry_run: DryRun, counts: Counter[str]) -> None:
     suffix = output.SUFFIXES[dry_run]
-    if isinstance(step, TokenFailure):
+    if isinstance(step, SecretFailure):
         counts[FAILED] += 1
         failed(step.namespace, step.error)
     elif isinstance(step, KeyStep):

@@ -28,7 +28,7 @@ from kubectl_pxauth.portworx.signing import KeySource
 
 
 def diagnose(
-    cluster: Cluster, source: KeySource, namespace: str, now: datetime, within: timedelta
+    namespace: str, source: KeySource, cluster: Cluster, now: datetime, within: timedelta
 ) -> Iterator[Diagnosis]:
     """What is found, check by check; a server that can't be reached is one finding, and the only.
 

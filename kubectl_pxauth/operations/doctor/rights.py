@@ -5,12 +5,12 @@ from threading import Event
 
 from kubectl_pxauth.cluster.access import Right, has_right
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, warning
 from kubectl_pxauth.parallel import run_concurrently
+from kubectl_pxauth.portworx.settings import PXKEYS
 
 _AT_ONCE = 16
-_KEYS_NAMESPACE = SecretKeyReference.namespace
+_KEYS_NAMESPACE = PXKEYS.namespace
 _STORAGE_CLASSES = "storageclasses.storage.k8s.io"
 _OF_A_JOB = (
     "cronjobs.batch",

@@ -16,6 +16,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     problem,
     warning,
 )
+from kubectl_pxauth.portworx.owners import storage_cluster_of
 from kubectl_pxauth.portworx.signing import TrustedKeys
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.portworx.token_secrets import (
@@ -49,7 +50,7 @@ class Kept:
     padded: bool
 
     @property
-    def where(self) -> str:
+    def display_name(self) -> str:
         """What findings call it."""
         return f"Secret {self.token.namespace}/{self.token.secret}"
 
@@ -88,7 +89,7 @@ def read_kept_tokens(
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted.trust, now):
                 data = secret.data[AUTH_TOKEN]
                 token = stored(secret, verdict, trusted, now, within)
-                kept = Kept(token, secret.operator(), padded=data != data.strip())
+                kept = Kept(token, storage_cluster_of(secret), padded=data != data.strip())
                 found[secret.namespace, secret.name] = kept
         except ClusterError as error:
             refused = refused or error
@@ -104,7 +105,7 @@ def trouble_with(
     """What is wrong with a Secret that should hold a token, for checks of what names it."""
     if one := kept.found.get(place):
         problems = "; ".join(one.token.problems)
-        says = f"{one.where} holds no valid token: {problems}"
+        says = f"{one.display_name} holds no valid token: {problems}"
         return problem("tokens", says, one.remedy) if problems else None
     namespace, name = place
     issue = f"kubectl pxauth issue kubernetes --secret {name} -n {namespace}"
@@ -115,7 +116,7 @@ def trouble_with(
     if secret is None:
         return problem("tokens", f"Secret {namespace}/{name} does not exist", issue)
     says = unusable(secret, trusted, now) or ""
-    return problem("tokens", f"{secret.where} {says}", issue) if says else None
+    return problem("tokens", f"{secret.display_name} {says}", issue) if says else None
 
 
 def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Iterator[Diagnosis]:
@@ -128,19 +129,23 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
     bad = [one for one in tokens if one.token.status not in _FINE]
     fine = [one for one in tokens if one.token.status in _FINE]
     refused = [
-        problem("tokens", f"{one.where}: {'; '.join(one.token.problems)}", one.remedy)
+        problem("tokens", f"{one.display_name}: {'; '.join(one.token.problems)}", one.remedy)
         for one in bad
     ]
     yield from limited(refused, _ALL)
     ending = [
-        warning("tokens", f"{one.where}: ends {_moment(one, now)}", one.remedy)
+        warning("tokens", f"{one.display_name}: ends {_moment(one, now)}", one.remedy)
         for one in fine
         # The operator's live for a day, and are renewed in their last minute.
         if one.token.status is Status.EXPIRING and not one.storage_cluster
     ]
     yield from limited(ending, _ALL)
     padded = [
-        warning("tokens", f"{one.where}: white space around it, which gRPC may refuse", one.remedy)
+        warning(
+            "tokens",
+            f"{one.display_name}: white space around it, which gRPC may refuse",
+            one.remedy,
+        )
         for one in tokens
         if one.padded
     ]
@@ -155,7 +160,7 @@ def _well(fine: list[Kept], trusted: TrustedKeys, now: datetime) -> Diagnosis:
     says = f"{len(fine)} valid"
     if ends := [one for one in fine if one.token.expires_at and not one.storage_cluster]:
         soonest = min(ends, key=attrgetter("token.expires_at"))
-        says += f"; the first to end is {soonest.where}, {_moment(soonest, now)}"
+        says += f"; the first to end is {soonest.display_name}, {_moment(soonest, now)}"
     if trusted.no_key:
         return warning("tokens", f"{says}; but their signatures could not be checked")
     return ok("tokens", says)
@@ -166,7 +171,7 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
     places: dict[str, list[str]] = {}
     for one in kept.found.values():
         if user := getattr(one.token.user, claim):
-            places.setdefault(user, []).append(one.where)
+            places.setdefault(user, []).append(one.display_name)
     shared = []
     for user, secrets in places.items():
         if len(secrets) > 1:

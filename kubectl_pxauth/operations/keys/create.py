@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun, until_no_conflict
+from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun
 from kubectl_pxauth.cluster.secrets import (
     Secret,
     SecretContent,
@@ -11,10 +11,13 @@ from kubectl_pxauth.cluster.secrets import (
     create_secret,
     find_secret,
     update_secret,
+    write_secret,
 )
 from kubectl_pxauth.errors import DiscoveryError, NoKeyError
 from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key
+from kubectl_pxauth.portworx.owners import why_unwritable
+from kubectl_pxauth.portworx.settings import pxkeys
 from kubectl_pxauth.portworx.token_content import SKIP_BACKUP
 
 
@@ -27,17 +30,16 @@ class KeysResult:
     warnings: tuple[str, ...]
 
 
-def create_keys(cluster: Cluster, namespace: str, dry_run: DryRun) -> KeysResult:
+def create_keys(namespace: str, cluster: Cluster, dry_run: DryRun) -> KeysResult:
     """Make the Secret, or what it lacks; a key that is there is never changed.
 
     Raises DiscoveryError where the cluster has its shared secret in another place, ClusterErrors.
     """
-    place = SecretKeyReference(namespace)
+    place = pxkeys(namespace)
     warnings = _check_no_other_key(cluster, place)
-    change = until_no_conflict(
-        find_secret(cluster, namespace, place.name),
-        write=lambda found: _write(cluster, place, found, dry_run),
-        read=lambda: find_secret(cluster, namespace, place.name),
+    found = find_secret(cluster, namespace, place.name)
+    change = write_secret(
+        cluster, namespace, place.name, found, lambda found: _write(cluster, place, found, dry_run)
     )
     return KeysResult(place.name, change, warnings)
 
@@ -82,15 +84,11 @@ def _write(
     if found is None:
         # The operator keeps its own keys out of backups in the same way.
         content = SecretContent(data, {MANAGED_BY: "kubectl-pxauth"}, {SKIP_BACKUP: "true"})
-        if dry_run is not DryRun.CLIENT:
-            server = dry_run is DryRun.SERVER
-            create_secret(cluster, place.namespace, place.name, content, dry_run=server)
+        create_secret(cluster, place.namespace, place.name, content, dry_run)
         return Change.CREATED
     if not missing:
         return Change.UNCHANGED
-    if problem := found.unwritable():
+    if problem := why_unwritable(found):
         raise problem
-    if dry_run is not DryRun.CLIENT:
-        content = SecretContent(data, {}, {})
-        update_secret(cluster, found, content, dry_run=dry_run is DryRun.SERVER)
+    update_secret(cluster, found, SecretContent(data, {}, {}), dry_run)
     return Change.CONFIGURED

@@ -13,14 +13,16 @@ from enum import StrEnum
 from threading import Event
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import DryRun, until_no_conflict
+from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import (
     Secret,
     SecretContent,
+    SecretFailure,
     SecretKeyReference,
     find_secret,
     list_secrets,
     update_secret,
+    write_secret,
 )
 from kubectl_pxauth.errors import (
     ClusterError,
@@ -32,6 +34,7 @@ from kubectl_pxauth.errors import (
 from kubectl_pxauth.parallel import run_concurrently
 from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_secret import ROTATION, new_key
+from kubectl_pxauth.portworx.owners import storage_cluster_of, why_unwritable
 from kubectl_pxauth.token.identity import PartialIdentity
 from kubectl_pxauth.token.jwt import sign_again
 from kubectl_pxauth.token.shared_secret import SharedSecret
@@ -95,16 +98,7 @@ class TokenStep:
     skipped: str = ""
 
 
-@dataclass(frozen=True)
-class TokenFailure:
-    """A Secret whose token could not be signed again."""
-
-    namespace: str
-    secret: str
-    error: PxauthError
-
-
-Step = KeyStep | TokenStep | TokenFailure
+Step = KeyStep | TokenStep | SecretFailure
 
 
 def rotate_key(request: RotationRequest, cluster: Cluster, stop: Event) -> Iterator[Step]:
@@ -204,10 +198,10 @@ def _read(cluster: Cluster, reference: SecretKeyReference) -> _Keys:
     if reference.key not in secret.data:
         names = ", ".join(sorted(secret.data)) or "none"
         raise SharedSecretError(f'{where} has no key "{reference.key}"; its keys: {names}')
-    if problem := secret.unwritable():
+    if problem := why_unwritable(secret):
         raise ClusterError(str(problem))
     keys = _Keys(reference, secret, _shared_secret(secret, reference.key))
-    noted = (secret.manifest["metadata"].get("annotations") or {}).get(ROTATION, "")
+    noted = secret.annotations.get(ROTATION, "")
     if noted in secret.data and noted not in keys.others:
         raise ClusterError(f'{where}: a rotation of another of its keys is under way ("{noted}")')
     if stray := [key for key in keys.others if key in secret.data and key != noted]:
@@ -221,7 +215,7 @@ def _read(cluster: Cluster, reference: SecretKeyReference) -> _Keys:
 
 
 def _shared_secret(secret: Secret, key: str) -> SharedSecret:
-    return SharedSecret(secret.data[key], f'{secret.where} key "{key}"')
+    return SharedSecret(secret.data[key], f'{secret.display_name} key "{key}"')
 
 
 def _replace(request: RotationRequest, cluster: Cluster, keys: _Keys) -> Iterator[Step]:
@@ -255,7 +249,7 @@ def _try(request: RotationRequest, cluster: Cluster, keys: _Keys, stop: Event) -
     dry_run = DryRun.SERVER if request.dry_run is DryRun.NONE else request.dry_run
     for step in _sign_tokens(cluster, keys, stop, dry_run):
         tried += 1
-        if isinstance(step, TokenFailure):
+        if isinstance(step, SecretFailure):
             failures += 1
             yield step
     if failures:
@@ -317,7 +311,7 @@ def _finish(
         while signed and not failures and not stop.is_set():
             signed = 0
             for step in _sign_tokens(cluster, keys, stop, dry_run):
-                failures += isinstance(step, TokenFailure)
+                failures += isinstance(step, SecretFailure)
                 signed += isinstance(step, TokenStep) and not step.skipped
                 yield step
             if dry_run is not DryRun.NONE:
@@ -342,31 +336,31 @@ def _write(cluster: Cluster, wanted: _Keys, found: _Keys, dry_run: DryRun) -> _K
             return secret
         if secret is None or there != before:
             raise ClusterError(
-                f"{found.secret.where} was changed by somebody else meanwhile",
+                f"{found.secret.display_name} was changed by somebody else meanwhile",
                 hint="see what it holds now, and run the command again",
             )
-        return update_secret(cluster, secret, content, dry_run=dry_run is DryRun.SERVER)
+        return update_secret(cluster, secret, content, dry_run)
 
     if dry_run is DryRun.CLIENT:
         return wanted
-    written = until_no_conflict(found.secret, write, read=lambda: find_secret(cluster, *place))
+    written = write_secret(cluster, *place, found.secret, write)
     return replace(wanted, secret=written)
 
 
 def _sign_tokens(
     cluster: Cluster, keys: _Keys, stop: Event, dry_run: DryRun
-) -> Iterator[TokenStep | TokenFailure]:
+) -> Iterator[TokenStep | SecretFailure]:
     """Sign again, in every Secret, what the other key signed, whatever it is called."""
 
     def sign(secret: Secret | None) -> TokenStep | None:
         return None if secret is None else _sign_one(cluster, keys, secret, dry_run)
 
-    def work(secret: Secret) -> TokenStep | TokenFailure | None:
+    def work(secret: Secret) -> TokenStep | SecretFailure | None:
         place = (secret.namespace, secret.name)
         try:
-            return until_no_conflict(secret, sign, read=lambda: find_secret(cluster, *place))
+            return write_secret(cluster, *place, secret, sign)
         except PxauthError as error:
-            return TokenFailure(*place, error)
+            return SecretFailure(*place, error)
 
     steps = run_concurrently(work, list_secrets(cluster, None), _AT_ONCE, stop)
     return (step for step in steps if step)
@@ -378,15 +372,13 @@ def _sign_one(cluster: Cluster, keys: _Keys, secret: Secret, dry_run: DryRun) ->
     if not tokens:
         return None
     step = TokenStep(secret.namespace, secret.name, tokens[0].user)
-    if storage_cluster := secret.operator():
+    if storage_cluster := storage_cluster_of(secret):
         reason = f"the Portworx operator signs it again (StorageCluster {storage_cluster})"
         return replace(step, skipped=reason)
-    if problem := secret.unwritable():
+    if problem := why_unwritable(secret):
         return replace(step, skipped=f"{problem}, and its token is not valid any more")
-    if dry_run is not DryRun.CLIENT:
-        data = {one.key: sign_again(one.token, keys.current).encode() for one in tokens}
-        content = SecretContent(data, {}, {})
-        update_secret(cluster, secret, content, dry_run=dry_run is DryRun.SERVER)
+    data = {one.key: sign_again(one.token, keys.current).encode() for one in tokens}
+    update_secret(cluster, secret, SecretContent(data, {}, {}), dry_run)
     return step
 
 

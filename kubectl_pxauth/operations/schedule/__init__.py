@@ -38,25 +38,25 @@ _BINDINGS = (ROLE_BINDING, CLUSTER_ROLE_BINDING)
 
 
 @dataclass(frozen=True)
-class Step:
-    """What became of one object, or with a dry run would; what is kubectl's word for it."""
+class ObjectChange:
+    """What became of one object, or with a dry run would; kubectl_name is what kubectl calls it."""
 
-    what: str
+    kubectl_name: str
     change: Change
     manifest: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Steps:
+class ObjectChanges:
     """What is to be done; each step is taken when it is asked for."""
 
     warnings: tuple[str, ...]
-    steps: Iterator[Step]
+    changes: Iterator[ObjectChange]
 
 
 def schedule(
     plan: RenewalPlan, source: KeySource, connect: Callable[[], Cluster], dry_run: DryRun
-) -> Steps:
+) -> ObjectChanges:
     """Make the job and its rights, or bring them up to date; what is needed no more is deleted.
 
     A client-side dry run with issuer and Secret given calls nobody. Raises PxauthErrors where
@@ -74,24 +74,22 @@ def schedule(
     objects = [(new, answer.result()) for new, answer in asked]
     for _, found in objects:
         _check_ours(found, plan.namespace)
-    places = {new.place for new, _ in objects}
+    places = {new.identity for new, _ in objects}
     ours, warnings = _find_ours(cluster, plan.namespace)
-    stale = [found for found in ours if found.place not in places]
+    stale = [found for found in ours if found.identity not in places]
     if dry_run is DryRun.NONE:
         for new, found in objects:
             # A binding is refused before its role is there.
             if new.kind not in _BINDINGS:
-                _apply(cluster, new, found, dry_run=True)
-    steps = _apply_all(cluster, objects, stale, dry_run=dry_run is DryRun.SERVER)
-    return Steps((*guessed, *warnings), steps)
+                _apply(cluster, new, found, DryRun.SERVER)
+    steps = _apply_all(cluster, objects, stale, dry_run)
+    return ObjectChanges((*guessed, *warnings), steps)
 
 
-def unschedule(cluster: Cluster, namespace: str, dry_run: DryRun) -> Steps:
+def unschedule(namespace: str, cluster: Cluster, dry_run: DryRun) -> ObjectChanges:
     """Delete the job in that namespace and its rights, wherever they are; raises ClusterErrors."""
     ours, warnings = _find_ours(cluster, namespace)
-    if dry_run is DryRun.CLIENT:
-        return Steps(warnings, (Step(it.what, Change.DELETED, it.manifest) for it in ours))
-    return Steps(warnings, _apply_all(cluster, [], ours, dry_run=dry_run is DryRun.SERVER))
+    return ObjectChanges(warnings, _apply_all(cluster, [], ours, dry_run))
 
 
 def _resolve_key(
@@ -119,9 +117,9 @@ def _key_not_in_a_secret(what: str) -> DiscoveryError:
     )
 
 
-def _preview(job: RenewalJob, warnings: tuple[str, ...]) -> Steps:
-    steps = (Step(new.what, Change.CREATED, new.manifest) for new in job.objects())
-    return Steps(warnings, steps)
+def _preview(job: RenewalJob, warnings: tuple[str, ...]) -> ObjectChanges:
+    steps = (ObjectChange(new.kubectl_name, Change.CREATED, new.manifest) for new in job.objects())
+    return ObjectChanges(warnings, steps)
 
 
 def _check_selector(cluster: Cluster, plan: RenewalPlan) -> None:
@@ -141,14 +139,14 @@ def _check_ours(found: Applied | None, namespace: str) -> None:
     ours = job_labels(namespace)
     if found.labels.get(MANAGED_BY) != ours[MANAGED_BY]:
         raise ClusterError(
-            f"{found.where} exists, and is not one of ours:"
+            f"{found.display_name} exists, and is not one of ours:"
             f" it has no label {MANAGED_BY}={ours[MANAGED_BY]}"
         )
     other = found.labels.get(INSTANCE)
     if other != namespace:
         raise ClusterError(
-            f"{found.where} is of the job in namespace {other}, which renews the tokens of all"
-            " namespaces",
+            f"{found.display_name} is of the job in namespace {other}, which renews the tokens of"
+            " all namespaces",
             hint=f"one such job is enough; to have it elsewhere: kubectl pxauth unschedule"
             f" -n {other}",
         )
@@ -185,22 +183,21 @@ def _apply_all(
     cluster: Cluster,
     objects: list[tuple[Applied, Applied | None]],
     stale: list[Applied],
-    *,
-    dry_run: bool,
-) -> Iterator[Step]:
+    dry_run: DryRun,
+) -> Iterator[ObjectChange]:
     for new, found in objects:
-        change, written = _apply(cluster, new, found, dry_run=dry_run)
-        yield Step(new.what, change, written.manifest)
+        change, written = _apply(cluster, new, found, dry_run)
+        yield ObjectChange(new.kubectl_name, change, written.manifest)
     for old in stale:
-        delete(cluster, old, dry_run=dry_run)
-        yield Step(old.what, Change.DELETED, old.manifest)
+        delete(cluster, old, dry_run)
+        yield ObjectChange(old.kubectl_name, Change.DELETED, old.manifest)
 
 
 def _apply(
-    cluster: Cluster, new: Applied, found: Applied | None, *, dry_run: bool
+    cluster: Cluster, new: Applied, found: Applied | None, dry_run: DryRun
 ) -> tuple[Change, Applied]:
     try:
-        return apply(cluster, new, found, dry_run=dry_run)
+        return apply(cluster, new, found, dry_run)
     except ConflictError as error:
         raise ConflictError(
             str(error),

@@ -7,7 +7,7 @@ are due, and gets one again whose patch met another's.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kubectl_pxauth.cluster.applied import Applied, Kind, wanted
+from kubectl_pxauth.cluster.applied import Applied, Kind, manifest_of
 from kubectl_pxauth.cluster.objects import FIELD_MANAGER, MANAGED_BY
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 
@@ -67,7 +67,7 @@ class RenewalJob:
         """All that has to be there, the job last."""
         namespace = self.plan.namespace
         labels = job_labels(namespace)
-        account = wanted(
+        account = manifest_of(
             SERVICE_ACCOUNT,
             namespace,
             NAME,
@@ -80,7 +80,7 @@ class RenewalJob:
         if not self.plan.everywhere and self.key.namespace != namespace:
             read_key = _secrets("get") | {"resourceNames": [self.key.name]}
             rights += self._role(self.key.namespace, f"{NAME}-{namespace}", read_key)
-        job = wanted(CRON_JOB, namespace, NAME, labels, {"spec": self._cron_job()})
+        job = manifest_of(CRON_JOB, namespace, NAME, labels, {"spec": self._cron_job()})
         return [account, *rights, job]
 
     def _role(self, namespace: str | None, name: str, rule: dict[str, object]) -> list[Applied]:
@@ -93,8 +93,8 @@ class RenewalJob:
             "subjects": [subject],
         }
         return [
-            wanted(role, namespace, name, labels, {"rules": [rule]}),
-            wanted(binding, namespace, name, labels, bound),
+            manifest_of(role, namespace, name, labels, {"rules": [rule]}),
+            manifest_of(binding, namespace, name, labels, bound),
         ]
 
     def _cron_job(self) -> dict[str, object]:
