@@ -37,32 +37,34 @@ COMMANDS = {
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""
 GROUPS = {
-    "keys": """Make the keys of a cluster, and change its shared secret.
-
-\b
-Example:
-  # Before Portworx is started with security on
-  kubectl pxauth keys create
-""",
-    "context": """Keep tokens as pxctl contexts on the nodes.
-
-\b
-Example:
-  # The storage administrator's, in every Portworx pod
-  kubectl pxauth context create admin
-""",
+    "keys": (
+        "Make the keys of a cluster, and change its shared secret.",
+        (("Before Portworx is started with security on", "kubectl pxauth keys create"),),
+    ),
+    "context": (
+        "Keep tokens as pxctl contexts on the nodes.",
+        (
+            (
+                "The storage administrator's, in every Portworx pod",
+                "kubectl pxauth context create admin",
+            ),
+        ),
+    ),
 }
-"""What the help of each group of commands says."""
+"""Each group of commands with its summary and its examples."""
+
+Examples = tuple[tuple[str, str], ...]
+"""What a comment says, which may be nothing, and the command; what a module calls EXAMPLES."""
 
 _SHORT_FLAG = r"-[a-zA-Z]"
 
-_HELP = """Issue Portworx tokens into Kubernetes Secrets.
-
-\b
-Example:
-  # A token for Kubernetes in Secret portworx/px-k8s-user, made or renewed
-  kubectl pxauth issue kubernetes -n portworx
-"""
+_HELP = "Issue Portworx tokens into Kubernetes Secrets."
+_EXAMPLES = (
+    (
+        "A token for Kubernetes in Secret portworx/px-k8s-user, made or renewed",
+        "kubectl pxauth issue kubernetes -n portworx",
+    ),
+)
 
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
@@ -147,7 +149,7 @@ def application(arguments: list[str]) -> typer.Typer:
     """The commands; the one that the arguments call is loaded, the others only have a name."""
     app = typer.Typer(
         name=PROGRAM,
-        help=_HELP,
+        help=help_text(_HELP, _EXAMPLES),
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -161,15 +163,26 @@ def application(arguments: list[str]) -> typer.Typer:
         group, _, verb = name.rpartition(" ")
         if group and group not in groups:
             groups[group] = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-            app.add_typer(groups[group], name=group, help=GROUPS[group])
+            app.add_typer(groups[group], name=group, help=help_text(*GROUPS[group]))
         parent = groups[group] if group else app
         if words[: len(name.split())] == name.split():
             module = import_module(f"kubectl_pxauth.cli.{name.replace(' ', '.')}")
             command: Callable[..., None] = module.command
-            parent.command(verb, help=f"{summary}\n\n{module.HELP}")(command)
+            text = help_text(f"{summary}\n\n{module.HELP}", module.EXAMPLES)
+            parent.command(verb, help=text)(command)
         else:
             parent.command(verb, help=summary)(_not_called)
     return app
+
+
+def help_text(text: str, examples: Examples) -> str:
+    """The help as typer takes it, which wraps every paragraph that has no mark to leave it."""
+    lines = [text, "", "\b", "Example:" if len(examples) == 1 else "Examples:"]
+    for comment, command in examples:
+        lines += [f"  # {comment}"] if comment else []
+        lines += [f"  {line}" for line in command.split("\n")]
+        lines += ["", "\b"]
+    return "\n".join(lines[:-2])
 
 
 def _not_called() -> None:

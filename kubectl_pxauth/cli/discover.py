@@ -14,17 +14,12 @@ from kubectl_pxauth.portworx.discovery import FoundText
 
 HELP = """Looks at the StorageClusters of the Portworx operator, the DaemonSets named
 portworx, and the Secrets that the key is usually kept in. The key itself is not
-shown.
+shown."""
 
-\b
-Examples:
-  # What `issue` would sign with, and as which issuer
-  kubectl pxauth discover
-
-\b
-  # The issuer alone, for a script
-  kubectl pxauth discover -o json | jq -r .issuer.value
-"""
+EXAMPLES = (
+    ("What `issue` would sign with, and as which issuer", "kubectl pxauth discover"),
+    ("The issuer alone, for a script", "kubectl pxauth discover -o json | jq -r .issuer.value"),
+)
 
 
 @takes_groups

@@ -22,17 +22,15 @@ from kubectl_pxauth.token.verdict import Severity
 HELP = """Looks at the key and the issuer, at every token that lies in a Secret, and at the
 storage classes and claims that need one; changes nothing. Prints a line for each
 finding: ok, warning or problem, and below it what to do. Exits with 1 if there
-is a problem.
+is a problem."""
 
-\b
-Examples:
-  # Why do my claims stay Pending?
-  kubectl pxauth doctor
-
-\b
-  # For monitoring: what is wrong, if anything
-  kubectl pxauth doctor -o json | jq '.findings[] | select(.severity != "ok")'
-"""
+EXAMPLES = (
+    ("Why do my claims stay Pending?", "kubectl pxauth doctor"),
+    (
+        "For monitoring: what is wrong, if anything",
+        "kubectl pxauth doctor -o json | jq '.findings[] | select(.severity != \"ok\")'",
+    ),
+)
 
 _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
 _INDENT = 19

@@ -20,17 +20,15 @@ from kubectl_pxauth.token.roles import explain_group, explain_role
 from kubectl_pxauth.token.verdict import Severity, Verdict
 
 HELP = """Shows what a token says, but not the token. Its signature is checked if the key
-can be found and read.
+can be found and read."""
 
-\b
-Examples:
-  # The token for Kubernetes, in Secret portworx/px-k8s-user
-  kubectl pxauth inspect -n portworx
-
-\b
-  # A token from somewhere else
-  kubectl pxauth inspect --token-file admin.jwt
-"""
+EXAMPLES = (
+    (
+        "The token for Kubernetes, in Secret portworx/px-k8s-user",
+        "kubectl pxauth inspect -n portworx",
+    ),
+    ("A token from somewhere else", "kubectl pxauth inspect --token-file admin.jwt"),
+)
 
 _LABELS = {"iss": "Issuer", "sub": "Subject", "name": "Name", "email": "Email"}
 _STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}

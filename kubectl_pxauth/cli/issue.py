@@ -34,25 +34,26 @@ from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
 px-admin-token, role system.admin). A repeat keeps the user of the token that is
-there, and so its volumes. The key and the issuer are found in the cluster.
+there, and so its volumes. The key and the issuer are found in the cluster."""
 
-\b
-Examples:
-  # The token for Kubernetes, in Secret portworx/px-k8s-user
-  kubectl pxauth issue kubernetes -n portworx
-
-\b
-  # The user of a file, as `pxctl auth token generate --auth-config` takes it
-  kubectl pxauth issue kubernetes -n portworx -f kubernetes.yaml
-
-\b
-  # One for each tenant, only where it is missing, invalid or ends in 30 days
-  kubectl pxauth issue kubernetes --namespace-selector px-tenant --if-needed
-
-\b
-  # A manifest for kubectl or for Git, without touching the cluster
-  kubectl pxauth issue kubernetes -n portworx --dry-run=client -o yaml
-"""
+EXAMPLES = (
+    (
+        "The token for Kubernetes, in Secret portworx/px-k8s-user",
+        "kubectl pxauth issue kubernetes -n portworx",
+    ),
+    (
+        "The user of a file, as `pxctl auth token generate --auth-config` takes it",
+        "kubectl pxauth issue kubernetes -n portworx -f kubernetes.yaml",
+    ),
+    (
+        "One for each tenant, only where it is missing, invalid or ends in 30 days",
+        "kubectl pxauth issue kubernetes --namespace-selector px-tenant --if-needed",
+    ),
+    (
+        "A manifest for kubectl or for Git, without touching the cluster",
+        "kubectl pxauth issue kubernetes -n portworx --dry-run=client -o yaml",
+    ),
+)
 
 
 @takes_groups

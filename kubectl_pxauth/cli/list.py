@@ -23,17 +23,15 @@ from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken
 from kubectl_pxauth.token.claims import rfc3339
 from kubectl_pxauth.token.duration import parse_duration
 
-HELP = """Every Secret whose key auth-token holds a JWT, whichever tool made it.
+HELP = """Every Secret whose key auth-token holds a JWT, whichever tool made it."""
 
-\b
-Examples:
-  # All tokens of the cluster, and which of them need care
-  kubectl pxauth list -A
-
-\b
-  # The Secrets whose token is not valid, for a script
-  kubectl pxauth list -A -o json | jq '.items[] | select(.status != "valid")'
-"""
+EXAMPLES = (
+    ("All tokens of the cluster, and which of them need care", "kubectl pxauth list -A"),
+    (
+        "The Secrets whose token is not valid, for a script",
+        "kubectl pxauth list -A -o json | jq '.items[] | select(.status != \"valid\")'",
+    ),
+)
 
 _COLOURS = {Status.VALID: "green", Status.EXPIRING: "yellow", Status.DUPLICATE_SUBJECT: "yellow"}
 

@@ -36,17 +36,15 @@ from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """The user, its roles and groups and the time that the token lives stay, whichever
 tool made it. Without SECRET it is every Secret that holds a token. What is not
-due is left alone.
+due is left alone."""
 
-\b
-Examples:
-  # What ends within 30 days, in all namespaces
-  kubectl pxauth renew -A
-
-\b
-  # One token now, for 90 days
-  kubectl pxauth renew px-k8s-user -n portworx --all --duration 90d
-"""
+EXAMPLES = (
+    ("What ends within 30 days, in all namespaces", "kubectl pxauth renew -A"),
+    (
+        "One token now, for 90 days",
+        "kubectl pxauth renew px-k8s-user -n portworx --all --duration 90d",
+    ),
+)
 
 
 @takes_groups

@@ -25,22 +25,20 @@ from kubectl_pxauth.token.duration import parse_duration
 HELP = """A CronJob that runs `kubectl pxauth renew` in the cluster, with a service account
 that may list and patch Secrets there and read the one that holds the key. Where
 that is and the issuer are found now, and written into the job. A repeat changes
-what differs.
+what differs."""
 
-\b
-Examples:
-  # Renew the tokens of namespace portworx every night
-  kubectl pxauth schedule -n portworx
-
-\b
-  # Of all namespaces, on Sundays, with an image of your own
-  kubectl pxauth schedule -A -n portworx --schedule "0 3 * * 0" \\
-    --image registry.example.com/kubectl-pxauth:v1
-
-\b
-  # Manifests for kubectl or for Git
-  kubectl pxauth schedule -n portworx --dry-run=client -o yaml
-"""
+EXAMPLES = (
+    ("Renew the tokens of namespace portworx every night", "kubectl pxauth schedule -n portworx"),
+    (
+        "Of all namespaces, on Sundays, with an image of your own",
+        'kubectl pxauth schedule -A -n portworx --schedule "0 3 * * 0" \\\n'
+        "  --image registry.example.com/kubectl-pxauth:v1",
+    ),
+    (
+        "Manifests for kubectl or for Git",
+        "kubectl pxauth schedule -n portworx --dry-run=client -o yaml",
+    ),
+)
 
 _CRON = re.compile(r"@\S.*|\S+( +\S+){4}")
 _IMAGE = f"kubectl-pxauth/kubectl-pxauth:v{__version__}"

@@ -25,21 +25,22 @@ from kubectl_pxauth.token.profile import PROFILES
 
 HELP = """Volumes of the class are asked for with the token in a Secret, as `kubectl
 pxauth issue kubernetes` makes it. A repeat changes what may change: volume
-expansion, and being the default.
+expansion, and being the default."""
 
-\b
-Examples:
-  # The class for the token in Secret portworx/px-k8s-user
-  kubectl pxauth storageclass px-sc -n portworx -p repl=3
-
-\b
-  # For tenants: each claim is made with the token of its own namespace
-  kubectl pxauth storageclass px-tenant-sc --multitenant -p repl=3
-
-\b
-  # A manifest for kubectl or for Git, without touching the cluster
-  kubectl pxauth storageclass px-sc -n portworx --dry-run=client -o yaml
-"""
+EXAMPLES = (
+    (
+        "The class for the token in Secret portworx/px-k8s-user",
+        "kubectl pxauth storageclass px-sc -n portworx -p repl=3",
+    ),
+    (
+        "For tenants: each claim is made with the token of its own namespace",
+        "kubectl pxauth storageclass px-tenant-sc --multitenant -p repl=3",
+    ),
+    (
+        "A manifest for kubectl or for Git, without touching the cluster",
+        "kubectl pxauth storageclass px-sc -n portworx --dry-run=client -o yaml",
+    ),
+)
 
 
 @takes_groups

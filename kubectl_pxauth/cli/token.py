@@ -18,17 +18,18 @@ from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_
 from kubectl_pxauth.operations.token import make_token
 
 HELP = """The user is the same as with `issue`, but for one thing: the Secret is not read,
-so the user of a token that is in it is not taken over.
+so the user of a token that is in it is not taken over."""
 
-\b
-Examples:
-  # For the storage administrator, as `pxctl auth token generate` makes it
-  kubectl pxauth token -f admin.yaml --duration 12h
-
-\b
-  # Without a cluster, into a file that only you can read
-  kubectl pxauth token admin --shared-secret-file key --output admin.jwt
-"""
+EXAMPLES = (
+    (
+        "For the storage administrator, as `pxctl auth token generate` makes it",
+        "kubectl pxauth token -f admin.yaml --duration 12h",
+    ),
+    (
+        "Without a cluster, into a file that only you can read",
+        "kubectl pxauth token admin --shared-secret-file key --output admin.jwt",
+    ),
+)
 
 
 @takes_groups

@@ -7,12 +7,9 @@ from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.operations.schedule import unschedule
 
 HELP = """Only what `kubectl pxauth schedule` made there, with its rights in other
-namespaces. Tokens stay as they are.
+namespaces. Tokens stay as they are."""
 
-\b
-Example:
-  kubectl pxauth unschedule -n portworx
-"""
+EXAMPLES = (("", "kubectl pxauth unschedule -n portworx"),)
 
 
 @takes_groups

@@ -12,18 +12,16 @@ from kubectl_pxauth.cli.verification import (
 )
 
 HELP = """Prints a line for each thing checked: ok, warning or problem. Exits with 0 if
-Portworx would take the token, with 1 if not or if that can't be told.
+Portworx would take the token, with 1 if not or if that can't be told."""
 
-\b
-Examples:
-  # In a runbook or a CI job
-  kubectl pxauth verify px-k8s-user -n portworx
-
-\b
-  # Without a cluster
-  kubectl pxauth verify --token-file admin.jwt --issuer portworx.com \\
-    --shared-secret-file key
-"""
+EXAMPLES = (
+    ("In a runbook or a CI job", "kubectl pxauth verify px-k8s-user -n portworx"),
+    (
+        "Without a cluster",
+        "kubectl pxauth verify --token-file admin.jwt --issuer portworx.com \\\n"
+        "  --shared-secret-file key",
+    ),
+)
 
 
 @takes_groups

@@ -23,21 +23,19 @@ from kubectl_pxauth.operations.token import make_token
 HELP = """pxctl keeps contexts on its node, so one is saved in every Portworx pod. The token
 is the one that `kubectl pxauth token` makes of the same words, and is stored in
 no Secret. A context of that name that is there gets the new token. A node that
-fails is named, and the others are done; each has 60 s, or --request-timeout.
+fails is named, and the others are done; each has 60 s, or --request-timeout."""
 
-\b
-Examples:
-  # The storage administrator's, on every node
-  kubectl pxauth context create admin
-
-\b
-  # On two nodes, the user of a file, for a day
-  kubectl pxauth context create alice -f alice.yaml --duration 1d --node a,b
-
-\b
-  # On this machine, a node, without a cluster
-  kubectl pxauth context create admin --local --shared-secret-file key
-"""
+EXAMPLES = (
+    ("The storage administrator's, on every node", "kubectl pxauth context create admin"),
+    (
+        "On two nodes, the user of a file, for a day",
+        "kubectl pxauth context create alice -f alice.yaml --duration 1d --node a,b",
+    ),
+    (
+        "On this machine, a node, without a cluster",
+        "kubectl pxauth context create admin --local --shared-secret-file key",
+    ),
+)
 
 
 @takes_groups

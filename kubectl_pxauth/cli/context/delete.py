@@ -9,12 +9,9 @@ from kubectl_pxauth.cli.flags import (
 from kubectl_pxauth.cli.many import interruptible
 from kubectl_pxauth.operations.context import delete_context
 
-HELP = """The token stays valid until it expires. A node without the context is passed over.
+HELP = """The token stays valid until it expires. A node without the context is passed over."""
 
-\b
-Example:
-  kubectl pxauth context delete admin
-"""
+EXAMPLES = (("", "kubectl pxauth context delete admin"),)
 
 
 @takes_groups

@@ -18,16 +18,15 @@ from kubectl_pxauth.operations.context import PxctlContext, list_contexts
 from kubectl_pxauth.token.claims import rfc3339
 
 HELP = """No token is shown, and no signature is checked. The context with a * is the one
-that pxctl takes where none is named.
+that pxctl takes where none is named."""
 
-\b
-Examples:
-  kubectl pxauth context list
-
-\b
-  # For a script: each node and when its context ends
-  kubectl pxauth context list -o json | jq -r '.items[] | .node, .expiresAt'
-"""
+EXAMPLES = (
+    ("", "kubectl pxauth context list"),
+    (
+        "For a script: each node and when its context ends",
+        "kubectl pxauth context list -o json | jq -r '.items[] | .node, .expiresAt'",
+    ),
+)
 
 
 class Format(StrEnum):

@@ -13,13 +13,9 @@ from kubectl_pxauth.operations.keys.create import create_keys
 
 HELP = """Secret pxkeys with the keys system-secret, stork-secret and shared-secret, 64
 random bytes each, in base64. A key that is there is never changed. No key is
-shown.
+shown."""
 
-\b
-Example:
-  # Before Portworx is started with security on
-  kubectl pxauth keys create
-"""
+EXAMPLES = (("Before Portworx is started with security on", "kubectl pxauth keys create"),)
 
 
 class Format(StrEnum):

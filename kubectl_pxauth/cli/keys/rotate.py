@@ -39,20 +39,18 @@ interrupted goes on with the next call, or goes back with --rollback. No key is
 shown.
 
 Whoever has the old key can have left tokens of their own in some Secret: look at
-whom --dry-run names, or keep nothing of a key that leaked with --compromised.
+whom --dry-run names, or keep nothing of a key that leaked with --compromised."""
 
-\b
-Examples:
-  # What would be done, and for whom
-  kubectl pxauth keys rotate --dry-run=server
-
-\b
-  # The restart in between
-  kubectl pxauth keys rotate --phase=key
-  kubectl rollout restart daemonset/portworx -n kube-system
-  kubectl rollout status daemonset/portworx -n kube-system
-  kubectl pxauth keys rotate --phase=tokens
-"""
+EXAMPLES = (
+    ("What would be done, and for whom", "kubectl pxauth keys rotate --dry-run=server"),
+    (
+        "The restart in between",
+        "kubectl pxauth keys rotate --phase=key\n"
+        "kubectl rollout restart daemonset/portworx -n kube-system\n"
+        "kubectl rollout status daemonset/portworx -n kube-system\n"
+        "kubectl pxauth keys rotate --phase=tokens",
+    ),
+)
 
 _RESTART = "Portworx takes the shared secret that is new to it when it is restarted, on every node;"
 _SIGNED, _SKIPPED = "signed again", "skipped"
