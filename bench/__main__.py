@@ -6,8 +6,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from bench.many import many
-from bench.one import one
+from bench.many import many_namespaces
+from bench.one import single_token
 from bench.workplace import prepare
 from controlplane.run import ControlPlane
 
@@ -23,9 +23,9 @@ def main() -> None:
     with ControlPlane() as plane, tempfile.TemporaryDirectory() as name:
         workplace = prepare(plane, Path(name), shared_secret)
         if arguments.runs:
-            one(workplace, shared_secret, arguments.runs)
+            single_token(workplace, shared_secret, arguments.runs)
         if arguments.many_runs:
-            many(workplace, arguments.many_runs)
+            many_namespaces(workplace, arguments.many_runs)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ The loop runs over {_LOOPED} of the namespaces, and its time is multiplied. The 
 program that applies one Secret in each over 16 connections: what this API server can take."""
 
 
-def many(workplace: Workplace, runs: int) -> None:
+def many_namespaces(workplace: Workplace, runs: int) -> None:
     """Measure and print; the wheel's programs are on the PATH."""
     folder = workplace.folder
     tenants = [f"tenant-{index}" for index in range(_NAMESPACES)]

@@ -22,7 +22,7 @@ what kubectl itself costs. Peak MB is the largest process of a command; kubectl 
 so the plugin's own peak and instructions (in user space) are measured without kubectl."""
 
 
-def one(workplace: Workplace, shared_secret: str, runs: int) -> None:
+def single_token(workplace: Workplace, shared_secret: str, runs: int) -> None:
     """Measure and print."""
     plane, folder, here = workplace.plane, workplace.folder, workplace.environment
     installs = workplace.installs

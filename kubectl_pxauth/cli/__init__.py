@@ -9,16 +9,15 @@ from kubectl_pxauth import __version__
 
 _COMPLETION = "kubectl_complete-pxauth"
 
-# A run is short and almost all of it is imports: collecting garbage on the way costs more than
-# the memory it would give back.
-gc.disable()
-
 
 def main() -> None:
     """Run `kubectl pxauth` with this process's arguments, and exit with its code.
 
     Under the name that kubectl has for it, a plugin's program completes command lines.
     """
+    # A run is short and almost all of it is imports: collecting garbage on the way costs more than
+    # the memory it would give back. Work on many objects turns it on again.
+    gc.disable()
     _open_what_is_closed()
     arguments = sys.argv[1:]
     if sys.argv[0].removesuffix(".exe").endswith(_COMPLETION):

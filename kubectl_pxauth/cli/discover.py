@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag
 from kubectl_pxauth.cli.inputs import optional
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.operations.discover import Discovery, discover
 from kubectl_pxauth.portworx.discovery import FoundText

@@ -11,8 +11,8 @@ from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     DataFormatFlag,
     WithinFlag,
-    takes_groups,
 )
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.operations.doctor import diagnose
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis

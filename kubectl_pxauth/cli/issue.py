@@ -16,9 +16,9 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
     WithinFlag,
     WriteFlags,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
 from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.cluster.secrets import SecretFailure

@@ -13,9 +13,9 @@ from kubectl_pxauth.cli.flags import (
     NamespaceFlag,
     SelectorFlag,
     WithinFlag,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_scope
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.operations.list import list_tokens
 from kubectl_pxauth.portworx.signing import find_trusted_keys

@@ -1,5 +1,6 @@
 """Work on many objects as a person sees it: a progress bar, Ctrl-C, a summary."""
 
+import gc
 import signal
 import sys
 from collections import Counter
@@ -31,7 +32,11 @@ Outcome = TypeVar("Outcome")
 
 @contextmanager
 def interruptible() -> Iterator[Event]:
-    """An event that the first Ctrl-C sets, so that what is under way ends; a second ends all."""
+    """An event that the first Ctrl-C sets, so that what is under way ends; a second ends all.
+
+    Such work is long, so that its memory is collected again.
+    """
+    gc.enable()
     stop = Event()
 
     def interrupted(*_: object) -> None:

@@ -14,7 +14,6 @@ from kubectl_pxauth.cli.flags import (
     NamespaceFlag,
     SelectorFlag,
     WithinFlag,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_scope, read_signing_source
 from kubectl_pxauth.cli.many import (
@@ -26,6 +25,7 @@ from kubectl_pxauth.cli.many import (
     interruptible,
     with_progress,
 )
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretFailure

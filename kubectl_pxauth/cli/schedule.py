@@ -13,9 +13,9 @@ from kubectl_pxauth.cli.flags import (
     JobNamespaceFlag,
     SelectorFlag,
     WriteFlags,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.operations.schedule import ObjectChanges, schedule

@@ -9,9 +9,9 @@ from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     NamespaceFlag,
     WriteFlags,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_namespace
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.cluster.names import check_secret_name, check_storage_class_name
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy

@@ -12,9 +12,9 @@ from kubectl_pxauth.cli.flags import (
     NamespaceFlag,
     ProfileArgument,
     TokenFlags,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.token import make_token
 
 HELP = """The user is the same as with `issue`, but for one thing: the Secret is not read,

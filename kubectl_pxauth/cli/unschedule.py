@@ -1,8 +1,9 @@
 """The command `kubectl pxauth unschedule`."""
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, JobNamespaceFlag, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, JobNamespaceFlag
 from kubectl_pxauth.cli.inputs import read_namespace
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.operations.schedule import unschedule
 

@@ -3,7 +3,8 @@
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import (
     PlaceFlags,
     VerificationFlags,

@@ -13,10 +13,10 @@ from kubectl_pxauth.cli.flags import (
     NamespaceFlag,
     ProfileArgument,
     TokenFlags,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.many import interruptible
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import create_context
 from kubectl_pxauth.operations.token import make_token
 

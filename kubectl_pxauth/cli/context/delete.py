@@ -4,9 +4,9 @@ from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, rea
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
-    takes_groups,
 )
 from kubectl_pxauth.cli.many import interruptible
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import delete_context
 
 HELP = """The token stays valid until it expires. A node without the context is passed over."""

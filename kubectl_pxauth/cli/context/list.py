@@ -11,9 +11,9 @@ from kubectl_pxauth.cli.context import PxctlFlags, read_nodes
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
-    takes_groups,
 )
 from kubectl_pxauth.cli.many import interruptible, with_progress
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import PxctlContext, list_contexts
 from kubectl_pxauth.token.claims import rfc3339
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, takes_groups
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.operations.keys.create import create_keys

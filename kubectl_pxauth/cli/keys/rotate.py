@@ -12,10 +12,10 @@ from kubectl_pxauth.cli.flags import (
     DryRunFlag,
     PortworxNamespaceFlag,
     SharedSecretFromFlag,
-    takes_groups,
 )
 from kubectl_pxauth.cli.inputs import check_exclusive, optional, read_key_reference
 from kubectl_pxauth.cli.many import FAILED, failed, finish, interruptible, with_progress
+from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretFailure
