@@ -10,7 +10,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
-.PHONY: test lint demo bench archive release clean
+.PHONY: test lint demo bench docs archive release clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
@@ -27,6 +27,9 @@ demo: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m bench
+
+docs: $(VENV)/installed
+	$(BIN)/python -m mkdocs build --strict
 
 archive: $(VENV)/installed
 	$(BIN)/python -m release.archive

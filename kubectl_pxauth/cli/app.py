@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -166,13 +165,17 @@ def application(arguments: list[str]) -> typer.Typer:
             app.add_typer(groups[group], name=group, help=help_text(*GROUPS[group]))
         parent = groups[group] if group else app
         if words[: len(name.split())] == name.split():
-            module = import_module(f"kubectl_pxauth.cli.{name.replace(' ', '.')}")
-            command: Callable[..., None] = module.command
+            module = load(name)
             text = help_text(f"{summary}\n\n{module.HELP}", module.EXAMPLES)
-            parent.command(verb, help=text)(command)
+            parent.command(verb, help=text)(module.command)
         else:
             parent.command(verb, help=summary)(_not_called)
     return app
+
+
+def load(name: str) -> Any:
+    """The module of one of COMMANDS: its command, HELP and EXAMPLES."""
+    return import_module(f"kubectl_pxauth.cli.{name.replace(' ', '.')}")
 
 
 def help_text(text: str, examples: Examples) -> str:

@@ -1,0 +1,161 @@
+"""The reference of the commands, made from the commands: Markdown for the site, and man pages."""
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kubectl_pxauth import __version__
+from kubectl_pxauth.cli.app import COMMANDS, PROGRAM, application, load
+
+_EXIT_CODES = (
+    ("0", "done"),
+    ("1", "failed; one `error:` line on standard error says what, and nothing is half done"),
+    ("2", "misused: the command line asks for something that can't be"),
+    ("130", "interrupted by Ctrl-C; a summary says what was done"),
+)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag or an argument, as the help shows it."""
+
+    names: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as its module describes it."""
+
+    name: str
+    summary: str
+    description: str
+    examples: tuple[tuple[str, str], ...]
+    usage: str
+    arguments: tuple[Flag, ...]
+    flags: tuple[Flag, ...]
+
+    @property
+    def slug(self) -> str:
+        """Its name in file names."""
+        return self.name.replace(" ", "-")
+
+
+def read_command(name: str) -> Command:
+    """Describe one of COMMANDS."""
+    module = load(name)
+    found: Any = typer.main.get_command(application(name.split()))
+    for word in name.split():
+        found = found.commands[word]
+    parameters = [_flag(parameter) for parameter in found.params]
+    arguments = tuple(flag for flag in parameters if not flag.names.startswith("-"))
+    words = [PROGRAM, name, *(flag.names for flag in arguments), "[flags]"]
+    return Command(
+        name=name,
+        summary=COMMANDS[name],
+        description=module.HELP,
+        examples=module.EXAMPLES,
+        usage=" ".join(words),
+        arguments=arguments,
+        flags=tuple(flag for flag in parameters if flag.names.startswith("-")),
+    )
+
+
+def _flag(parameter: Any) -> Flag:
+    meaning = parameter.help or ""
+    if parameter.param_type_name == "argument":
+        metavar = parameter.metavar or parameter.name.upper()
+        names = metavar if parameter.required else f"[{metavar}]"
+        return Flag(names, meaning)
+    names = ", ".join([*parameter.opts, *parameter.secondary_opts])
+    choices = getattr(parameter.type, "choices", None)
+    if choices:
+        names += f" {'|'.join(str(getattr(choice, 'value', choice)) for choice in choices)}"
+    elif not parameter.is_flag:
+        names += f" {parameter.metavar or parameter.type.name.upper()}"
+    default = parameter.show_default if isinstance(parameter.show_default, str) else None
+    if default is None and parameter.default not in (None, False, "", ()):
+        default = str(getattr(parameter.default, "value", parameter.default))
+    return Flag(names, f"{meaning} Default: {default}." if default else meaning)
+
+
+def markdown(command: Command) -> str:
+    """The command's page on the site."""
+    lines = [f"# kubectl pxauth {command.name}", "", command.summary, "", command.description, ""]
+    lines += ["```text", command.usage, "```", ""]
+    lines += ["## Examples", ""]
+    for comment, example in command.examples:
+        lines += ["```sh", *([f"# {comment}"] if comment else []), example, "```", ""]
+    for heading, flags in (("Arguments", command.arguments), ("Flags", command.flags)):
+        if flags:
+            lines += [f"## {heading}", "", "| | |", "| --- | --- |"]
+            lines += [f"| `{_cell(flag.names)}` | {_cell(flag.meaning)} |" for flag in flags]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def index() -> str:
+    """The page that lists the commands and the exit codes."""
+    lines = ["# Commands", "", "| Command | |", "| --- | --- |"]
+    for name, summary in COMMANDS.items():
+        lines.append(f"| [`{name}`]({name.replace(' ', '-')}.md) | {summary} |")
+    lines += ["", "## Exit codes", "", "| Code | Meaning |", "| --- | --- |"]
+    lines += [f"| {code} | {meaning} |" for code, meaning in _EXIT_CODES]
+    return "\n".join([*lines, ""])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def man_page(command: Command) -> str:
+    """The command's man page, in section 1."""
+    today = datetime.now(UTC).date().isoformat()
+    name = f"kubectl-pxauth-{command.slug}"
+    lines = [f'.TH "{name.upper()}" 1 "{today}" "kubectl-pxauth {__version__}"']
+    lines += [".SH NAME", _roff(f"{name} - {command.summary}")]
+    lines += [".SH SYNOPSIS", _roff(command.usage)]
+    lines += [".SH DESCRIPTION", _roff(" ".join(command.description.split()))]
+    for heading, flags in (("ARGUMENTS", command.arguments), ("OPTIONS", command.flags)):
+        if flags:
+            lines.append(f".SH {heading}")
+        for flag in flags:
+            lines += [".TP", f"\\fB{_roff(flag.names)}\\fR", _roff(flag.meaning)]
+    lines.append(".SH EXAMPLES")
+    for comment, example in command.examples:
+        lines += [".PP", *([_roff(comment) + ":"] if comment else []), ".nf"]
+        lines += [*map(_roff, example.split("\n")), ".fi"]
+    lines.append(".SH EXIT STATUS")
+    for code, meaning in _EXIT_CODES:
+        lines += [".TP", code, _roff(meaning)]
+    return "\n".join([*lines, ""])
+
+
+def _roff(text: str) -> str:
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return re.sub(r"^([.'])", r"\\&\1", escaped)
+
+
+def commands() -> Iterator[Command]:
+    """All commands, in the order of the help."""
+    return map(read_command, COMMANDS)
+
+
+def main() -> None:
+    """Write the man pages into a folder."""
+    parser = argparse.ArgumentParser(prog="python -m release.reference", description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for command in commands():
+        (folder / f"kubectl-pxauth-{command.slug}.1").write_text(man_page(command))
+
+
+if __name__ == "__main__":
+    main()
