@@ -4,9 +4,11 @@ import gc
 import io
 import os
 import sys
+from functools import cache
 
 from kubectl_pxauth import __version__
 
+SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
 _COMPLETION = "kubectl_complete-pxauth"
 
 
@@ -19,6 +21,7 @@ def main() -> None:
     # the memory it would give back. Work on many objects turns it on again.
     gc.disable()
     _open_what_is_closed()
+    _environment_for_others()
     arguments = sys.argv[1:]
     if sys.argv[0].removesuffix(".exe").endswith(_COMPLETION):
         complete()
@@ -32,6 +35,26 @@ def main() -> None:
     from kubectl_pxauth.cli.app import run
 
     sys.exit(run(arguments))
+
+
+@cache
+def environment_secret() -> bytes | None:
+    """The shared secret in the environment, taken out of it: no program that we start has it."""
+    value = os.environ.pop(SHARED_SECRET_VARIABLE, None)
+    return None if value is None else os.fsencode(value)
+
+
+def _environment_for_others() -> None:
+    """Leave in the environment what the programs that we start are to have.
+
+    In the archive the launcher points LD_LIBRARY_PATH at the archive's own libraries, which no
+    other program may load. Source: PyInstaller's manual, "Run-time information".
+    """
+    environment_secret()
+    if getattr(sys, "frozen", False):
+        os.environ.pop("LD_LIBRARY_PATH", None)
+        if (given := os.environ.pop("LD_LIBRARY_PATH_ORIG", None)) is not None:
+            os.environ["LD_LIBRARY_PATH"] = given
 
 
 def _open_what_is_closed() -> None:

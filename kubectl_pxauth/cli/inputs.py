@@ -1,12 +1,12 @@
 """From flags to what the operations take: files and standard input are read here."""
 
-import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from kubectl_pxauth.cli import SHARED_SECRET_VARIABLE, environment_secret
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.flags import AuthorityFlags, IdentityFlags, SharedSecretFlags, TokenFlags
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
@@ -32,7 +32,6 @@ from kubectl_pxauth.token.shared_secret import SharedSecret
 if TYPE_CHECKING:
     from kubectl_pxauth.portworx.token_secrets import Scope
 
-SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
 _STANDARD_INPUT = "-"
 
 Read = TypeVar("Read")
@@ -101,8 +100,7 @@ def local_shared_secret(
     if (file := flags.shared_secret_file) is not None:
         return SharedSecret(read_file(file, SharedSecretError), display_name(file))
     named = any((flags.shared_secret_from, *others))
-    if not named and SHARED_SECRET_VARIABLE in os.environ:
-        value = os.fsencode(os.environ[SHARED_SECRET_VARIABLE])
+    if not named and (value := environment_secret()) is not None:
         return SharedSecret(value, f"the environment variable {SHARED_SECRET_VARIABLE}")
     return None
 

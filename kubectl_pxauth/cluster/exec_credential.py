@@ -2,119 +2,128 @@
 
 The kubernetes package runs such plugins too, but logs a plugin's failure and goes on without
 credentials, hides its prompts, and runs it in the kubeconfig's folder.
-Source: Kubernetes docs, reference/access-authn-authz/authentication, client-go credential plugins.
+Sources: Kubernetes docs, reference/access-authn-authz/authentication, client-go credential plugins;
+kubernetes/client-go, plugin/pkg/client/auth/exec/exec.go, rest/exec.go and
+tools/clientcmd/validation.go.
 """
 
 import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from typing import Any
 
+from kubectl_pxauth.cluster.kubeconfig import Entry, read_yaml
+from kubectl_pxauth.cluster.plugin_policy import check_policy, find_program
 from kubectl_pxauth.errors import ClusterError
 
-_API_VERSIONS = (
-    "client.authentication.k8s.io/v1",
-    "client.authentication.k8s.io/v1beta1",
-)
+_V1, _V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
+_MODES = ("Never", "IfAvailable", "Always")
 _CLUSTER_KEYS = (
     "server",
     "tls-server-name",
     "insecure-skip-tls-verify",
-    "certificate-authority-data",
     "proxy-url",
     "disable-compression",
 )
 _CONFIG_EXTENSION = "client.authentication.k8s.io/exec"
 
 
-def run_plugin(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, str]:
-    """The plugin's credentials, as keys of a kubeconfig's user.
+def check_plugin(plugin: Entry) -> None:
+    """Raise ClusterError for what kubectl refuses before it would run the plugin."""
+    command, version = plugin.get("command") or "", plugin.get("apiVersion")
+    name = f'credential plugin "{command}"'
+    if not command:
+        raise ClusterError("kubeconfig: exec names no command")
+    if version not in (_V1, _V1BETA1):
+        raise ClusterError(f'{name}: apiVersion "{version}" is not one of {_V1}, {_V1BETA1}')
+    if _mode(plugin) not in _MODES:
+        raise ClusterError(f"{name}: interactiveMode is not one of {', '.join(_MODES)}")
+    if not all(variable.get("name") for variable in plugin.get("env") or []):
+        raise ClusterError(f"{name}: env has an item without a name")
+
+
+def _mode(plugin: Entry) -> str | None:
+    """The interactiveMode, which only the first version lets be left out."""
+    return plugin.get("interactiveMode") or (
+        "IfAvailable" if plugin["apiVersion"] == _V1BETA1 else None
+    )
+
+
+def run_plugin(plugin: Entry, cluster: Entry, kuberc: str | None) -> dict[str, Any]:
+    """The plugin's credentials, as keys of a kubeconfig's user, a certificate and key as bytes.
 
     The plugin may ask on standard error, and on a terminal read standard input.
-    Raises ClusterError where it is missing, fails, or answers something else.
+    Raises ClusterError where it may not run, is missing, fails, or answers something else.
     """
-    command = str(plugin.get("command") or "")
-    api_version = plugin.get("apiVersion")
-    if not command or api_version not in _API_VERSIONS:
-        raise ClusterError(
-            f'credential plugin "{command}": apiVersion "{api_version}" is not one of'
-            f" {', '.join(_API_VERSIONS)}"
-        )
+    command = os.path.normpath(plugin["command"])
+    check_policy(command, kuberc)
     interactive = _may_ask(plugin, command)
-    environment = _own_environment() | {
-        item["name"]: item["value"] for item in plugin.get("env") or []
+    environment = dict(os.environ) | {
+        item["name"]: item.get("value") or "" for item in plugin.get("env") or []
     }
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(
         {
-            "apiVersion": api_version,
+            "apiVersion": plugin["apiVersion"],
             "kind": "ExecCredential",
             "spec": {"interactive": interactive} | _cluster_info(plugin, cluster),
         }
     )
     try:
         done = subprocess.run(  # noqa: S603 - the command is the kubeconfig's own
-            [command, *(str(argument) for argument in plugin.get("args") or [])],
+            [command, *(plugin.get("args") or [])],
+            executable=find_program(command),
             stdin=None if interactive else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=environment,
             check=False,
         )
+    except ClusterError as error:
+        raise ClusterError(str(error), hint=plugin.get("installHint")) from None
     except OSError as error:
         raise ClusterError(
             f'credential plugin "{command}": {error.strerror}', hint=plugin.get("installHint")
         ) from None
+    except ValueError:
+        raise ClusterError(
+            f'credential plugin "{command}": an argument or a variable holds a null byte'
+        ) from None
     if done.returncode:
         raise ClusterError(f'credential plugin "{command}" failed with exit code {done.returncode}')
-    return _credentials(done.stdout, command, api_version)
+    return _credentials(done.stdout, command, plugin["apiVersion"])
 
 
-def _own_environment() -> dict[str, str]:
-    """The environment that this process was given.
-
-    In the archive the launcher points LD_LIBRARY_PATH at the archive's own libraries, which no
-    other program may load. Source: PyInstaller's manual, "Run-time information".
-    """
-    environment = dict(os.environ)
-    if getattr(sys, "frozen", False):
-        environment.pop("LD_LIBRARY_PATH", None)
-        if (given := environment.pop("LD_LIBRARY_PATH_ORIG", None)) is not None:
-            environment["LD_LIBRARY_PATH"] = given
-    return environment
-
-
-def _may_ask(plugin: dict[str, Any], command: str) -> bool:
-    mode = plugin.get("interactiveMode", "IfAvailable")
+def _may_ask(plugin: Entry, command: str) -> bool:
+    mode = _mode(plugin)
     interactive = mode != "Never" and sys.stdin is not None and sys.stdin.isatty()
     if mode == "Always" and not interactive:
         raise ClusterError(f'credential plugin "{command}" wants to ask, and there is no terminal')
     return interactive
 
 
-def _cluster_info(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
+def _cluster_info(plugin: Entry, cluster: Entry) -> Entry:
     if not plugin.get("provideClusterInfo"):
         return {}
     info = {key: cluster[key] for key in _CLUSTER_KEYS if key in cluster} | {"config": None}
-    if "certificate-authority" in cluster and "certificate-authority-data" not in info:
-        import base64
-        from pathlib import Path
-
-        authority = Path(cluster["certificate-authority"]).read_bytes()
-        info["certificate-authority-data"] = base64.b64encode(authority).decode()
+    if authority := cluster.get("certificate-authority"):
+        info["certificate-authority-data"] = b64encode(authority).decode()
     for extension in cluster.get("extensions") or []:
-        if extension.get("name") == _CONFIG_EXTENSION:
+        if isinstance(extension, dict) and extension.get("name") == _CONFIG_EXTENSION:
             info["config"] = extension.get("extension")
     return {"cluster": info}
 
 
-def _credentials(output: bytes, command: str, api_version: str) -> dict[str, str]:
+def _credentials(output: bytes, command: str, api_version: str) -> dict[str, Any]:
     # What the plugin printed may hold a token, so no error repeats it.
     try:
-        answer = json.loads(output)
+        answer = _parsed(output)
         matches = answer["kind"] == "ExecCredential" and answer["apiVersion"] == api_version
         status = answer["status"]
-        token = status.get("token")
-        certificate, key = status.get("clientCertificateData"), status.get("clientKeyData")
+        texts = [
+            status.get(key) or "" for key in ("token", "clientCertificateData", "clientKeyData")
+        ]
+        token, certificate, key = (text.encode() for text in texts)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ClusterError(f'credential plugin "{command}" printed no ExecCredential') from None
     if not matches:
@@ -125,12 +134,22 @@ def _credentials(output: bytes, command: str, api_version: str) -> dict[str, str
         raise ClusterError(
             f'credential plugin "{command}" gave neither a token nor a certificate with its key'
         )
-    credentials = {}
+    credentials: dict[str, Any] = {}
     if token:
-        credentials["token"] = token
+        credentials["token"] = texts[0]
     if certificate:
-        import base64
-
-        credentials["client-certificate-data"] = base64.b64encode(certificate.encode()).decode()
-        credentials["client-key-data"] = base64.b64encode(key.encode()).decode()
+        credentials |= {"client-certificate": certificate, "client-key": key}
     return credentials
+
+
+def _parsed(output: bytes) -> Any:
+    """What the plugin printed: JSON, or YAML as kubectl takes it too."""
+    import yaml
+
+    try:
+        return json.loads(output)
+    except ValueError:
+        try:
+            return read_yaml(output)
+        except yaml.YAMLError:
+            raise ValueError from None

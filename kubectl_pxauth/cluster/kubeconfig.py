@@ -1,9 +1,9 @@
 """Which server to talk to, as whom: kubectl's rules for kubeconfig files and their flags.
 
-The kubernetes package's own merge differs from kubectl's where several files name a current
-context, reads the files' token with its newline, and knows no overrides and no impersonation,
-so files and flags are brought down to one plain entry here before that package gets it.
-Source: client-go, tools/clientcmd.
+The kubernetes package's own loader differs from kubectl's where several files name a current
+context, writes client keys to temporary files, and knows no overrides and no impersonation.
+Sources: kubernetes/client-go, tools/clientcmd (loader.go, merge.go, client_config.go,
+validation.go) and rest/url_utils.go; kubernetes/cli-runtime, pkg/genericclioptions/config_flags.go.
 """
 
 import os
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from kubectl_pxauth.errors import ClusterError, UsageError
 
@@ -22,10 +23,19 @@ _USER_FILES = ("client-certificate", "client-key", "tokenFile")
 _TEXTS = {
     *_CLUSTER_FILES,
     *_USER_FILES,
-    *("as", "as-uid", "certificate-authority-data", "client-certificate-data"),
-    *("client-key-data", "cluster", "namespace", "password", "proxy-url", "server"),
-    *("tls-server-name", "token", "user", "username"),
+    *("apiVersion", "as", "as-uid", "certificate-authority-data", "client-certificate-data"),
+    *("client-key-data", "cluster", "command", "installHint", "interactiveMode", "namespace"),
+    *("password", "proxy-url", "server", "tls-server-name", "token", "user", "username"),
 }
+_SWITCHES = {"disable-compression", "insecure-skip-tls-verify", "provideClusterInfo"}
+_LISTS = {"args", "as-groups", "env", "extensions"}
+_MAPPINGS = {"as-user-extra", "auth-provider", "exec"}
+_TYPES: tuple[tuple[set[str], type, str], ...] = (
+    (_TEXTS, str, "text"),
+    (_SWITCHES, bool, "true or false"),
+    (_LISTS, list, "a list"),
+    (_MAPPINGS, dict, "a mapping"),
+)
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -40,6 +50,7 @@ class ConnectionOptions:
     as_user: str | None = None
     as_groups: tuple[str, ...] = ()
     as_uid: str | None = None
+    as_user_extra: tuple[tuple[str, str], ...] = ()
     token: str | None = field(default=None, repr=False)
     server: str | None = None
     certificate_authority: str | None = None
@@ -47,16 +58,25 @@ class ConnectionOptions:
     client_key: str | None = None
     insecure_skip_tls_verify: bool = False
     tls_server_name: str | None = None
+    proxy_url: str | None = None
+    kuberc: str | None = None
     request_timeout: timedelta | None = None
 
 
 @dataclass(frozen=True)
 class Target:
-    """One server and one user: the kubeconfig's two entries, with the flags applied."""
+    """One server and one user: the kubeconfig's two entries, with the flags applied.
 
-    cluster: Entry
+    server is the address that requests go to, without the name and password that may be in it;
+    address_user is those. kuberc is the flag that names kubectl's file of preferences.
+    """
+
+    server: str
+    address_user: tuple[str, str] | None = field(repr=False)
+    cluster: Entry = field(repr=False)
     user: Entry = field(repr=False)
     context: str | None
+    kuberc: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,10 +94,17 @@ class Kubeconfig:
         cluster, user = self.cluster, self.user
         if cluster is None and not self.options.server:
             cluster, user = _in_cluster(os.environ)
+            if self.options.token:
+                user = {}
+        cluster = _with_cluster_flags(cluster or {}, self.options)
+        server, address_user = _address(cluster["server"])
         return Target(
-            cluster=_with_cluster_flags(cluster or {}, self.options),
+            server=server,
+            address_user=address_user,
+            cluster=cluster,
             user=_with_user_flags(user or {}, self.options),
             context=self.context,
+            kuberc=self.options.kuberc,
         )
 
 
@@ -125,6 +152,30 @@ def parse_timeout(text: str) -> timedelta | None:
     return timeout or None
 
 
+def read_yaml(data: bytes) -> Any:
+    """The first document, with the types that Go's YAML gives it; raises yaml.YAMLError.
+
+    Go knows neither dates nor base-60 numbers, and what is tagged !!binary is its bytes as text.
+    Source: sigs.k8s.io/yaml, goyaml.v2 (resolve.go, decode.go).
+    """
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def get_text(self, node: yaml.ScalarNode) -> str:
+            return str(self.construct_yaml_binary(node).decode(errors="replace"))
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, form) for tag, form in forms if not tag.endswith(":timestamp")]
+        for first, forms in Loader.yaml_implicit_resolvers.items()
+    }
+    Loader.add_constructor("tag:yaml.org,2002:binary", Loader.get_text)
+    loader = Loader(data)
+    try:
+        return loader.get_data()
+    finally:
+        loader.dispose()
+
+
 def _kubeconfig_files(options: ConnectionOptions, environ: Mapping[str, str]) -> list[Path]:
     if options.kubeconfig:
         path = Path(options.kubeconfig)
@@ -132,13 +183,10 @@ def _kubeconfig_files(options: ConnectionOptions, environ: Mapping[str, str]) ->
             raise ClusterError(f"kubeconfig {path} does not exist")
         return [path]
     if paths := environ.get("KUBECONFIG"):
-        return [Path(path) for path in paths.split(os.pathsep) if path and Path(path).exists()]
+        return [Path(path) for path in dict.fromkeys(paths.split(os.pathsep)) if path]
     # By the variables alone, as kubectl: a container's user has no home and no entry in passwd.
     home = environ.get("HOME") or environ.get("USERPROFILE")
-    if not home:
-        return []
-    path = Path(home) / ".kube" / "config"
-    return [path] if path.exists() else []
+    return [Path(home) / ".kube" / "config"] if home else []
 
 
 def _merged(paths: list[Path]) -> Entry:
@@ -162,27 +210,30 @@ def _merged(paths: list[Path]) -> Entry:
 def _read(path: Path) -> Entry:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader
+        content = read_yaml(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except OSError as error:
         raise ClusterError(f"kubeconfig {path}: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ClusterError(f"kubeconfig {path}{line} is not YAML: {error.problem}") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise ClusterError(f"kubeconfig {path} is not YAML") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ClusterError(f"kubeconfig {path} does not hold a mapping")
+    if not isinstance(content.get("current-context"), str | None):
+        raise ClusterError(f"kubeconfig {path}: current-context is not text")
     return content
 
 
 def _items(content: Entry, section: str, path: Path) -> list[Entry]:
     items = content.get(section) or []
     if not isinstance(items, list) or not all(
-        isinstance(item, dict) and "name" in item for item in items
+        isinstance(item, dict) and isinstance(item.get("name"), str) for item in items
     ):
         raise ClusterError(f"kubeconfig {path}: {section} is not a list of named entries")
     return items
@@ -191,22 +242,38 @@ def _items(content: Entry, section: str, path: Path) -> list[Entry]:
 def _entry(item: Entry, kind: str, path: Path) -> Entry:
     where = f'kubeconfig {path}: {kind} "{item["name"]}"'
     entry = item.get(kind) or {}
-    if not isinstance(entry, dict) or not isinstance(entry.get("exec") or {}, dict):
+    if not isinstance(entry, dict):
         raise ClusterError(f"{where} is not a mapping")
-    for key in _TEXTS & entry.keys():
-        if not isinstance(entry[key], str | None):
-            raise ClusterError(f"{where}: {key} is not text")
+    _check_types(entry, where)
+    if plugin := entry.get("exec"):
+        _check_types(plugin, f"{where}: exec")
+        if not all(isinstance(argument, str) for argument in plugin.get("args") or []):
+            raise ClusterError(f"{where}: exec: args is not a list of texts")
+        for variable in plugin.get("env") or []:
+            if not isinstance(variable, dict) or not (
+                isinstance(variable.get("name"), str)
+                and isinstance(variable.get("value"), str | None)
+            ):
+                raise ClusterError(f"{where}: exec: env is not a list of names and values")
     return dict(entry)
+
+
+def _check_types(entry: Entry, where: str) -> None:
+    for keys, kind, words in _TYPES:
+        for key in keys & entry.keys():
+            if not isinstance(entry[key], kind | None):
+                raise ClusterError(f"{where}: {key} is not {words}")
 
 
 def _absolute(entry: Entry, files: tuple[str, ...], folder: Path) -> Entry:
     """The entry with its relative files meant from where they stand, as kubectl does."""
     for key in files:
         if entry.get(key):
-            entry[key] = str(folder.absolute() / entry[key])
+            entry[key] = os.path.normpath(folder.absolute() / entry[key])
     plugin = entry.get("exec")
-    if plugin and os.sep in str(plugin.get("command", "")):
-        entry["exec"] = {**plugin, "command": str(folder.absolute() / plugin["command"])}
+    if plugin and os.sep in (plugin.get("command") or ""):
+        command = os.path.normpath(folder.absolute() / plugin["command"])
+        entry["exec"] = {**plugin, "command": command}
     return entry
 
 
@@ -247,46 +314,57 @@ def _in_cluster(environ: Mapping[str, str]) -> tuple[Entry, Entry]:
 
 def _with_cluster_flags(cluster: Entry, options: ConnectionOptions) -> Entry:
     cluster = {key: value for key, value in cluster.items() if value not in (None, "")}
+    authorities = {"certificate-authority", "certificate-authority-data"}
     if options.server:
         cluster["server"] = options.server
         cluster.pop("tls-server-name", None)
     if options.insecure_skip_tls_verify or options.certificate_authority:
-        for key in (
-            "certificate-authority",
-            "certificate-authority-data",
-            "insecure-skip-tls-verify",
-        ):
+        for key in (*authorities, "insecure-skip-tls-verify"):
             cluster.pop(key, None)
     if options.insecure_skip_tls_verify:
         cluster["insecure-skip-tls-verify"] = True
-    if options.certificate_authority:
-        cluster["certificate-authority"] = options.certificate_authority
-    if options.tls_server_name:
-        cluster["tls-server-name"] = options.tls_server_name
-    insecure = bool(cluster.get("insecure-skip-tls-verify"))
-    has_authority = any(
-        cluster.get(key) for key in ("certificate-authority", "certificate-authority-data")
-    )
+    flags = {
+        "certificate-authority": options.certificate_authority,
+        "tls-server-name": options.tls_server_name,
+        "proxy-url": options.proxy_url,
+    }
+    cluster |= {key: value for key, value in flags.items() if value}
     if not cluster.get("server"):
         raise ClusterError("the kubeconfig's cluster names no server")
-    if "://" not in cluster["server"]:
-        scheme = "https" if has_authority or insecure else "http"
-        cluster["server"] = f"{scheme}://{cluster['server']}"
-    if insecure and has_authority:
+    given = [
+        key for key in ("certificate-authority", "certificate-authority-data") if key in cluster
+    ]
+    if len(given) > 1:
+        raise ClusterError(f"kubeconfig: {' and '.join(given)} exclude each other")
+    if given and cluster.get("insecure-skip-tls-verify"):
         raise ClusterError(
             "a certificate authority and insecure-skip-tls-verify exclude each other"
         )
     return cluster
 
 
+def _address(server: str) -> tuple[str, tuple[str, str] | None]:
+    """Where requests go to, and the name and password that the address may hold."""
+    wrong = ClusterError("the server's address is not a URL", hint="https://HOST:PORT is one")
+    try:
+        parts = urlsplit(server)
+        if not (parts.scheme and parts.netloc):  # HOST:PORT alone, as kubectl
+            parts = urlsplit(f"http://{server}")
+        host = parts.netloc.rpartition("@")[2]
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise wrong
+    except ValueError:
+        raise wrong from None
+    if not server.isprintable() or " " in server:
+        raise wrong
+    user = None
+    if parts.username is not None:
+        user = (unquote(parts.username), unquote(parts.password or ""))
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}", user
+
+
 def _with_user_flags(user: Entry, options: ConnectionOptions) -> Entry:
     user = {key: value for key, value in user.items() if value not in (None, "")}
-    if token_file := user.pop("tokenFile", None):
-        try:
-            user["token"] = Path(token_file).read_text().strip()
-        except OSError as error:
-            if not user.get("token"):
-                raise ClusterError(f"token file {token_file}: {error.strerror}") from None
     flags = {
         "token": options.token,
         "client-certificate": options.client_certificate,
@@ -299,12 +377,46 @@ def _with_user_flags(user: Entry, options: ConnectionOptions) -> Entry:
         if value:
             user[key] = value
             user.pop(f"{key}-data", None)
-    if user.get("token"):
-        user.pop("exec", None)
-        user.pop("auth-provider", None)
+    if options.as_user_extra:
+        user["as-user-extra"] = (user.get("as-user-extra") or {}) | _lists(options.as_user_extra)
+    if token_file := user.pop("tokenFile", None):
+        # What is in the file goes before any token, even the flag's.
+        user["token"] = _file_token(token_file) or user.get("token", "")
+        if not user["token"]:
+            raise ClusterError(f"token file {token_file} can't be read, or is empty")
+    _check_user(user)
+    return user
+
+
+def _file_token(file: str) -> str:
+    """The token in a file; empty where there is none that could be read, as kubectl has it."""
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _check_user(user: Entry) -> None:
+    """Raise ClusterError for what kubectl refuses too, whether or not it would be used."""
+    if user.get("token") and (user.get("username") or user.get("password")):
+        raise ClusterError("kubeconfig: the user has both a token and a name with a password")
+    if user.get("client-certificate") or user.get("client-certificate-data"):
+        for key in ("client-certificate", "client-key"):
+            if key in user and f"{key}-data" in user:
+                raise ClusterError(f"kubeconfig: {key} and {key}-data exclude each other")
+        if not (user.get("client-key") or user.get("client-key-data")):
+            raise ClusterError("kubeconfig: the user has a client-certificate and no client-key")
+    if user.get("exec") and user.get("auth-provider"):
+        raise ClusterError("kubeconfig: the user's exec and auth-provider exclude each other")
     if not user.get("as") and any(user.get(f"as-{key}") for key in ("uid", "groups", "user-extra")):
         raise ClusterError(
             "a uid, groups or extra fields to impersonate need a user to impersonate",
             hint="name the user with --as",
         )
-    return user
+
+
+def _lists(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found

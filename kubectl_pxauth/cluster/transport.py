@@ -1,0 +1,248 @@
+"""The way to one API server: proxy, TLS, and what each request says of its user.
+
+The kubernetes package's Configuration is filled in here and not by its kubeconfig loader, which
+would import OAuth libraries, write client keys to files, and go on without credentials where it
+does not know what the kubeconfig asks for.
+"""
+
+import os
+import time
+from base64 import b64decode, b64encode, urlsafe_b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from kubectl_pxauth.cluster.kubeconfig import Entry, Target
+from kubectl_pxauth.cluster.proxy import find_proxy
+from kubectl_pxauth.cluster.tls import (
+    new_context,
+    show_certificate,
+    trust,
+    trust_everybody,
+    trust_the_system,
+)
+from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.imports import register_without_init
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    import urllib3
+    from kubernetes.client.rest import RESTClientObject
+
+CONNECT_SECONDS = 30
+"""What client-go gives a connection."""
+_MOST_CONNECTIONS = 256
+_OIDC_LEEWAY = 10  # seconds, as client-go's plugin/pkg/client/auth/oidc
+
+# Source: kubernetes/client-go, plugin/pkg/client/auth/azure and gcp.
+_REMOVED_PROVIDERS = {
+    "azure": "use the credential plugin kubelogin, https://github.com/Azure/kubelogin",
+    "gcp": "use the credential plugin gke-gcloud-auth-plugin",
+}
+
+
+class Transport:
+    """Connections to one API server; rest sends requests over them, with these headers."""
+
+    rest: "RESTClientObject"
+    headers: "urllib3.HTTPHeaderDict"
+
+    def __init__(self, target: Target, retries: "urllib3.Retry") -> None:
+        """Authenticate as the target's user, which may run a credential plugin.
+
+        Raises ClusterError for what the kubeconfig has wrong; no connection is made.
+        """
+        cluster = _with_data(target.cluster, "certificate-authority")
+        secure = target.server.startswith("https://")
+        # kubectl sends credentials over TLS alone.
+        user = _credentials(target, cluster) if secure else {}
+        self.headers = _headers(target, user)
+        self._server = target.server
+        self.rest = _rest(target, cluster, retries, _tls(cluster, user) if secure else None)
+
+    def connect(self) -> None:
+        """Open a connection, for a request that comes later and will find it open."""
+        pool = self._pool()
+        pool._put_conn(_open(pool, pool._get_conn()))  # noqa: SLF001 - urllib3 has no other way
+
+    def socket(self) -> "socket.socket":
+        """A connection of its own, for what is no HTTP once it has begun."""
+        pool = self._pool()
+        found: socket.socket = _open(pool, pool._new_conn()).sock  # noqa: SLF001
+        return found
+
+    def _pool(self) -> Any:
+        return self.rest.pool_manager.connection_from_url(self._server)
+
+
+def _open(pool: Any, connection: Any) -> Any:
+    connection.timeout = CONNECT_SECONDS
+    if pool.proxy and pool.scheme == "https":
+        pool._prepare_proxy(connection)  # noqa: SLF001 - connects through it
+    else:
+        connection.connect()
+    return connection
+
+
+def _with_data(entry: Entry, *files: str) -> Entry:
+    """The entry with the bytes of each of these files under its key, whichever way it has them.
+
+    Raises ClusterError that names the field or the file.
+    """
+    found = dict(entry)
+    for key in files:
+        data = found.pop(f"{key}-data", None)
+        if data and (decoded := decoded_base64(data, f"{key}-data")):
+            found[key] = decoded
+        elif path := found.get(key):
+            try:
+                found[key] = Path(path).read_bytes()
+            except OSError as error:
+                raise ClusterError(f"kubeconfig: {key} {path}: {error.strerror}") from None
+    return found
+
+
+def decoded_base64(text: str, name: str) -> bytes:
+    """The bytes; lines are left out and nothing else, as Go does. Raises ClusterError."""
+    try:
+        return b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+    except ValueError:
+        raise ClusterError(f"kubeconfig: {name} is not base64") from None
+
+
+def _credentials(target: Target, cluster: Entry) -> Entry:
+    """The user's entry with all that it refers to: a plugin's answer, files, a login's token."""
+    user = _with_data(target.user, "client-certificate", "client-key")
+    if provider := user.get("auth-provider"):
+        user.setdefault("token", _login(provider))
+    elif "exec" in user:
+        from kubectl_pxauth.cluster.exec_credential import check_plugin, run_plugin
+
+        check_plugin(user["exec"])
+        own = ("token", "username", "password", "client-certificate")
+        if not any(user.get(key) for key in own):
+            user |= run_plugin(user["exec"], cluster, target.kuberc)
+    return user
+
+
+def _login(provider: Entry) -> str:
+    """The token of a login that another program made, where it is still good.
+
+    It is not renewed: that takes writing the kubeconfig, and kubectl does it as well.
+    Source: kubernetes/client-go, plugin/pkg/client/auth.
+    """
+    name = provider.get("name")
+    if name != "oidc":
+        hint = _REMOVED_PROVIDERS.get(str(name))
+        gone = "has been removed from Kubernetes" if hint else "is not known"
+        raise ClusterError(f'kubeconfig: the auth-provider "{name}" {gone}', hint=hint)
+    token = str((provider.get("config") or {}).get("id-token") or "")
+    if not token or _expiry(token) < time.time() + _OIDC_LEEWAY:
+        raise ClusterError(
+            "kubeconfig: the login of the user's auth-provider has expired",
+            hint="any command of kubectl renews it: kubectl cluster-info",
+        )
+    return token
+
+
+def _expiry(token: str) -> float:
+    """When a JWT ends, in seconds since 1970; 0 where it does not say so."""
+    import json
+
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"])
+    except (ValueError, LookupError, TypeError):
+        return 0
+
+
+def _headers(target: Target, user: Entry) -> "urllib3.HTTPHeaderDict":
+    """What each request says of the user; raises ClusterError for what no header can hold."""
+    from urllib3 import HTTPHeaderDict
+
+    headers = HTTPHeaderDict()
+    headers["User-Agent"] = "kubectl-pxauth"
+    name_and_password = target.address_user
+    if not name_and_password and (user.get("username") or user.get("password")):
+        name_and_password = (user.get("username") or "", user.get("password") or "")
+    if name_and_password:
+        basic = b64encode(":".join(name_and_password).encode()).decode()
+        headers["Authorization"] = f"Basic {basic}"
+    elif user.get("token"):
+        headers["Authorization"] = _header_value(f"Bearer {user['token']}")
+    for key, value in _impersonation(target.user):
+        headers.add(key, _header_value(value))
+    return headers
+
+
+def _impersonation(user: Entry) -> Iterator[tuple[str, str]]:
+    if not user.get("as"):
+        return
+    yield "Impersonate-User", user["as"]
+    for group in user.get("as-groups") or []:
+        yield "Impersonate-Group", str(group)
+    if user.get("as-uid"):
+        yield "Impersonate-Uid", user["as-uid"]
+    for key, values in (user.get("as-user-extra") or {}).items():
+        for value in values:
+            yield f"Impersonate-Extra-{quote(key, safe='')}", str(value)
+
+
+def _header_value(text: str) -> str:
+    """The text as it is sent, in UTF-8, as Go sends it; the error does not show it."""
+    if any(character < " " or character == "\x7f" for character in text.replace("\t", " ")):
+        raise ClusterError(
+            "kubeconfig: the token or the user to impersonate has characters that an HTTP header"
+            " can't hold"
+        )
+    return text.encode(errors="surrogateescape").decode("latin-1")
+
+
+def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
+    register_without_init("urllib3.http2")
+    context = new_context()
+    if cluster.get("insecure-skip-tls-verify"):
+        trust_everybody(context)
+    elif authority := cluster.get("certificate-authority"):
+        trust(context, authority, "kubeconfig: certificate-authority")
+    else:
+        trust_the_system(context, os.environ)
+    if user.get("client-certificate"):
+        show_certificate(context, user["client-certificate"], user["client-key"])
+    return context
+
+
+def _rest(
+    target: Target, cluster: Entry, retries: "urllib3.Retry", tls: "ssl.SSLContext | None"
+) -> "RESTClientObject":
+    """The kubernetes package's transport, without its models and OAuth stack."""
+    register_without_init("kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2")
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.client.rest import RESTClientObject
+
+    # With none named the package would go by the environment, and by rules of its own.
+    configuration = Configuration(host=target.server, proxy="", no_proxy="")
+    configuration.retries = retries
+    configuration.connection_pool_maxsize = _MOST_CONNECTIONS
+    configuration.tls_server_name = cluster.get("tls-server-name")
+    configuration.verify_ssl = not cluster.get("insecure-skip-tls-verify")
+    if proxy := find_proxy(target.server, cluster.get("proxy-url"), os.environ):
+        from urllib3 import make_headers
+
+        configuration.proxy = proxy.address_with_user if proxy.socks else proxy.address
+        configuration.proxy_ssl_context = tls
+        if proxy.user:
+            configuration.proxy_headers = make_headers(proxy_basic_auth=":".join(proxy.user))
+    rest = RESTClientObject(configuration)
+    if tls:
+        pool = rest.pool_manager.connection_pool_kw
+        # One context for all connections: urllib3 would load the certificates into it again for
+        # each connection, which is slow, and goes wrong where two are opened at once.
+        for key in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
+            pool.pop(key, None)
+        pool["ssl_context"] = tls
+    return rest
