@@ -141,6 +141,10 @@ class ControlPlane:
         """Write the client certificate and the key of a user; returns both files."""
         return self._authority.issue(user, groups)
 
+    def server_cert(self) -> tuple[Path, Path]:
+        """Write a certificate and the key of a server on loopback; returns both files."""
+        return self._authority.issue("kube-apiserver", server=True)
+
     def _etcd_arguments(self, port: int, peer_port: int) -> list[str]:
         return [
             f"--data-dir={self.folder / 'etcd'}",
@@ -152,7 +156,7 @@ class ControlPlane:
         ]
 
     def _apiserver_arguments(self, etcd_port: int, port: int) -> list[str]:
-        certificate, key = self._authority.issue("kube-apiserver", server=True)
+        certificate, key = self.server_cert()
         arguments = [
             f"--etcd-servers=http://127.0.0.1:{etcd_port}",
             "--bind-address=127.0.0.1",
