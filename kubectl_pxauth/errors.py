@@ -57,6 +57,26 @@ class ConflictError(ClusterError):
     """The object changed, or came to be, between the read and the write."""
 
 
+class UnansweredError(ClusterError):
+    """A write was sent, and no answer says whether it was done.
+
+    again is after how many seconds it may be sent again, where the server or the connection was
+    only out for a moment.
+    """
+
+    def __init__(self, message: str, again: float | None = None) -> None:
+        super().__init__(message)
+        self.again = again
+
+
+class OutOfOrderError(ClusterError):
+    """The API server can't list these objects, and will not be able to soon."""
+
+
+class InterruptedWriteError(KeyboardInterrupt):
+    """A write was sent, and its answer was not waited for; str(error) names the object."""
+
+
 class ExpiredError(ClusterError):
     """A list was read for so long that its rest is of another moment; the token asks for that."""
 

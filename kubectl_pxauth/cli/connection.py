@@ -13,7 +13,7 @@ read = cache(read_kubeconfig)
 @cache
 def _open(options: ConnectionOptions, *, log_requests: bool) -> Cluster:
     log = output.log if log_requests else None
-    return Cluster(read(options).target(), options.request_timeout, log)
+    return Cluster(read(options).target(), options.request_timeout, log, tell=output.note)
 
 
 @dataclass(frozen=True)

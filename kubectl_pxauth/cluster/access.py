@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import holds
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def has_right(cluster: Cluster, right: Right) -> bool:
         "subresource": subresource,
         "namespace": right.namespace or "",
     }
-    answer = cluster.post(
+    answer = cluster.review(
         *("apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"),
         body={
             "apiVersion": "authorization.k8s.io/v1",
@@ -60,4 +61,4 @@ def has_right(cluster: Cluster, right: Right) -> bool:
             "spec": {"resourceAttributes": attributes},
         },
     )
-    return bool(answer["status"]["allowed"])
+    return holds(answer, {"status": {"allowed": True}})

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, DryRun, explain_forbidden, write_query
+from kubectl_pxauth.cluster.objects import (
+    Change,
+    DryRun,
+    explain_forbidden,
+    holds,
+    write_for_sure,
+    write_query,
+)
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
 
 _SERVERS_OWN = ("managedFields", "resourceVersion")  # of an object's metadata
@@ -110,10 +117,9 @@ def list_applied(
 ) -> Iterator[Applied]:
     """The objects with these labels, of one namespace or of all; raises ClusterErrors."""
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    for page in cluster.pages(*kind.path(namespace), labelSelector=selector):
-        for item in page["items"]:
-            # In a list they go without saying.
-            yield Applied(kind, {"apiVersion": kind.api_version, "kind": kind.name} | item)
+    for item in cluster.items(*kind.path(namespace), labelSelector=selector):
+        # In a list they go without saying.
+        yield Applied(kind, {"apiVersion": kind.api_version, "kind": kind.name} | item)
 
 
 def apply(
@@ -129,11 +135,14 @@ def apply(
     if dry_run is DryRun.CLIENT:
         return Change.CONFIGURED if found else Change.CREATED, new
     try:
-        answer = cluster.apply(
-            *new.kind.path(new.namespace),
-            new.name,
-            body=new.manifest,
-            **write_query(dry_run),
+        path = (*new.kind.path(new.namespace), new.name)
+        query = write_query(dry_run)
+        answer = write_for_sure(
+            cluster,
+            new.display_name,
+            path,
+            lambda: cluster.apply(*path, body=new.manifest, **query),
+            done=lambda there: holds(there, new.manifest),
         )
     except NotFoundError:
         raise NotFoundError(
@@ -169,11 +178,26 @@ def delete(cluster: Cluster, found: Applied, dry_run: DryRun) -> None:
         "dryRun": ["All"] if dry_run is DryRun.SERVER else [],
     }
     try:
-        cluster.delete(*found.kind.path(found.namespace), found.name, body=options)
+        path = (*found.kind.path(found.namespace), found.name)
+        write_for_sure(
+            cluster,
+            found.display_name,
+            path,
+            lambda: cluster.delete(*path, body=options),
+            done=lambda there: _is_gone(there, found),
+        )
     except NotFoundError:
         return
     except ForbiddenError as error:
         raise _forbidden(error, "delete", found) from None
+
+
+def _is_gone(there: dict[str, Any] | None, found: Applied) -> bool:
+    """Whether an object is deleted, or on its way out."""
+    metadata = (there or {}).get("metadata", {})
+    return metadata.get("uid") != found.manifest["metadata"]["uid"] or (
+        "deletionTimestamp" in metadata
+    )
 
 
 def _content(manifest: dict[str, Any]) -> dict[str, Any]:

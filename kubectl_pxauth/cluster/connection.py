@@ -3,18 +3,22 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
+from kubectl_pxauth.cluster.answers import misfit
 from kubectl_pxauth.cluster.kubeconfig import Target
-from kubectl_pxauth.cluster.transport import CONNECT_SECONDS, Transport
+from kubectl_pxauth.cluster.transport import Transport
 from kubectl_pxauth.errors import (
     ClusterError,
     ConflictError,
     ExpiredError,
     ForbiddenError,
     NotFoundError,
+    OutOfOrderError,
+    UnansweredError,
 )
 from kubectl_pxauth.parallel import Background
 
@@ -22,10 +26,14 @@ if TYPE_CHECKING:
     import urllib3
     from websocket import WebSocket
 
+    from kubectl_pxauth.cluster.wire import Answer
+
 _PAGE = 250
+_MOST_BYTES = 16 << 20  # of an answer; what holds more is asked for in smaller pages
+_MOST_EXPIRED = 10  # continue tokens in sequence that the server has forgotten
 _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_RETRIES_WHEN_BUSY = 10  # as client-go: only where the server itself says Retry-After
+_REDIRECT, _REFUSED, _BROKEN = 300, 400, 500  # HTTP's own bounds
 
 Log = Callable[[str], None]
 
@@ -34,20 +42,31 @@ class Cluster:
     """An open door to one API server; each method is one round trip."""
 
     def __init__(
-        self, target: Target, timeout: timedelta | None = None, log: Log | None = None
+        self,
+        target: Target,
+        timeout: timedelta | None = None,
+        log: Log | None = None,
+        tell: Log | None = None,
     ) -> None:
-        """Authenticate as the target's user; log, if given, gets a line for each request."""
+        """Authenticate as the target's user.
+
+        timeout is for each request, with all that comes of it. log, if given, gets a line for each
+        request, and tell one where something is waited for long.
+        """
         self._target = target
-        self._transport = Transport(target, _retries())
+        self._transport = Transport(target)
         self.request_timeout = timeout
-        self._timeout = timeout.total_seconds() if timeout else (CONNECT_SECONDS, None)
+        from kubectl_pxauth.cluster.wire import Wire
+
+        seconds = timeout.total_seconds() if timeout else None
+        self._wire = Wire(self._transport.rest.pool_manager, seconds, tell)
         self._log = log
         self._ahead: list[Background[None]] = []
 
     def connect_ahead(self, connections: int) -> None:
         """Start to open connections, for requests that come later and will find them open.
 
-        What goes wrong on the way is the first request's error.
+        What goes wrong on the way is of no account: such a request opens one of its own.
         """
         if self.server.startswith("https://"):
             self._ahead = [Background(self._transport.connect) for _ in range(connections)]
@@ -61,34 +80,52 @@ class Cluster:
         """Read an object or a list; raises NotFoundError and the other ClusterErrors."""
         return self._request("GET", path, query)
 
-    def pages(self, *path: str, **query: str) -> Iterator[dict[str, Any]]:
-        """Read a list page by page, each a round trip, so that no list fills the memory."""
-        return self._pages(path, query, _JSON)
+    def items(self, *path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """The items of a list, read page by page, so that no list fills the memory."""
+        return self._items(path, query, _JSON)
 
     def names(self, *path: str, **query: str) -> Iterator[str]:
         """The names in a list, of which the server sends nothing but metadata."""
-        for page in self._pages(path, query, _METADATA):
-            for item in page["items"]:
-                yield item["metadata"]["name"]
+        for item in self._items(path, query, _METADATA):
+            yield item["metadata"]["name"]
 
-    def _pages(
+    def _items(
         self, path: tuple[str, ...], query: dict[str, str], accept: str
     ) -> Iterator[dict[str, Any]]:
-        rest: dict[str, str] = {"limit": str(_PAGE)}
-        while rest:
+        from kubectl_pxauth.cluster.wire import TooLargeError
+
+        limit, rest, expired = _PAGE, query, 0
+        while True:
             try:
-                page = self._request("GET", path, query | rest, accept=accept)
+                page = self._request("GET", path, rest | {"limit": str(limit)}, accept=accept)
+            except TooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 8)
+                continue
             except ExpiredError as error:
                 # The server has forgotten that moment, and goes on with what is there now.
-                rest["continue"] = error.continue_token
+                expired += 1
+                if expired == _MOST_EXPIRED:
+                    raise
+                rest = query | {"continue": error.continue_token}
                 continue
-            yield page
+            limit, expired = min(_PAGE, limit * 2), 0
             token = page["metadata"].get("continue")
-            rest = rest | {"continue": token} if token else {}
+            items = page.pop("items")[::-1]
+            while items:
+                yield items.pop()  # nothing of a page is kept while the next one is read
+            if not token:
+                return
+            rest = query | {"continue": token}
 
     def post(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """Create an object; raises ConflictError where it exists."""
         return self._request("POST", path, query, body, _JSON)
+
+    def review(self, *path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Let the server answer a question that has to be posted; nothing is written."""
+        return self._request("POST", path, {}, body, _JSON, writes=False)
 
     def merge_patch(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """Change what the body names; raises ConflictError where its resourceVersion is old."""
@@ -106,6 +143,10 @@ class Cluster:
         """Delete an object; raises ConflictError where the body's preconditions do not hold."""
         return self._request("DELETE", path, {}, body, _JSON)
 
+    def pause(self, seconds: float, why: str) -> None:
+        """Wait, and say why if it is long."""
+        self._wire.pause(seconds, why)
+
     def open_stream(
         self,
         *path: str,
@@ -116,6 +157,8 @@ class Cluster:
         """Open a WebSocket, as a pod's exec wants it; raises NotFoundError and others."""
         import urllib3
         import websocket
+
+        from kubectl_pxauth.cluster.wire import Answer
 
         url = self._url(path, query)
         stream = websocket.WebSocket()
@@ -134,10 +177,12 @@ class Cluster:
             status = 101
         except websocket.WebSocketBadStatusException as error:
             status = error.status_code
-            raise _refusal(self._target, status, _json_object(error.resp_body or b"")) from None
+            answer = Answer(status, error.resp_body or b"", None, None)
+            said = _json_object(answer.body) or {}
+            raise _refusal(self._target, answer, said) from None
         except (websocket.WebSocketException, urllib3.exceptions.HTTPError, OSError) as error:
             status = 0
-            raise _unreachable(self.server, error) from None
+            raise _unreachable(self.server, error, None) from None
         finally:
             self._log_request("GET", url, status, started)
         return stream
@@ -160,63 +205,74 @@ class Cluster:
         content_type: str | None = None,
         *,
         accept: str = _JSON,
+        writes: bool | None = None,
     ) -> dict[str, Any]:
+        """One request; a write whose answer is lost, or is none, raises an UnansweredError."""
+        if writes is None:
+            writes = method != "GET" and "dryRun" not in query and not (body or {}).get("dryRun")
         url = self._url(path, list(query.items()))
         headers = self._transport.headers.copy()
         headers["Accept"] = accept
         if content_type:
             headers["Content-Type"] = content_type
-        started = time.monotonic()
-        status, data = self._send(method, url, headers, body)
-        self._log_request(method, url, status, started)
-        answer = _json_object(data)
-        if status >= 400 or not answer:  # noqa: PLR2004 - HTTP's own bound
-            raise _refusal(self._target, status, answer)
-        return answer
+        started, status = time.monotonic(), 0
+        try:
+            answer = self._send(method, url, headers, body, writes=writes)
+            status = answer.status
+        finally:
+            self._log_request(method, url, status, started)
+        said = _json_object(answer.body)
+        if status >= _REDIRECT or said is None:
+            refused = _refusal(self._target, answer, said or {})
+            if writes and (status >= _BROKEN or status < _REDIRECT):
+                raise UnansweredError(str(refused), answer.wait)
+            raise refused
+        if problem := misfit(said, method, path):
+            words = (
+                f"the server {self.server} answered {method} {urlsplit(url).path} with {problem}"
+            )
+            raise UnansweredError(words) if writes else ClusterError(words)
+        return said
 
     def _send(
-        self, method: str, url: str, headers: "urllib3.HTTPHeaderDict", body: dict[str, Any] | None
-    ) -> tuple[int, bytes]:
+        self,
+        method: str,
+        url: str,
+        headers: "urllib3.HTTPHeaderDict",
+        body: dict[str, Any] | None,
+        *,
+        writes: bool,
+    ) -> "Answer":
         import urllib3
-        from kubernetes.client.exceptions import ApiException
 
+        from kubectl_pxauth.cluster.wire import Request, is_lost, was_not_sent
+
+        with suppress(Exception):  # none is left, or it could not be opened
+            self._ahead.pop().result()
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(method, url, headers, data, repeatable=not writes, most_bytes=_MOST_BYTES)
         try:
-            for connection in self._ahead:
-                connection.result()
-            response = self._transport.rest.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, _request_timeout=self._timeout
-            )
-            return response.status, response.read()
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            raise _unreachable(self.server, error) from None
+            return self._wire.send(request)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            found = _unreachable(self.server, error, self.request_timeout)
+            if writes and not was_not_sent(error):
+                raise UnansweredError(str(found), 0 if is_lost(error) else None) from None
+            raise found from None
 
 
-def _retries() -> "urllib3.Retry":
-    from urllib3 import Retry
-
-    return Retry(
-        total=_RETRIES_WHEN_BUSY,
-        connect=0,
-        read=0,
-        other=0,
-        redirect=0,
-        allowed_methods=None,
-        raise_on_status=False,
-    )
-
-
-def _json_object(data: bytes) -> dict[str, Any]:
-    """The object that the server answered with; empty where it is none."""
+def _json_object(data: bytes) -> dict[str, Any] | None:
+    """The object that the server answered with, or None where it is none."""
     try:
         answer = json.loads(data)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
-def _refusal(target: Target, status: int, answer: dict[str, Any]) -> ClusterError:
-    """The error for an answer that is none; answer is a Status object or empty."""
-    message = _one_line(answer.get("message") or f"the server answered with HTTP status {status}")
+def _refusal(target: Target, answer: "Answer", said: dict[str, Any]) -> ClusterError:
+    """The error for an answer that is none; said is a Status object or empty."""
+    status = answer.status
+    message = _one_line(said.get("message") or _without_words(target, answer))
     match status:
         case 401:
             who = f' (context "{target.context}")' if target.context else ""
@@ -225,24 +281,46 @@ def _refusal(target: Target, status: int, answer: dict[str, Any]) -> ClusterErro
                 hint="log in again, or choose another user with --context or --user;"
                 " `kubectl auth whoami` shows whom the server sees",
             )
-        case 403:
-            return ForbiddenError(message)
-        case 404:
-            return NotFoundError(message)
-        case 409:
-            return ConflictError(message)
-        case 410 if token := (answer.get("metadata") or {}).get("continue"):
+        case 410 if token := _continue_token(said):
             return ExpiredError(message, token)
-    return ClusterError(message)
+        case _ if answer.out_of_order:
+            return OutOfOrderError(message)
+    kinds = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError}
+    return kinds.get(status, ClusterError)(message)
 
 
-def _unreachable(server: str, error: Exception) -> ClusterError:
+def _continue_token(said: dict[str, Any]) -> str | None:
+    metadata = said.get("metadata")
+    token = metadata.get("continue") if isinstance(metadata, dict) else None
+    return token if isinstance(token, str) else None
+
+
+def _without_words(target: Target, answer: "Answer") -> str:
+    server = target.server
+    if answer.status < _REDIRECT:
+        return f"the server {server} answered with what is no JSON object"
+    if answer.status < _REFUSED:
+        there = urlsplit(answer.location or "")
+        where = f" to {there.scheme}://{there.hostname}" if there.hostname else ""
+        return f"the server {server} redirects{where} (HTTP status {answer.status})"
+    return f"the server {server} answered with HTTP status {answer.status}"
+
+
+def _unreachable(server: str, error: Exception, timeout: timedelta | None) -> ClusterError:
     import urllib3
 
+    from kubectl_pxauth.cluster.wire import TooLargeError, is_lost
+
+    if isinstance(error, TooLargeError):
+        return error
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
         error = error.reason
+    if timeout and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
+        return ClusterError(f"the server {server} did not answer in {timeout.total_seconds():g} s")
     cause = error.__cause__ or error.__context__ or error
     reason = getattr(cause, "strerror", None) or _one_line(cause)
+    if is_lost(error):
+        return ClusterError(f"the connection to the server {server} was lost: {reason}")
     hint = None
     if "certificate verify failed" in str(error):
         hint = "the kubeconfig's certificate-authority is not the one of this server"

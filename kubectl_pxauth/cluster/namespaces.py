@@ -10,7 +10,6 @@ def find_namespaces(cluster: Cluster, selector: str) -> tuple[str, ...]:
     """
     return tuple(
         item["metadata"]["name"]
-        for page in cluster.pages("api", "v1", "namespaces", labelSelector=selector)
-        for item in page["items"]
-        if item["status"].get("phase") != "Terminating"
+        for item in cluster.items("api", "v1", "namespaces", labelSelector=selector)
+        if (item.get("status") or {}).get("phase") != "Terminating"
     )

@@ -3,9 +3,19 @@
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from kubectl_pxauth.errors import ConflictError, ForbiddenError
+from kubectl_pxauth.errors import (
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    InterruptedWriteError,
+    NotFoundError,
+    UnansweredError,
+)
+
+if TYPE_CHECKING:
+    from kubectl_pxauth.cluster.connection import Cluster
 
 FIELD_MANAGER = "kubectl-pxauth"
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -54,6 +64,75 @@ def until_no_conflict(
         except ConflictError:
             latest = read()
     return write(latest)
+
+
+Manifest = dict[str, Any]
+
+
+def write_for_sure(
+    cluster: "Cluster",
+    what: str,
+    path: tuple[str, ...],
+    send: Callable[[], Manifest],
+    *,
+    done: Callable[[Manifest | None], bool],
+    free: Callable[[Manifest | None], bool] = lambda _: True,
+) -> Manifest:
+    """Write an object, and where the answer is lost look at it: what is said is what was done.
+
+    what names the object for errors, and path is where to read it; done tells from what is there
+    whether the write was done, and free whether it still can be: a write that finds another one's
+    before it has to be void. Returns the answer, or what is there in its place,
+    which may be nothing. Raises
+    ConflictError where somebody else's write came first, and other ClusterErrors, after which
+    nothing was written but where they say that this is not known.
+    """
+    lost: UnansweredError | None = None
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return send()
+        except KeyboardInterrupt:
+            raise InterruptedWriteError(what) from None
+        except UnansweredError as error:
+            lost = error
+        except (ConflictError, NotFoundError):
+            # It may be the write before this one that is in the way.
+            if lost is None or not done(_there(cluster, path, what, lost)):
+                raise
+        found = _there(cluster, path, what, lost)
+        if done(found):
+            return found or {}
+        if not free(found):
+            raise ConflictError(f"{what} was changed meanwhile")
+        if lost.again is None or attempt == _ATTEMPTS:
+            break
+        cluster.pause(max(lost.again, 1), f"{lost}; {what} is written again")
+    raise ClusterError(f"{what} is not written: {lost}") from None
+
+
+def holds(there: object, wanted: object) -> bool:
+    """Whether an object has all that is wanted of it; None is wanted for what is to be gone."""
+    if isinstance(wanted, dict):
+        mine = there if isinstance(there, dict) else {}
+        return all(holds(mine.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return (
+            isinstance(there, list) and len(there) == len(wanted) and all(map(holds, there, wanted))
+        )
+    return there == wanted
+
+
+def _there(
+    cluster: "Cluster", path: tuple[str, ...], what: str, lost: UnansweredError
+) -> Manifest | None:
+    try:
+        return cluster.get(*path)
+    except NotFoundError:
+        return None
+    except ClusterError as error:
+        raise ClusterError(
+            f"{what} may be written or not: {lost}; it can't be looked at: {error}"
+        ) from None
 
 
 def explain_forbidden(

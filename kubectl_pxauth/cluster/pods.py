@@ -24,9 +24,9 @@ class Pod:
 def find_pods(cluster: Cluster, namespace: str | None, selector: str) -> list[Pod]:
     """The pods of one namespace, or of all for None, that are not on their way out."""
     place = ("namespaces", namespace) if namespace else ()
-    pages = cluster.pages("api", "v1", *place, "pods", labelSelector=selector)
+    items = cluster.items("api", "v1", *place, "pods", labelSelector=selector)
     try:
-        return [_pod(item) for page in pages for item in page["items"] if _is_to_stay(item)]
+        return [_pod(item) for item in items if _is_to_stay(item)]
     except ForbiddenError as error:
         raise explain_forbidden(
             error, "list", "pods", resource="pods", name="", namespace=namespace

@@ -6,7 +6,14 @@ from enum import StrEnum
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import MANAGED_BY, DryRun, explain_forbidden, write_query
+from kubectl_pxauth.cluster.objects import (
+    MANAGED_BY,
+    DryRun,
+    explain_forbidden,
+    holds,
+    write_for_sure,
+    write_query,
+)
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
 
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
@@ -113,7 +120,7 @@ def find_storage_class(cluster: Cluster, name: str) -> StorageClass | None:
 def list_storage_classes(cluster: Cluster) -> list[StorageClass]:
     """All StorageClasses; raises ForbiddenError and other ClusterErrors."""
     try:
-        return [_storage_class(item) for item in cluster.get(*_PATH)["items"]]
+        return [_storage_class(item) for item in cluster.items(*_PATH)]
     except ForbiddenError as error:
         raise _forbidden(error, "list") from None
 
@@ -128,7 +135,15 @@ def create_storage_class(
     if dry_run is DryRun.CLIENT:
         return _storage_class(content.manifest(name))
     try:
-        answer = cluster.post(*_PATH, body=content.manifest(name), **write_query(dry_run))
+        manifest, query = content.manifest(name), write_query(dry_run)
+        answer = write_for_sure(
+            cluster,
+            f"StorageClass {name}",
+            (*_PATH, name),
+            lambda: cluster.post(*_PATH, body=manifest, **query),
+            done=lambda there: holds(there, manifest),
+            free=lambda there: there is None,
+        )
     except ForbiddenError as error:
         raise _forbidden(error, "create", name) from None
     return _storage_class(answer)
@@ -141,7 +156,15 @@ def update_storage_class(
     precondition = {"resourceVersion": found.manifest["metadata"]["resourceVersion"]}
     body = change | {"metadata": precondition | change.get("metadata", {})}
     try:
-        answer = cluster.merge_patch(*_PATH, found.name, body=body, **write_query(dry_run))
+        query = write_query(dry_run)
+        answer = write_for_sure(
+            cluster,
+            f"StorageClass {found.name}",
+            (*_PATH, found.name),
+            lambda: cluster.merge_patch(*_PATH, found.name, body=body, **query),
+            done=lambda there: holds(there, change),
+            free=lambda there: holds(there, {"metadata": precondition}),
+        )
     except NotFoundError as error:
         raise ConflictError(f"StorageClass {found.name}: {error}") from None
     except ForbiddenError as error:

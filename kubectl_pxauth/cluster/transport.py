@@ -50,7 +50,7 @@ class Transport:
     rest: "RESTClientObject"
     headers: "urllib3.HTTPHeaderDict"
 
-    def __init__(self, target: Target, retries: "urllib3.Retry") -> None:
+    def __init__(self, target: Target) -> None:
         """Authenticate as the target's user, which may run a credential plugin.
 
         Raises ClusterError for what the kubeconfig has wrong; no connection is made.
@@ -61,7 +61,7 @@ class Transport:
         user = _credentials(target, cluster) if secure else {}
         self.headers = _headers(target, user)
         self._server = target.server
-        self.rest = _rest(target, cluster, retries, _tls(cluster, user) if secure else None)
+        self.rest = _rest(target, cluster, _tls(cluster, user) if secure else None)
 
     def connect(self) -> None:
         """Open a connection, for a request that comes later and will find it open."""
@@ -216,9 +216,7 @@ def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
     return context
 
 
-def _rest(
-    target: Target, cluster: Entry, retries: "urllib3.Retry", tls: "ssl.SSLContext | None"
-) -> "RESTClientObject":
+def _rest(target: Target, cluster: Entry, tls: "ssl.SSLContext | None") -> "RESTClientObject":
     """The kubernetes package's transport, without its models and OAuth stack."""
     register_without_init("kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2")
     from kubernetes.client.configuration import Configuration
@@ -226,7 +224,6 @@ def _rest(
 
     # With none named the package would go by the environment, and by rules of its own.
     configuration = Configuration(host=target.server, proxy="", no_proxy="")
-    configuration.retries = retries
     configuration.connection_pool_maxsize = _MOST_CONNECTIONS
     configuration.tls_server_name = cluster.get("tls-server-name")
     configuration.verify_ssl = not cluster.get("insecure-skip-tls-verify")

@@ -24,8 +24,7 @@ class VolumeClaim:
 def list_volume_claims(cluster: Cluster) -> Iterator[VolumeClaim]:
     """Those of all namespaces, page by page; raises ForbiddenError and other ClusterErrors."""
     try:
-        for page in cluster.pages("api", "v1", "persistentvolumeclaims"):
-            yield from map(_claim, page["items"])
+        yield from map(_claim, cluster.items("api", "v1", "persistentvolumeclaims"))
     except ForbiddenError as error:
         what = "PersistentVolumeClaims"
         raise explain_forbidden(
