@@ -222,7 +222,8 @@ class FaultProxy:
     ) -> None:
         """Let requests meet the fault: times of them, the first-th and those after; None is all.
 
-        method is a regular expression for the whole of it, path for a part of path and query.
+        method is a regular expression for the whole of it, path for a part of path and query. A
+        request that meets one fault is not counted for those that were asked for later.
         """
         self._rules.append(_Rule(fault, method, path, first, times))
 
@@ -259,9 +260,11 @@ class FaultProxy:
         """Note a request; returns what is to meet it."""
         with self._lock:
             self.requests.append(seen)
-            taken = [rule.fault for rule in self._rules if rule.takes(seen.method, seen.path)]
-            self.met += taken[:1]
-            return taken[0] if taken else None
+            for rule in self._rules:
+                if rule.takes(seen.method, seen.path):
+                    self.met.append(rule.fault)
+                    return rule.fault
+            return None
 
 
 class _LeftError(Exception):
