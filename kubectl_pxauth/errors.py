@@ -87,3 +87,13 @@ class ExpiredError(ClusterError):
 
 class ForbiddenError(ClusterError):
     """RBAC does not let this user do that."""
+
+
+class StillUnderWayError(PxauthError):
+    """A run that was interrupted has waited long enough for what was under way."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"no answer yet for {count} that {'was' if count == 1 else 'were'} under way:"
+            " whether that is done is not known"
+        )

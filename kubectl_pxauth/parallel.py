@@ -4,7 +4,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.errors import PxauthError, StillUnderWayError
+
+_POLL_SECONDS = 0.2
+_SECONDS_TO_END = 5.0  # what an interrupted run gives to what is under way
 
 First = TypeVar("First")
 Item = TypeVar("Item")
@@ -66,21 +69,102 @@ def run_concurrently(
 ) -> Iterator[Result]:
     """The results as they come; items are taken one by one, when there is room for their work.
 
-    Once stop is set nothing more is begun, and what is under way comes to its end.
+    Once stop is set nothing more is begun, and what is under way comes to its end: raises
+    StillUnderWayError where that takes too long. What the items or the work raise is raised when
+    all else is done.
     """
-    from concurrent.futures import Future, ThreadPoolExecutor
-    from queue import SimpleQueue
+    from queue import Empty
 
-    done: SimpleQueue[Future[Result]] = SimpleQueue()
-    under_way = 0
-    with ThreadPoolExecutor(concurrency) as pool:
-        for item in items:
-            if stop.is_set():
-                break
-            if under_way == concurrency:
-                yield done.get().result()
-                under_way -= 1
-            pool.submit(work, item).add_done_callback(done.put)
-            under_way += 1
-        for _ in range(under_way):
-            yield done.get().result()
+    crew = _Crew(work, iter(items), concurrency, stop)
+    patience = _SECONDS_TO_END
+    try:
+        crew.grow()
+        while crew.threads or not crew.results.empty():
+            try:
+                yield from crew.results.get(timeout=_POLL_SECONDS)
+            except Empty:
+                if stop.is_set():
+                    patience -= _POLL_SECONDS
+                    if not crew.under_way:
+                        break  # the threads only wait for an item
+                    if patience < 0:
+                        raise StillUnderWayError(crew.under_way) from None
+    finally:
+        crew.over = True
+    for error in crew.errors:
+        raise error
+
+
+class _Crew(Generic[Item, Result]):
+    """Threads that each take an item after the other; the end of the process waits for none.
+
+    No concurrent.futures here either: its threads hold up the end where a server does not answer.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Item], Result],
+        items: Iterator[Item],
+        most: int,
+        stop: threading.Event,
+    ) -> None:
+        from queue import SimpleQueue
+
+        self.results: SimpleQueue[tuple[Result, ...]] = SimpleQueue()
+        """One for each item, and an empty one for a failure or the end of a thread."""
+        self.errors: list[BaseException] = []
+        self.threads = 0
+        self.under_way = 0
+        self.over = False
+        self._work = work
+        self._items = items
+        self._most = most
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._taking = threading.Lock()
+
+    def grow(self) -> None:
+        """Start one more thread, if there may be one."""
+        with self._lock:
+            if self.threads >= self._most:
+                return
+            self.threads += 1
+        try:
+            threading.Thread(target=self._run, daemon=True).start()
+        except RuntimeError:  # the system gives no more
+            self._most = self.threads - 1
+            if self._most:
+                self._count(threads=-1)
+            else:
+                self._run()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._taking:
+                    if self._stop.is_set() or self.over:
+                        break
+                    item = next(self._items)
+                    self._count(under_way=1)
+                self.grow()
+                self._do(item)
+        except StopIteration:
+            pass
+        except BaseException as error:  # raised again at the end
+            self.errors.append(error)
+        self._count(threads=-1)
+        self.results.put(())
+
+    def _do(self, item: Item) -> None:
+        result: tuple[Result, ...] = ()
+        try:
+            result = (self._work(item),)
+        except BaseException as error:  # raised again at the end
+            self.errors.append(error)
+        self.results.put(result)
+        self._count(under_way=-1)
+
+    def _count(self, *, threads: int = 0, under_way: int = 0) -> None:
+        with self._lock:
+            self.threads += threads
+            self.under_way += under_way

@@ -1,12 +1,12 @@
 """What a person types: the entry points, and what errors look like."""
 
 import gc
-import io
 import os
 import sys
 from functools import cache
 
 from kubectl_pxauth import __version__
+from kubectl_pxauth.cli.streams import prepare_streams
 
 SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
 _COMPLETION = "kubectl_complete-pxauth"
@@ -20,7 +20,7 @@ def main() -> None:
     # A run is short and almost all of it is imports: collecting garbage on the way costs more than
     # the memory it would give back. Work on many objects turns it on again.
     gc.disable()
-    _open_what_is_closed()
+    prepare_streams()
     _environment_for_others()
     arguments = sys.argv[1:]
     if sys.argv[0].removesuffix(".exe").endswith(_COMPLETION):
@@ -29,12 +29,21 @@ def main() -> None:
     if arguments == ["--version"]:
         print(f"kubectl-pxauth {__version__}")  # which needs no parser
         return
-    from kubectl_pxauth.cli.head_start import head_start
+    try:
+        from kubectl_pxauth.cli.signals import take_signals
 
-    head_start(arguments)
-    from kubectl_pxauth.cli.app import run
+        take_signals()
+        from kubectl_pxauth.cli.head_start import head_start
 
-    sys.exit(run(arguments))
+        head_start(arguments)
+        from kubectl_pxauth.cli.app import run
+
+        code = run(arguments)
+    except KeyboardInterrupt:
+        from kubectl_pxauth.cli.signals import end_early
+
+        code = end_early()
+    sys.exit(code)
 
 
 @cache
@@ -55,19 +64,6 @@ def _environment_for_others() -> None:
         os.environ.pop("LD_LIBRARY_PATH", None)
         if (given := os.environ.pop("LD_LIBRARY_PATH_ORIG", None)) is not None:
             os.environ["LD_LIBRARY_PATH"] = given
-
-
-def _open_what_is_closed() -> None:
-    """Give closed standard streams somewhere to go, or a connection could take their number."""
-    if sys.stdin is None:
-        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a locale may know fewer letters
 
 
 def complete() -> None:

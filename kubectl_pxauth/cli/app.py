@@ -11,9 +11,11 @@ from typer._click.exceptions import NoArgsIsHelpError
 from typer._click.exceptions import UsageError as TyperUsageError
 
 from kubectl_pxauth import __version__
-from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.output import DONE, FAILED, INTERRUPTED, MISUSED
-from kubectl_pxauth.errors import PxauthError, UsageError
+from kubectl_pxauth.cli import output, signals
+from kubectl_pxauth.cli.connection import opened
+from kubectl_pxauth.cli.output import DONE, FAILED, MISUSED
+from kubectl_pxauth.cli.streams import BROKEN_PIPE
+from kubectl_pxauth.errors import InterruptedWriteError, PxauthError, UsageError
 
 PROGRAM = "kubectl pxauth"
 COMMANDS = {
@@ -66,14 +68,28 @@ _EXAMPLES = (
 )
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
+def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    code = _run(arguments)
+    signals.ignore_signals()
+    sys.stdout.flush()
+    failure = getattr(sys.stdout, "failure", None)
+    if failure is None:
+        return code
+    if isinstance(failure, BrokenPipeError):
+        return BROKEN_PIPE  # whoever read it has seen enough
+    output.problem(PxauthError(f"standard output: {failure.strerror}"))
+    return FAILED
+
+
+def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     try:
         app = typer.main.get_command(application(arguments))
-        arguments = as_typer_spells(arguments, app)
-        # typer returns the code of an exit, which an interrupt is too, and else nothing.
-        code: int | None = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()  # what can't be written is to be an error of ours
+        spelled = as_typer_spells(arguments, app)
+        with app.make_context(PROGRAM, spelled) as context:
+            app.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     except NoArgsIsHelpError as error:
         print(error.format_message())
         return DONE
@@ -87,20 +103,27 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     except PxauthError as error:
         output.problem(error)
         return FAILED
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
-    except BrokenPipeError:
-        output.give_up(sys.stdout)  # whoever read it has seen enough
-        return FAILED
+    except KeyboardInterrupt as interrupt:
+        signals.ignore_signals()
+        output.error(f"interrupted{_state(interrupt)}")
+        return signals.exit_code()
     except OSError as error:
-        # Whatever else has to do with files says so itself.
-        output.give_up(sys.stdout)
-        output.problem(PxauthError(f"standard output: {error.strerror}"))
+        where = f"{error.filename}: " if error.filename else ""
+        output.problem(PxauthError(f"{where}{error.strerror or type(error).__name__}"))
         return FAILED
     except Exception as error:  # a traceback could show a key or a token
         output.problem(_bug(error))
         return FAILED
-    return code or DONE
+    return DONE
+
+
+def _state(interrupt: KeyboardInterrupt) -> str:
+    """What an interrupt leaves in the cluster."""
+    written = [what for cluster in opened for what in cluster.written]
+    said = f"; written before: {', '.join(written)}" if written else ""
+    if isinstance(interrupt, InterruptedWriteError):
+        return f" while {interrupt} was written: whether that is done is not known{said}"
+    return said or ("; nothing is written" if opened else "")
 
 
 def as_typer_spells(arguments: list[str], app: Any) -> list[str]:

@@ -8,12 +8,16 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, Kubeconfig, read_kubeconfig
 
 read = cache(read_kubeconfig)
+opened: list[Cluster] = []
+"""The clusters of this run."""
 
 
 @cache
 def _open(options: ConnectionOptions, *, log_requests: bool) -> Cluster:
     log = output.log if log_requests else None
-    return Cluster(read(options).target(), options.request_timeout, log, tell=output.note)
+    cluster = Cluster(read(options).target(), options.request_timeout, log, tell=output.note)
+    opened.append(cluster)
+    return cluster
 
 
 @dataclass(frozen=True)

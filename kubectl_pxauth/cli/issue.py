@@ -1,8 +1,7 @@
 """The command `kubectl pxauth issue`."""
 
 import sys
-from threading import Event
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +30,9 @@ from kubectl_pxauth.operations.issue import (
     issue,
 )
 from kubectl_pxauth.token.duration import parse_duration
+
+if TYPE_CHECKING:
+    from kubectl_pxauth.cli.many import Stop
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
 px-admin-token, role system.admin). A repeat keeps the user of the token that is
@@ -140,7 +142,7 @@ def _namespaces(
     return Namespaces(tuple(check_namespace(name) for name in dict.fromkeys(given)))
 
 
-def _show_many(issues: BulkIssue, stop: Event, write: WriteFlags) -> None:
+def _show_many(issues: BulkIssue, stop: "Stop", write: WriteFlags) -> None:
     from kubectl_pxauth.cli.many import FAILED, counter, failed, finish, with_progress
 
     if not issues.total:
@@ -149,7 +151,7 @@ def _show_many(issues: BulkIssue, stop: Event, write: WriteFlags) -> None:
     counts = counter(Change)
     warnings: set[str] = set()
     manifests: list[dict[str, Any]] = []
-    for outcome in with_progress(issues.outcomes, "issuing", issues.total):
+    for outcome in with_progress(issues.outcomes, "issuing", issues.total, stop, counts):
         if isinstance(outcome, SecretFailure):
             counts[FAILED] += 1
             failed(outcome.namespace, outcome.error)

@@ -6,13 +6,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Timer
+from types import FrameType
 from typing import Annotated, TypeVar
 
 import typer
 
-from kubectl_pxauth.cli import output
-from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.cli import output, signals
+from kubectl_pxauth.errors import InterruptedWriteError, PxauthError, StillUnderWayError
+
+_SECONDS_TO_END = 7  # a little more than what is done side by side has
 
 ConcurrencyFlag = Annotated[
     int, typer.Option(metavar="N", min=1, max=256, help="How many to work on at once.")
@@ -30,28 +33,85 @@ def counter(outcomes: Iterable[str]) -> Counter[str]:
 Outcome = TypeVar("Outcome")
 
 
+class Stop(Event):
+    """Set where a run is to begin nothing more.
+
+    working tells that something is under way, and in_doubt that it is not known whether all that
+    was begun was done.
+    """
+
+    working = False
+    in_doubt = False
+
+
 @contextmanager
-def interruptible() -> Iterator[Event]:
+def interruptible() -> Iterator[Stop]:
     """An event that the first Ctrl-C sets, so that what is under way ends; a second ends all.
 
-    Such work is long, so that its memory is collected again.
+    So do SIGTERM and SIGHUP. Where nothing is under way yet the first ends all. Such work is long,
+    so that its memory is collected again.
     """
     gc.enable()
-    stop = Event()
+    stop = Stop()
 
-    def interrupted(*_: object) -> None:
+    def end_soon(number: int, _: FrameType | None) -> None:
+        if not stop.working:
+            signals.interrupted(number)
+        signals.note(number)
         stop.set()
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        # What has not ended by then waits for an answer that does not come.
+        last = Timer(_SECONDS_TO_END, signals.send_to_main, (number,))
+        last.daemon = True
+        last.start()
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {
+        one: signal.signal(one, end_soon)
+        for one in signals.SIGNALS
+        if signal.getsignal(one) is not signal.SIG_IGN
+    }
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
-def with_progress(outcomes: Iterable[Outcome], what: str, total: int | None) -> Iterator[Outcome]:
-    """The outcomes, with a bar on a terminal's standard error; total is None where unknown."""
+def with_progress(
+    outcomes: Iterable[Outcome],
+    what: str,
+    total: int | None,
+    stop: Stop,
+    counts: Counter[str] | None = None,
+) -> Iterator[Outcome]:
+    """The outcomes, with a bar on a terminal's standard error; total is None where unknown.
+
+    They end where an interrupt ends them. With counts, an error that ends them is told and counted,
+    so that the summary comes.
+    """
+    stop.working = True
+    try:
+        yield from _with_bar(outcomes, what, total)
+    except StillUnderWayError as error:
+        stop.in_doubt = True
+        output.problem(error)
+    except KeyboardInterrupt as interrupt:
+        if not stop.is_set():
+            raise
+        if isinstance(interrupt, InterruptedWriteError):
+            stop.in_doubt = True
+            output.error(f"no answer yet for {interrupt}: whether that is written is not known")
+    except PxauthError as error:
+        if counts is None:
+            raise
+        counts[FAILED] += 1
+        output.failure(error)
+    finally:
+        stop.working = False
+
+
+def _with_bar(outcomes: Iterable[Outcome], what: str, total: int | None) -> Iterator[Outcome]:
     if not sys.stderr.isatty():
         yield from outcomes
         return
@@ -79,13 +139,13 @@ def failed(namespace: str, error: PxauthError) -> None:
     output.failure(error, "" if named else f"namespace {namespace}")
 
 
-def finish(counts: Counter[str], total: int | None, stop: Event) -> None:
+def finish(counts: Counter[str], total: int | None, stop: Stop) -> None:
     """Say how many of what on standard error, and exit with the code for it."""
     done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none"
     if stop.is_set():
         rest = "" if total is None else f" of {total}"
         output.error(f"interrupted after {counts.total()}{rest}: {done}")
-        raise typer.Exit(output.INTERRUPTED)
+        raise typer.Exit(signals.exit_code())
     output.note(done)
     if counts[FAILED]:
         raise typer.Exit(output.FAILED)

@@ -1,18 +1,17 @@
 """What goes to the terminal: results to standard output, all else to standard error."""
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import PxauthError
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-"""What the program exits with."""
+DONE, FAILED, MISUSED = 0, 1, 2
+"""What the program exits with that nothing has interrupted."""
 
 SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 """What kubectl says behind a change that was none."""
@@ -77,8 +76,8 @@ def note(message: str) -> None:
 
 
 def log(message: str) -> None:
-    """One line on standard error, for -v; whole, from whichever thread."""
-    sys.stderr.write(f"{printable(message)}\n")
+    """One line on standard error, for -v."""
+    _to_stderr(message)
 
 
 def objects(manifest: dict[str, Any], form: Format | DataFormat) -> None:
@@ -135,15 +134,7 @@ def _line(kind: str, message: str) -> None:
 
 
 def _to_stderr(message: str) -> None:
-    try:
-        print(printable(message), file=sys.stderr)
-    except OSError:  # a message that nobody can get changes nothing of what was done
-        give_up(sys.stderr)
-
-
-def give_up(stream: TextIO) -> None:
-    """Let nothing more be written to a standard stream, not even what waits to be."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.stderr.write(f"{printable(message)}\n")  # whole, from whichever thread
 
 
 def printable(message: str) -> str:

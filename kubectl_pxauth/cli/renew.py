@@ -100,7 +100,9 @@ def command(
     with interruptible() as stop:
         signer, outcomes = renew(request, source, connection.open(), concurrency, stop)
         output.warnings(signer.warnings)
-        for outcome in with_progress(outcomes, "renewing", len(request.names) or None):
+        for outcome in with_progress(
+            outcomes, "renewing", len(request.names) or None, stop, counts
+        ):
             counts[_show(outcome, dry_run)] += 1
         finish(counts, None, stop)
 

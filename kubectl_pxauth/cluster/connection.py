@@ -61,6 +61,8 @@ class Cluster:
         seconds = timeout.total_seconds() if timeout else None
         self._wire = Wire(self._transport.rest.pool_manager, seconds, tell)
         self._log = log
+        self.written: list[str] = []
+        """The objects that were written, in their order."""
         self._ahead: list[Background[None]] = []
 
     def connect_ahead(self, connections: int) -> None:

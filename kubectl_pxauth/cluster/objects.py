@@ -82,15 +82,15 @@ def write_for_sure(
 
     what names the object for errors, and path is where to read it; done tells from what is there
     whether the write was done, and free whether it still can be: a write that finds another one's
-    before it has to be void. Returns the answer, or what is there in its place,
-    which may be nothing. Raises
-    ConflictError where somebody else's write came first, and other ClusterErrors, after which
-    nothing was written but where they say that this is not known.
+    before it has to be void. Returns the answer, or what is there in its place, which may be
+    nothing. Raises ConflictError where somebody else's write came first, and other ClusterErrors,
+    after which nothing was written but where they say that this is not known.
     """
     lost: UnansweredError | None = None
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return send()
+            answer = send()
+            cluster.written.append(what)
         except KeyboardInterrupt:
             raise InterruptedWriteError(what) from None
         except UnansweredError as error:
@@ -99,8 +99,11 @@ def write_for_sure(
             # It may be the write before this one that is in the way.
             if lost is None or not done(_there(cluster, path, what, lost)):
                 raise
+        else:
+            return answer
         found = _there(cluster, path, what, lost)
         if done(found):
+            cluster.written.append(what)
             return found or {}
         if not free(found):
             raise ConflictError(f"{what} was changed meanwhile")

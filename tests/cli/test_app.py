@@ -115,7 +115,7 @@ def test_an_interrupt_ends_quietly(offline: Shell, tmp_path: Path) -> None:
     os.mkfifo(fifo)
     environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(tmp_path)} | offline.environment
     process = subprocess.Popen(
-        [BIN / "kubectl-pxauth", "token", "-f", fifo],
+        ["env", "--default-signal=INT", BIN / "kubectl-pxauth", "token", "-f", fifo],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from threading import Event
 from typing import Annotated
 
 import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.many import FAILED, finish, with_progress
+from kubectl_pxauth.cli.many import FAILED, Stop, finish, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
 from kubectl_pxauth.operations.context import (
@@ -82,11 +81,11 @@ def show(
     change: str,
     results: Iterator[NodeResult[Value]],
     nodes: list[PxctlNode],
-    stop: Event,
+    stop: Stop,
 ) -> None:
     """A line for each node as it is done, then how many there were, and the exit code for it."""
     counts: Counter[str] = Counter()
-    for result in with_progress(results, f"context {name}", len(nodes)):
+    for result in with_progress(results, f"context {name}", len(nodes), stop, counts):
         if result.problem:
             counts[FAILED] += 1
             output.failure(result.problem, f"node {result.node}")

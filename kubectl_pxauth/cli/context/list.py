@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli import output, signals
 from kubectl_pxauth.cli.context import PxctlFlags, read_nodes
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
@@ -47,7 +47,7 @@ def command(
     """Parse, ask each node, print."""
     nodes = read_nodes(pxctl, portworx_namespace, connection_flags.connection())
     with interruptible() as stop:
-        asked = with_progress(list_contexts(nodes, stop), "asking for contexts", len(nodes))
+        asked = with_progress(list_contexts(nodes, stop), "asking for contexts", len(nodes), stop)
         results = sorted(asked, key=lambda result: result.node)
     found = [(result.node, context) for result in results for context in result.value or ()]
     if form:
@@ -61,7 +61,7 @@ def command(
     for node, problem in problems:
         output.failure(problem, f"node {node}")
     if problems or stop.is_set():
-        raise typer.Exit(output.INTERRUPTED if stop.is_set() else output.FAILED)
+        raise typer.Exit(signals.exit_code() if stop.is_set() else output.FAILED)
 
 
 def _as_json(node: str, context: PxctlContext) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The command `kubectl pxauth keys rotate`."""
 
-import sys
 from collections import Counter
 from typing import Annotated
 
@@ -94,24 +93,17 @@ def command(
     )
     counts = Counter[str]()
     last: KeyStep | None = None
-    unsaid: OSError | None = None
     with interruptible() as stop:
         steps = rotate_key(request, connection_flags.connection().open(), stop)
-        for step in with_progress(steps, "signing", None):
-            try:
-                _show(step, dry_run, counts)
-            except OSError as error:  # a rotation is not left half done for want of a reader
-                unsaid = error
-                output.give_up(sys.stdout)
+        for step in with_progress(steps, "signing", None, stop):
+            _show(step, dry_run, counts)
             last = step if isinstance(step, KeyStep) else last
-        if stop.is_set():
+        if stop.is_set() and (last or not stop.in_doubt):
             output.note(how_to_go_on(last) if last else "nothing is changed")
         if counts or stop.is_set():
             finish(counts, None, stop)
     if last and dry_run is DryRun.NONE:
         _say_what_is_next(last)
-    if unsaid:
-        raise unsaid
 
 
 def _show(step: Step, dry_run: DryRun, counts: Counter[str]) -> None:

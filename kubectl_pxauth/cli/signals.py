@@ -1,0 +1,61 @@
+"""How a run ends that is told to: by Ctrl-C, by what stops a pod, by a terminal that is closed."""
+
+import _thread
+import signal
+import sys
+import threading
+from types import FrameType
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+_received = int(signal.SIGINT)
+
+
+def take_signals() -> None:
+    """Let each of them be a KeyboardInterrupt; also where this is a pod's first process.
+
+    Those that are ignored, as SIGHUP is under nohup, stay so.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupted)
+
+
+def interrupted(number: int, _: FrameType | None = None) -> None:
+    """Raise KeyboardInterrupt for a signal that has come."""
+    note(number)
+    raise KeyboardInterrupt
+
+
+def note(number: int) -> None:
+    """Remember which signal ends this run."""
+    global _received  # noqa: PLW0603 - a process has one end
+    _received = number
+
+
+def exit_code() -> int:
+    """What a shell says of a process that the signal ended."""
+    return 128 + _received
+
+
+def send_to_main(number: int) -> None:
+    """Let the main thread have the signal, also while it waits for the network."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
+
+
+def ignore_signals() -> None:
+    """Let nothing disturb the end of a run."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def end_early() -> int:
+    """Say that a run was interrupted while its modules were loaded; returns the exit code."""
+    ignore_signals()
+    sys.stderr.write("error: interrupted\n")
+    return exit_code()
