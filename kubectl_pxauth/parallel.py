@@ -1,6 +1,7 @@
 """Things done side by side: one in the background, or one thing to many objects."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
@@ -76,7 +77,7 @@ def run_concurrently(
     from queue import Empty
 
     crew = _Crew(work, iter(items), concurrency, stop)
-    patience = _SECONDS_TO_END
+    deadline: float | None = None
     try:
         crew.grow()
         while crew.threads or not crew.results.empty():
@@ -84,11 +85,15 @@ def run_concurrently(
                 yield from crew.results.get(timeout=_POLL_SECONDS)
             except Empty:
                 if stop.is_set():
-                    patience -= _POLL_SECONDS
+                    deadline = deadline or time.monotonic() + _SECONDS_TO_END
                     if not crew.under_way:
                         break  # the threads only wait for an item
-                    if patience < 0:
+                    if time.monotonic() > deadline:
                         raise StillUnderWayError(crew.under_way) from None
+    except KeyboardInterrupt:
+        if stop.is_set() and crew.under_way:
+            raise StillUnderWayError(crew.under_way) from None
+        raise
     finally:
         crew.over = True
     for error in crew.errors:

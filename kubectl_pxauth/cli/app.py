@@ -70,8 +70,10 @@ _EXAMPLES = (
 
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
-    code = _run(arguments)
+    code, problem = _run(arguments)
     signals.ignore_signals()
+    if problem:
+        output.problem(problem)
     sys.stdout.flush()
     failure = getattr(sys.stdout, "failure", None)
     if failure is None:
@@ -82,39 +84,33 @@ def run(arguments: list[str]) -> int:
     return FAILED
 
 
-def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
+def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR0911 - a way to end each
+    """The exit code, and what went wrong, if that is still to be said."""
     try:
         app = typer.main.get_command(application(arguments))
         spelled = as_typer_spells(arguments, app)
         with app.make_context(PROGRAM, spelled) as context:
             app.invoke(context)
     except typer.Exit as end:
-        return end.exit_code
+        return end.exit_code, None
     except NoArgsIsHelpError as error:
         print(error.format_message())
-        return DONE
     except TyperUsageError as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
-        output.problem(UsageError(error.format_message(), hint=f"see `{command} --help`"))
-        return MISUSED
+        hint = f"see `{command} --help`"
+        return MISUSED, UsageError(error.format_message(), hint=hint)
     except UsageError as error:
-        output.problem(error)
-        return MISUSED
+        return MISUSED, error
     except PxauthError as error:
-        output.problem(error)
-        return FAILED
+        return FAILED, error
     except KeyboardInterrupt as interrupt:
-        signals.ignore_signals()
-        output.error(f"interrupted{_state(interrupt)}")
-        return signals.exit_code()
+        return signals.exit_code(), PxauthError(f"interrupted{_state(interrupt)}")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        output.problem(PxauthError(f"{where}{error.strerror or type(error).__name__}"))
-        return FAILED
+        return FAILED, PxauthError(f"{where}{error.strerror or type(error).__name__}")
     except Exception as error:  # a traceback could show a key or a token
-        output.problem(_bug(error))
-        return FAILED
-    return DONE
+        return FAILED, _bug(error)
+    return DONE, None
 
 
 def _state(interrupt: KeyboardInterrupt) -> str:

@@ -36,7 +36,6 @@ class Ended:
 
 def start(shell: Shell, *arguments: str) -> subprocess.Popen[str]:
     """Start the plugin as a terminal would, with all signals as they are by default."""
-
     return subprocess.Popen(
         ["env", "--default-signal=INT,TERM,HUP", BIN / "kubectl-pxauth", *arguments],
         stdin=subprocess.DEVNULL,
