@@ -403,7 +403,7 @@ def instead(body: object, *, done: bool = False, kind: str = "application/json")
     return Answer(Reply(200, data, (("Content-Type", kind),)), done)
 
 
-def zipped(size: int) -> Answer:
-    """A 200 with so many blanks, packed by gzip."""
+def zipped(body: bytes) -> Answer:
+    """A 200 with that body, packed by gzip."""
     headers = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
-    return Answer(Reply(200, gzip.compress(b" " * size), headers))
+    return Answer(Reply(200, gzip.compress(body, 1), headers))

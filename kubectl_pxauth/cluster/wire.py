@@ -4,7 +4,6 @@ The rules are client-go's where it has one (kubernetes/client-go: rest/request.g
 rest/with_retry.go, transport/cache.go).
 """
 
-import re
 import socket
 import ssl
 import threading
@@ -143,7 +142,7 @@ class Wire:
 
     @contextmanager
     def _waiting(self, what: str) -> Iterator["_Wait"]:
-        wait = _Wait(time.monotonic(), what)
+        wait = _Wait(what)
         if self._waits is None:
             yield wait
             return
@@ -172,11 +171,10 @@ class Wire:
             timeout=timeout,
             preload_content=False,
         )
-        seconds = re.fullmatch(r"[+-]?\d{1,9}", response.headers.get("Retry-After", ""))
         return Answer(
             response.status,
             _read(response, request.most_bytes),
-            int(seconds[0]) if seconds else None,
+            _seconds(response.headers.get("Retry-After", "")),
             response.headers.get("Location"),
         )
 
@@ -224,6 +222,14 @@ def _is_over(deadline: float | None, seconds: float) -> bool:
     return deadline is not None and time.monotonic() + seconds >= deadline
 
 
+def _seconds(retry_after: str) -> int | None:
+    """How long to wait; None for a date, which client-go does not heed either."""
+    try:
+        return int(retry_after)
+    except ValueError:
+        return None
+
+
 def _read(response: BaseHTTPResponse, most_bytes: int) -> bytes:
     body = bytearray()
     for piece in response.stream(_PIECE):
@@ -251,13 +257,13 @@ class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
 
 
-@dataclass(eq=False)
 class _Wait:
     """Something that is waited for; it may become another."""
 
-    since: float
-    what: str
-    told: bool = False
+    def __init__(self, what: str) -> None:
+        self.since = time.monotonic()
+        self.what = what
+        self.told = False
 
 
 class _Waits:

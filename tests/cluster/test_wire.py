@@ -94,7 +94,7 @@ def test_a_read_is_sent_again_ten_times(shell: Shell, proxy: FaultProxy, times: 
         instead([]),
         instead(b"[" * 200_000 + b"]" * 200_000),
         instead(b'{"a":' * 200_000 + b"1" + b"}" * 200_000),
-        zipped(1 << 30),
+        zipped(b" " * (1 << 28)),
         Answer(Reply(302, headers=(("Location", "https://elsewhere.invalid/"),))),
         Answer(
             Reply(302, headers=(("Location", "/api/v1/namespaces/kube-system/secrets/pxkeys"),))
