@@ -68,6 +68,17 @@ class Alter:
 
 
 @dataclass(frozen=True)
+class First:
+    """Something that somebody else does just before the server gets the request."""
+
+    act: Callable[[], object]
+
+    def meet(self, exchange: "Exchange") -> None:
+        self.act()
+        exchange.answer(exchange.ask())
+
+
+@dataclass(frozen=True)
 class Reset:
     """A connection that is reset, or ended, in the place of an answer."""
 
@@ -128,7 +139,7 @@ class Stall:
         exchange.answer(reply or exchange.ask())
 
 
-Fault = Answer | Alter | Reset | Cut | CloseAfter | Trickle | Stall
+Fault = Answer | Alter | First | Reset | Cut | CloseAfter | Trickle | Stall
 
 
 @dataclass(frozen=True)

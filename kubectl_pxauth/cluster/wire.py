@@ -243,6 +243,27 @@ def _read(response: BaseHTTPResponse, most_bytes: int) -> bytes:
 class _Connection(HTTPSConnection):
     """A connection whose TLS handshake has a bound of its own."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server has not ended it.
+
+        urllib3 takes whatever waits to be read for the end. On a connection that is new and was not
+        used yet those are TLS 1.3's session tickets, and it would be opened a second time.
+        """
+        if super().is_connected or self.sock is None:
+            return self.sock is not None
+        before = self.sock.gettimeout()
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        finally:
+            self.sock.settimeout(before)
+        return False  # what is no answer to anything, or the end
+
     def connect(self) -> None:
         super().connect()
         self.sock.settimeout(self.timeout)

@@ -4,10 +4,16 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from controlplane.run import ControlPlane
+from kubectl_pxauth.cli import head_start
+from kubectl_pxauth.cli.app import application
+from kubectl_pxauth.cli.flags import ConnectionFlags
 from tests.conftest import BIN, Run, Shell, claims_of, forge, judge
 from tests.fault_proxy import (
     Alter,
@@ -17,6 +23,7 @@ from tests.fault_proxy import (
     Cut,
     Fault,
     FaultProxy,
+    First,
     Reply,
     Reset,
     Stall,
@@ -224,6 +231,60 @@ def test_storage_classes(shell: Shell, proxy: FaultProxy) -> None:
             done.err
         )
     shell.kubectl("delete", "storageclass", name)
+
+
+def test_a_secret_that_is_deleted_before_the_write_is_made_anew(
+    shell: Shell, proxy: FaultProxy
+) -> None:
+    shell.issue("kubernetes")
+    delete = ("delete", "secret", "px-k8s-user", "-n", shell.namespace)
+    proxy.spoil(First(lambda: shell.kubectl(*delete)), method="PATCH", path=SECRET)
+    done = issue(shell, proxy)
+    assert (done.code, done.out) == (0, "secret/px-k8s-user created\n"), done.err
+    assert judge(shell.token())["accepted"]
+
+
+def test_an_object_that_was_replaced_is_not_deleted(shell: Shell, proxy: FaultProxy) -> None:
+    """What was read is not what has that name now: the uid tells them apart."""
+    shell.pxauth("schedule", "-n", shell.namespace, "--image=i")
+    job = ("cronjob", "pxauth-renew", "-n", shell.namespace)
+    theirs = shell.kubectl("get", *job, "-o=json").out
+
+    def replace() -> None:
+        assert shell.kubectl("delete", *job).code == 0
+        assert shell.kubectl("create", "-f", "-", stdin=theirs).code == 0
+
+    proxy.spoil(First(replace), method="DELETE", path="/cronjobs/")
+    done = proxy.shell(shell).pxauth("unschedule", "-n", shell.namespace)
+    assert done.code == 1
+    assert "UID in the precondition" in done.err
+    assert shell.kubectl("get", *job).code == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "count"), [([], 5), (["--shared-secret-from=pxkeys", "--issuer=portworx.com"], 2)]
+)
+def test_connections_are_opened_ahead(
+    shell: Shell, proxy: FaultProxy, flags: list[str], count: int
+) -> None:
+    """As many as requests that are sent at once, and no more; without a flag that needs others."""
+    assert issue(shell, proxy, *flags).code == 0
+    assert proxy.connections == count
+    others = [request.connection for request in proxy.requests]
+    assert len(set(others)) <= count
+
+
+def test_flags_that_need_another_connection_are_no_head_start() -> None:
+    """Each of ConnectionFlags stops it, whatever is added to them."""
+    app: Any = get_command(application(["issue"]))
+    flags = [
+        flag
+        for parameter in app.commands["issue"].params
+        if parameter.name in {field.name for field in fields(ConnectionFlags)}
+        for flag in parameter.opts
+    ]
+    assert "--request-timeout" in flags
+    assert [flag for flag in flags if not flag.startswith(head_start._NO_HEAD_START)] == []
 
 
 @pytest.mark.parametrize("kind", ["reset", "garbage"])
