@@ -9,6 +9,7 @@ from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.output import DataFormat, Format
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
 from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.token.profile import PROFILES
 
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests
@@ -205,6 +206,12 @@ class ConnectionFlags:
         list[str] | None, typer.Option(metavar="GROUP", help="Group to impersonate; repeatable.")
     ] = None
     as_uid: Annotated[str | None, typer.Option(metavar="UID", help="UID to impersonate.")] = None
+    as_user_extra: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Extra field of the user to impersonate; repeatable."
+        ),
+    ] = None
     bearer_token: Annotated[
         str | None,
         typer.Option("--token", help="Bearer token for the API server.", metavar="TOKEN"),
@@ -231,6 +238,13 @@ class ConnectionFlags:
         str | None,
         typer.Option(metavar="NAME", help="Name that the server's certificate must have."),
     ] = None
+    proxy_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Proxy to the API server.")
+    ] = None
+    kuberc: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="kubectl's preferences: its policy for plugins counts."),
+    ] = None
     request_timeout: Annotated[
         str, typer.Option(metavar="TIME", help="Time for one request: 1s, 2m, 3h; 0 is no limit.")
     ] = "0"
@@ -248,6 +262,7 @@ class ConnectionFlags:
             as_user=self.as_user,
             as_groups=tuple(self.as_group or ()),
             as_uid=self.as_uid,
+            as_user_extra=tuple(_pair(extra) for extra in self.as_user_extra or ()),
             token=self.bearer_token,
             server=self.server,
             certificate_authority=self.certificate_authority,
@@ -255,6 +270,15 @@ class ConnectionFlags:
             client_key=self.client_key,
             insecure_skip_tls_verify=self.insecure_skip_tls_verify,
             tls_server_name=self.tls_server_name,
+            proxy_url=self.proxy_url,
+            kuberc=self.kuberc,
             request_timeout=parse_timeout(self.request_timeout),
         )
         return Connection(options, log_requests=self.verbosity >= _LOG_REQUESTS)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise UsageError(f'--as-user-extra "{text}" is not KEY=VALUE')
+    return key, value

@@ -71,7 +71,8 @@ class Cluster:
         What goes wrong on the way is of no account: such a request opens one of its own.
         """
         if self.server.startswith("https://"):
-            self._ahead = [Background(self._transport.connect) for _ in range(connections)]
+            opening = self._transport.connections_ahead(connections)
+            self._ahead = [Background(open_one) for open_one in opening]
 
     @property
     def server(self) -> str:

@@ -3,7 +3,7 @@
 Python's own rules differ: they know ALL_PROXY, send what is for localhost through a proxy, and
 want a scheme before the proxy's host.
 Sources: golang.org/x/net, http/httpproxy/proxy.go; Go's net/http/transport.go;
-kubernetes/client-go, tools/clientcmd/helpers.go; kubernetes/apimachinery, pkg/util/net/http.go.
+kubernetes/client-go, tools/clientcmd/helpers.go.
 """
 
 import re
@@ -65,8 +65,8 @@ def find_proxy(server: str, proxy_url: str | None, environ: Mapping[str, str]) -
             raise ClusterError("kubeconfig: proxy-url is not an http, https or socks5 URL")
         return _proxy(found)
     address = urlsplit(server)
-    variable = f"{address.scheme}_proxy"
-    value = environ.get(variable) or environ.get(variable.upper())
+    variable = f"{address.scheme}_PROXY".upper()
+    value = _value(variable, environ)
     if not value:
         return None
     found = _parsed(value)
@@ -74,7 +74,7 @@ def find_proxy(server: str, proxy_url: str | None, environ: Mapping[str, str]) -
         found = _parsed(f"http://{value}")
     if not found:
         return None  # as Go: what can't be read is no proxy
-    if variable == "http_proxy" and environ.get("REQUEST_METHOD"):
+    if variable == "HTTP_PROXY" and environ.get("REQUEST_METHOD"):
         # A CGI program's HTTP_PROXY may be what a request's header said.
         raise ClusterError("HTTP_PROXY is not used in a CGI environment (REQUEST_METHOD is set)")
     port = address.port or _PORTS[address.scheme]
@@ -109,17 +109,22 @@ def _proxy(parts: _Parts) -> Proxy:
     return Proxy(schemes.get(parts.scheme, "http"), parts.host, port, user)
 
 
+def _value(variable: str, environ: Mapping[str, str]) -> str:
+    """The variable's value, or that of its name in small letters.
+
+    In this order as of Go 1.26, which kubectl 1.37 is built with; golang.org/x/net has it turned
+    since.
+    """
+    return environ.get(variable) or environ.get(variable.lower()) or ""
+
+
 def _goes_direct(host: str, port: str, environ: Mapping[str, str]) -> bool:
     """Whether NO_PROXY, or that this is the server's own host, keeps the proxy out of it."""
     address = _ip(host)
     if host == "localhost" or (address and address.is_loopback):
         return True
-    # kubectl looks for networks in the one in capitals first, Go in the other.
-    excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    networks = environ.get("NO_PROXY") or excluded
-    return any(_matches(entry, host, port, address) for entry in excluded.lower().split(",")) or (
-        any(_holds(entry, address) for entry in networks.split(","))
-    )
+    excluded = _value("NO_PROXY", environ).lower().split(",")
+    return any(_matches(entry, host, port, address) for entry in excluded)
 
 
 def _matches(entry: str, host: str, port: str, address: _Address | None) -> bool:

@@ -8,7 +8,7 @@ does not know what the kubeconfig asks for.
 import os
 import time
 from base64 import b64decode, b64encode, urlsafe_b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -63,10 +63,16 @@ class Transport:
         self._server = target.server
         self.rest = _rest(target, cluster, _tls(cluster, user) if secure else None)
 
-    def connect(self) -> None:
-        """Open a connection, for a request that comes later and will find it open."""
+    def connections_ahead(self, number: int) -> list[Callable[[], None]]:
+        """Functions that open a connection each, for requests that come later and find it open."""
         pool = self._pool()
-        pool._put_conn(_open(pool, pool._get_conn()))  # noqa: SLF001 - urllib3 has no other way
+        # All are taken before the first is open: the pool would give that one out again.
+        connections = [pool._get_conn() for _ in range(number)]  # noqa: SLF001
+
+        def opening(connection: Any) -> Callable[[], None]:
+            return lambda: pool._put_conn(_open(pool, connection))  # noqa: SLF001
+
+        return [opening(connection) for connection in connections]
 
     def socket(self) -> "socket.socket":
         """A connection of its own, for what is no HTTP once it has begun."""
