@@ -64,8 +64,9 @@ class ProxyServer:
         while b"\r\n\r\n" not in head:
             head += client.recv(1) or _ended()
         method, address, *_ = head.decode().split(" ")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if line)
-        kind, _, user = fields.get("Proxy-Authorization", "").partition(" ")
+        lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:]]
+        fields = {name.lower(): value for name, _, value in lines}
+        kind, _, user = fields.get("proxy-authorization", "").partition(" ")
         if self._user and (kind, b64decode(user).decode()) != ("Basic", self._user):
             client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
             return None
