@@ -7,7 +7,7 @@ does not know what the kubeconfig asks for.
 
 import os
 import time
-from base64 import b64decode, b64encode, urlsafe_b64decode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ class Transport:
 
         Raises ClusterError for what the kubeconfig has wrong; no connection is made.
         """
-        cluster = _with_data(target.cluster, "certificate-authority")
+        cluster = _with_bytes(target.cluster, "certificate-authority")
         secure = target.server.startswith("https://")
         # kubectl sends credentials over TLS alone.
         user = _credentials(target, cluster) if secure else {}
@@ -93,16 +93,15 @@ def _open(pool: Any, connection: Any) -> Any:
     return connection
 
 
-def _with_data(entry: Entry, *files: str) -> Entry:
+def _with_bytes(entry: Entry, *files: str) -> Entry:
     """The entry with the bytes of each of these files under its key, whichever way it has them.
 
-    Raises ClusterError that names the field or the file.
+    Raises ClusterError that names the file.
     """
     found = dict(entry)
     for key in files:
-        data = found.pop(f"{key}-data", None)
-        if data and (decoded := decoded_base64(data, f"{key}-data")):
-            found[key] = decoded
+        if data := found.pop(f"{key}-data", None):
+            found[key] = data
         elif path := found.get(key):
             try:
                 found[key] = Path(path).read_bytes()
@@ -111,17 +110,9 @@ def _with_data(entry: Entry, *files: str) -> Entry:
     return found
 
 
-def decoded_base64(text: str, name: str) -> bytes:
-    """The bytes; lines are left out and nothing else, as Go does. Raises ClusterError."""
-    try:
-        return b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
-    except ValueError:
-        raise ClusterError(f"kubeconfig: {name} is not base64") from None
-
-
 def _credentials(target: Target, cluster: Entry) -> Entry:
     """The user's entry with all that it refers to: a plugin's answer, files, a login's token."""
-    user = _with_data(target.user, "client-certificate", "client-key")
+    user = _with_bytes(target.user, "client-certificate", "client-key")
     if provider := user.get("auth-provider"):
         user.setdefault("token", _login(provider))
     elif "exec" in user:

@@ -1,10 +1,204 @@
-"""Which kubeconfig is read, where no kubectl is there to compare with."""
+"""Each kubeconfig makes the plugin the user that it makes kubectl, or stops both."""
 
+import base64
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
+from controlplane.run import ControlPlane
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, read_kubeconfig
+from tests.conftest import Shell
+from tests.kubeconfigs import CLUSTER, USER, users, write_kubeconfig
+
+DATA = "server: SERVER\ncertificate-authority-data: "
+CERTIFICATE = "client-certificate-data: CERT64\nclient-key-data: "
+TOKEN_FILE = "tokenFile: token-file"
+PLUGIN = "client.authentication.k8s.io/v1"
+
+ROWS = [
+    # The authority's data: lines are left out, and nothing else.
+    (DATA + "CA64", USER),
+    (DATA + "|\n  CALINES", USER),
+    (DATA + "|-\n  CALINES", USER),
+    (DATA + '"CAQUOTED"', USER),
+    (DATA + '"CAQUOTED\\r\\n"', USER),
+    (DATA + ">\n  CALINES", USER),
+    (DATA + "\n  CALINES", USER),
+    (DATA + '" CA64"', USER),
+    (DATA + '"CA64 "', USER),
+    (DATA + '"CA64\\t"', USER),
+    (DATA + "CA64=", USER),
+    (DATA + "CA64!", USER),
+    (DATA + "!!binary CATWICE", USER),
+    (DATA + "!!binary |\n  CATWICE", USER),
+    (DATA + "!!binary CA64", USER),
+    (DATA + "aGVsbG8=", USER),
+    (DATA + "''", USER),
+    (DATA + "null", USER),
+    (DATA + "12345", USER),
+    ("<CR>\n".join(CLUSTER.split("\n")) + "<CR>", USER),
+    (CLUSTER + "\ncertificate-authority-data: CA64", USER),
+    (CLUSTER + "\ninsecure-skip-tls-verify: true", USER),
+    (CLUSTER + "\ninsecure-skip-tls-verify: false", USER),
+    (CLUSTER + '\ninsecure-skip-tls-verify: "false"', USER),
+    ("server: SERVER\ninsecure-skip-tls-verify: true", USER),
+    ("server: SERVER\ninsecure-skip-tls-verify: yes", USER),
+    ("server: SERVER\ninsecure-skip-tls-verify: 1", USER),
+    ("server: SERVER\ncertificate-authority: /nonexistent/ca.crt", USER),
+    ("server: SERVER\ncertificate-authority: /", USER),
+    ("server: SERVER\ncertificate-authority: KEYFILE", USER),
+    ("server: SERVER", USER),
+    ("server: SERVER\ncertificate-authority: CERTFILE", USER),
+    ("server: SERVER\ncertificate-authority: commented.crt", USER),
+    # The server's address.
+    (CLUSTER.replace("SERVER", "HTTPSERVER"), USER),
+    (CLUSTER.replace("SERVER", "SERVER/"), USER),
+    (CLUSTER.replace("SERVER", "SERVER/?a=b#c"), USER),
+    (CLUSTER.replace("SERVER", "HOST"), USER),
+    (CLUSTER.replace("SERVER", "//HOST"), USER),
+    (CLUSTER.replace("SERVER", "ftp://HOST"), USER),
+    (CLUSTER.replace("SERVER", '"SERVER "'), USER),
+    (CLUSTER.replace("SERVER", '" SERVER"'), USER),
+    (CLUSTER.replace("SERVER", '"SERVER\\n"'), USER),
+    (CLUSTER.replace("SERVER", "''"), USER),
+    (CLUSTER.replace("SERVER", "https://joe:hidden@HOST"), USER),
+    (CLUSTER.replace("SERVER", "https://joe:hidden@HOST"), "token: ROBOT"),
+    (CLUSTER.replace("SERVER", "https://[HOST"), USER),
+    (CLUSTER + "\ntls-server-name: localhost", USER),
+    (CLUSTER + "\ntls-server-name: elsewhere.example", USER),
+    (CLUSTER + "\ntls-server-name: 127.0.0.1", USER),
+    # Client certificates.
+    (CLUSTER, CERTIFICATE + "KEY64"),
+    (CLUSTER, "client-certificate-data: |\n  CERTLINES\nclient-key-data: |\n  KEYLINES"),
+    (CLUSTER, "client-certificate-data: !!binary CERTTWICE\nclient-key-data: !!binary KEYTWICE"),
+    (CLUSTER, CERTIFICATE + '"KEY64 "'),
+    (CLUSTER, CERTIFICATE + "CERT64"),
+    (CLUSTER, CERTIFICATE + "CA64"),
+    (CLUSTER, "client-certificate-data: CERT64"),
+    (CLUSTER, "client-certificate-data: CERT64\nclient-key: KEYFILE"),
+    (CLUSTER, "client-certificate: CERTFILE\nclient-key-data: KEY64"),
+    (CLUSTER, "client-certificate: CERTFILE\nclient-key: /nonexistent"),
+    (CLUSTER, USER + "\nclient-key-data: KEY64"),
+    (CLUSTER, USER + "\nclient-certificate-data: CERT64"),
+    (CLUSTER, "client-key: KEYFILE\ntoken: ROBOT"),
+    (CLUSTER, "client-certificate: CERTFILE\nclient-key: encrypted.key"),
+    # Tokens.
+    (CLUSTER, "token: ROBOT"),
+    (CLUSTER, 'token: "ROBOT\\n"'),
+    (CLUSTER, 'token: "ROBOT\\r\\n"'),
+    (CLUSTER, "token: |\n  ROBOT"),
+    (CLUSTER, "token: |-\n  ROBOT"),
+    (CLUSTER, "token: >-\n  ROBOT"),
+    (CLUSTER, "token: >-\n  ROBOT\n  ROBOT"),
+    (CLUSTER, 'token: " ROBOT"'),
+    (CLUSTER, 'token: "ROBOT "'),
+    (CLUSTER, 'token: "ROBOT\\t"'),
+    (CLUSTER, 'token: "ROB\\0OT"'),
+    (CLUSTER, "token: !!binary BINARYROBOT"),
+    (CLUSTER, "token: 2026-01-01"),
+    (CLUSTER, "token: 12345"),
+    (CLUSTER, "token: wrong\nusername: joe\npassword: hidden"),
+    (CLUSTER, "username: joe\npassword: hidden"),
+    (CLUSTER, TOKEN_FILE),
+    (CLUSTER, TOKEN_FILE + "\ntoken: wrong"),
+    (CLUSTER, "token: ROBOT\ntokenFile: /nonexistent"),
+    (CLUSTER, "tokenFile: /nonexistent"),
+    (CLUSTER, "token: ROBOT\ntokenFile: empty"),
+    (CLUSTER, "tokenFile: empty"),
+    (CLUSTER, USER + "\ntoken: wrong"),
+    (CLUSTER, USER + "\ntoken: ROBOT"),
+    # Whom to be beside that.
+    (CLUSTER, USER + "\nas-uid: '7'"),
+    (CLUSTER, USER + "\nas-groups: [g]"),
+    (CLUSTER, USER + "\nas-user-extra: {a: [b]}"),
+    (CLUSTER, USER + "\nas-groups: g"),
+    # Logins that kubectl knows no more, and one that it does.
+    *((CLUSTER, f"auth-provider: {{name: {name}}}") for name in ("gcp", "azure", "openstack", "x")),
+    (CLUSTER, "auth-provider: {name: gcp, config: {access-token: ROBOT}}\ntoken: ROBOT"),
+    (CLUSTER, "auth-provider: {name: azure}\n" + USER),
+    (CLUSTER, "auth-provider: null\ntoken: ROBOT"),
+    (CLUSTER, f"auth-provider: {{name: oidc}}\nexec: {{apiVersion: {PLUGIN}, command: x}}"),
+]
+FLAGS = [
+    ("token: wrong", ["--token", "ROBOT"]),
+    ("token: ROBOT", ["--token", "wrong"]),
+    (TOKEN_FILE, ["--token", "wrong"]),
+    ("tokenFile: /nonexistent", ["--token", "ROBOT"]),
+    ("auth-provider: {name: gcp}", ["--token", "ROBOT"]),
+    ("username: a\npassword: b", ["--token", "ROBOT"]),
+    (f"exec: {{apiVersion: {PLUGIN}, command: x}}", ["--token", "ROBOT"]),
+    (
+        f"exec: {{apiVersion: {PLUGIN}, command: x, interactiveMode: Never}}",
+        ["--token", "ROBOT"],
+    ),
+    ("client-certificate-data: x", ["--client-certificate", "CERTFILE", "--client-key", "KEYFILE"]),
+    (CERTIFICATE + "CA64", ["--client-certificate", "CERTFILE", "--client-key", "KEYFILE"]),
+    (CERTIFICATE + "KEY64", ["--client-certificate", "CERTFILE"]),
+    (CERTIFICATE + "KEY64", ["--client-key", "KEYFILE"]),
+    (USER, ["--certificate-authority", "KEYFILE"]),
+    (USER, ["--insecure-skip-tls-verify"]),
+    (USER, ["--insecure-skip-tls-verify", "--certificate-authority", "CAFILE"]),
+    (USER, ["--insecure-skip-tls-verify=false"]),
+    (USER, ["--server", "HOST"]),
+    (USER, ["--server", "SERVER/", "--tls-server-name", "localhost"]),
+    (USER, ["--as-user-extra", "a=b"]),
+    (USER, ["--as-uid", "7"]),
+]
+
+
+def filled(shell: Shell, plane: ControlPlane, text: str) -> str:
+    robot = (shell.home / "token-file").read_text().strip()
+    return (
+        text.replace("HTTPSERVER", plane.server.replace("https", "HTTPS"))
+        .replace("HOST", plane.server.removeprefix("https://"))
+        .replace("BINARYROBOT", base64.b64encode(robot.encode()).decode())
+        .replace("ROBOT", robot)
+    )
+
+
+@pytest.fixture
+def place(plane: ControlPlane, shell: Shell) -> Shell:
+    """A shell with the files that the rows name."""
+    home = shell.home
+    assert shell.kubectl("create", "serviceaccount", "robot", "-n", shell.namespace).code == 0
+    token = shell.kubectl("create", "token", "robot", "-n", shell.namespace).out
+    (home / "token-file").write_text(token)
+    (home / "empty").write_text("\n")
+    comment = (
+        "# Autorité de certification\n-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"
+    )
+    (home / "commented.crt").write_text(comment + plane.ca_file.read_text())
+    _, key = plane.client_cert("alice")
+    encrypted = serialization.load_pem_private_key(key.read_bytes(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"hidden"),
+    )
+    (home / "encrypted.key").write_bytes(encrypted)
+    return shell
+
+
+@pytest.mark.parametrize(("cluster", "user"), ROWS)
+def test_the_user_is_kubectls(plane: ControlPlane, place: Shell, cluster: str, user: str) -> None:
+    path = place.home / "config"
+    write_kubeconfig(path, plane, filled(place, plane, cluster), filled(place, plane, user))
+    found = users(place.with_environment(KUBECONFIG=str(path)))
+    assert found["pxauth"] == found["kubectl"]
+
+
+@pytest.mark.parametrize(("user", "flags"), FLAGS)
+def test_flags_go_before_the_kubeconfig_as_kubectls_do(
+    plane: ControlPlane, place: Shell, user: str, flags: list[str]
+) -> None:
+    path = place.home / "config"
+    write_kubeconfig(path, plane, CLUSTER, filled(place, plane, user))
+    certificate, key = plane.client_cert("bob")
+    files = {"CERTFILE": str(certificate), "KEYFILE": str(key), "CAFILE": str(plane.ca_file)}
+    given = [files.get(flag, filled(place, plane, flag)) for flag in flags]
+    given = [flag.replace("SERVER", plane.server) for flag in given]
+    found = users(place.with_environment(KUBECONFIG=str(path)), *given)
+    assert found["pxauth"] == found["kubectl"]
 
 
 def test_without_the_variable_no_home_is_searched(
