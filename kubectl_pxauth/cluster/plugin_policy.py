@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_pxauth.cluster.kubeconfig import read_yaml
-from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.errors import ClusterError, UsageError
 
 _GROUP = "kubectl.config.k8s.io"
 
@@ -27,7 +27,7 @@ def find_program(command: str, environ: Mapping[str, str] = os.environ) -> str:
             return found
         raise ClusterError(_not_found(command))
     for folder in environ.get("PATH", "").split(os.pathsep):
-        if found := shutil.which(Path(folder or ".") / command):
+        if found := shutil.which(str(Path(folder or ".") / command)):
             if not Path(found).is_absolute():
                 raise ClusterError(
                     f'credential plugin "{command}" is not run from a folder that is relative to'
@@ -60,7 +60,11 @@ def check_policy(command: str, kuberc: str | None, environ: Mapping[str, str] = 
 def _kuberc(flag: str | None, environ: Mapping[str, str]) -> tuple[Path | None, bool]:
     """The file, and whether somebody named it: then it has to be there."""
     variable = environ.get("KUBERC")
-    if variable == "off" or environ.get("KUBECTL_KUBERC", "").lower() == "false":
+    if environ.get("KUBECTL_KUBERC", "").lower() == "false":
+        return None, False
+    if variable == "off":
+        if flag:
+            raise UsageError("--kuberc and KUBERC=off exclude each other")
         return None, False
     if named := flag or variable:
         return Path(named), True
@@ -92,20 +96,25 @@ def _read(path: Path, *, named: bool) -> dict[str, Any]:
 
 
 def _is_preference(found: dict[str, Any]) -> bool:
-    version = found.get("apiVersion")
+    entries = found.get("credentialPluginAllowlist")
     return (
         found.get("kind") == "Preference"
-        and version in (f"{_GROUP}/v1beta1", f"{_GROUP}/v1alpha1")
+        and found.get("apiVersion") in (f"{_GROUP}/v1beta1", f"{_GROUP}/v1alpha1")
         and isinstance(found.get("credentialPluginPolicy"), str | None)
-        and isinstance(found.get("credentialPluginAllowlist"), list | None)
+        and isinstance(entries, list | None)
+        and all(
+            isinstance(entry, dict) and isinstance(entry.get(key), str | None)
+            for entry in entries or []
+            for key in ("command", "name")
+        )
     )
 
 
-def _commands(entries: list[Any] | None, path: Path | None) -> list[str]:
+def _commands(entries: list[dict[str, str]] | None, path: Path | None) -> list[str]:
     commands = []
     for entry in entries or []:
-        command = entry.get("command") or entry.get("name") if isinstance(entry, dict) else None
-        if not isinstance(command, str) or os.path.normpath(command) != command:
+        command = entry.get("command") or entry.get("name")
+        if not command or os.path.normpath(command) != command:
             raise ClusterError(f"{path}: credentialPluginAllowlist has an entry without a command")
         commands.append(command)
     if not commands:
