@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from kubectl_pxauth.cluster.objects import DryRun
@@ -102,31 +101,6 @@ def written(
         print(what)
     else:
         print(f"{what} {change}{SUFFIXES[dry_run]}")
-
-
-def private_file(path: str, text: str) -> None:
-    """Write a line to a file that its owner alone can read: whole, or not at all.
-
-    What is there and is no file, such as a pipe or /dev/stdout, is written to as it is.
-    """
-    import tempfile
-
-    target = Path(path)
-    try:
-        if target.exists() and not target.is_file():
-            target.write_text(f"{text}\n")
-            return
-        target = target.resolve()  # a link stays one
-        # mkstemp makes it with mode 0600.
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
-            file.write(f"{text}\n")
-        try:
-            Path(file.name).replace(target)
-        except OSError:
-            Path(file.name).unlink()
-            raise
-    except OSError as failure:
-        raise PxauthError(f"{path}: {failure.strerror}") from None
 
 
 def _line(kind: str, message: str) -> None:

@@ -15,6 +15,7 @@ from kubectl_pxauth.cli.flags import (
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.parameter_groups import takes_groups
+from kubectl_pxauth.cli.private_file import write_private_file
 from kubectl_pxauth.operations.token import make_token
 
 HELP = """The user is the same as with `issue`, but for one thing: the Secret is not read,
@@ -57,4 +58,4 @@ def command(
     if file is None:
         print(minted.token)
     else:
-        output.private_file(file, minted.token)
+        write_private_file(file, minted.token)
