@@ -1,5 +1,6 @@
 """Things done side by side: one in the background, or one thing to many objects."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +29,10 @@ class Background(Generic[Result]):
         self._results: list[Result] = []
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system gives no more of them: then it is done at once
+            self._run()
 
     def _run(self) -> None:
         try:
@@ -41,7 +45,8 @@ class Background(Generic[Result]):
 
         Raises TimeoutError where the work takes longer than that, if a time is given.
         """
-        self._thread.join(seconds)
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
         if self._thread.is_alive():
             raise TimeoutError
         for error in self._errors:
@@ -76,7 +81,7 @@ def run_concurrently(
     """
     from queue import Empty
 
-    crew = _Crew(work, iter(items), concurrency, stop)
+    crew = _Crew(work, iter(items), min(concurrency, _most_at_once()), stop)
     deadline: float | None = None
     try:
         crew.grow()
@@ -173,3 +178,16 @@ class _Crew(Generic[Item, Result]):
         with self._lock:
             self.threads += threads
             self.under_way += under_way
+
+
+def _most_at_once() -> int:
+    """How many pieces of work the limit on open files leaves room for.
+
+    Each may hold a connection and open two files for a moment, to look up a name.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return sys.maxsize
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else max(1, limit // 3)

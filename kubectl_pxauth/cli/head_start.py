@@ -4,7 +4,16 @@ _COMMANDS = ("issue", "storageclass")
 _CONNECTIONS = 2  # a key that is named, and what is to be written
 _CONNECTIONS_TO_FIND_THE_KEY = 5  # StorageClusters, DaemonSets, and another usual Secret as well
 _NO_HEAD_START = (  # beginnings of flags that choose another server or user, or need none
-    *("--as", "--certificate", "--client", "--cluster", "--context", "--kube", "--proxy", "--server"),
+    *(
+        "--as",
+        "--certificate",
+        "--client",
+        "--cluster",
+        "--context",
+        "--kube",
+        "--proxy",
+        "--server",
+    ),
     *("--insecure", "--request-timeout", "--tls", "--token", "--user", "--v", "-s", "-v"),
     *("--dry-run", "--help", "-h"),
 )
