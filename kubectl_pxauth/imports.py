@@ -30,12 +30,3 @@ def _find(name: str) -> ModuleSpec:
     if spec is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     return spec
-
-
-def stub_modules(*modules: str) -> None:
-    """Put empty modules under these names, so that importing them costs nothing.
-
-    Only for modules of which nothing is ever called.
-    """
-    for name in modules:
-        sys.modules.setdefault(name, ModuleType(name))

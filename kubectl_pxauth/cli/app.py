@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer._click.exceptions import NoArgsIsHelpError
-from typer._click.exceptions import UsageError as TyperUsageError
 
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli import output, signals
+from kubectl_pxauth.cli._click import NoArgsIsHelpError
+from kubectl_pxauth.cli._click import UsageError as TyperUsageError
 from kubectl_pxauth.cli.connection import opened
 from kubectl_pxauth.cli.output import DONE, FAILED, MISUSED
 from kubectl_pxauth.cli.streams import BROKEN_PIPE

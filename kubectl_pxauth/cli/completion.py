@@ -7,9 +7,8 @@ a candidate a line, then a directive of cobra's. Source: kubectl, pkg/cmd/plugin
 import re
 
 import typer
-from typer._click.core import Parameter
-from typer._click.shell_completion import _resolve_context, _resolve_incomplete
 
+from kubectl_pxauth.cli._click import Parameter, resolve_context, resolve_incomplete
 from kubectl_pxauth.cli.app import PROGRAM, application, as_typer_spells
 from kubectl_pxauth.cli.candidates import find_candidates
 
@@ -22,8 +21,8 @@ def complete(words: list[str]) -> list[str]:
     *before, unfinished = words or [""]
     app = typer.main.get_command(application(before))
     before = as_typer_spells(before, app)
-    context = _resolve_context(app, {}, PROGRAM, before)
-    wanted, unfinished = _resolve_incomplete(context, before, unfinished)
+    context = resolve_context(app, {}, PROGRAM, before)
+    wanted, unfinished = resolve_incomplete(context, before, unfinished)
     if isinstance(wanted, Parameter):
         names = find_candidates(str(context.info_name), str(wanted.name), context.params)
         if names is not None:

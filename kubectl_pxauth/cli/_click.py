@@ -1,0 +1,11 @@
+"""What of click this program needs, and typer has in a copy of its own without offering it.
+
+typer parses with that copy, so neither click's own errors nor its own completion would fit.
+"""
+
+from typer._click.core import Parameter
+from typer._click.exceptions import NoArgsIsHelpError, UsageError
+from typer._click.shell_completion import _resolve_context as resolve_context
+from typer._click.shell_completion import _resolve_incomplete as resolve_incomplete
+
+__all__ = ["NoArgsIsHelpError", "Parameter", "UsageError", "resolve_context", "resolve_incomplete"]
