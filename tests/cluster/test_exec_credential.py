@@ -210,6 +210,41 @@ def test_a_plugin_does_not_get_the_shared_secret(plane: ControlPlane, place: She
     assert "PORTWORX_AUTH_SHARED_SECRET" not in given
 
 
+FROZEN = """
+import sys
+sys.frozen = True
+from kubectl_pxauth.cli import main
+main()
+"""
+
+
+def test_from_the_archive_other_programs_get_the_users_own_library_path(
+    plane: ControlPlane, place: Shell
+) -> None:
+    path = place.home / "config"
+    write_kubeconfig(path, plane, CLUSTER, entry("plugin-token"))
+    pxctl = place.home / "bin" / "plugin-pxctl"
+    pxctl.write_text(PLUGIN.format(credential="/dev/null"))
+    pxctl.chmod(0o755)
+    for given in ({"LD_LIBRARY_PATH_ORIG": "/own"}, {}):
+        for arguments in (
+            ["issue", "kubernetes"],
+            ["context", "list", "--local", "--pxctl", str(pxctl)],
+        ):
+            subprocess.run(
+                [BIN / "python", "-c", FROZEN, *arguments],
+                capture_output=True,
+                cwd=place.home,
+                env=place.environment
+                | {"KUBECONFIG": str(path), "HOME": str(place.home), "LD_LIBRARY_PATH": "/archive"}
+                | given,
+            )
+            (environment,) = (found for name, found in seen(place).items() if name.endswith(".env"))
+            assert isinstance(environment, dict)
+            assert environment.get("LD_LIBRARY_PATH") == given.get("LD_LIBRARY_PATH_ORIG")
+            assert "LD_LIBRARY_PATH_ORIG" not in environment
+
+
 def test_a_plugin_that_insists_on_a_terminal_has_it(plane: ControlPlane, place: Shell) -> None:
     path = place.home / "config"
     write_kubeconfig(path, plane, CLUSTER, entry("plugin-token", interactiveMode="Always"))

@@ -1,6 +1,7 @@
 """Each kubeconfig makes the plugin the user that it makes kubectl, or stops both."""
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from controlplane.run import ControlPlane
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, read_kubeconfig
 from tests.conftest import Shell
 from tests.kubeconfigs import CLUSTER, USER, users, write_kubeconfig
+from tests.leaks import LeakWatch
 
 DATA = "server: SERVER\ncertificate-authority-data: "
 CERTIFICATE = "client-certificate-data: CERT64\nclient-key-data: "
@@ -199,6 +201,99 @@ def test_flags_go_before_the_kubeconfig_as_kubectls_do(
     given = [flag.replace("SERVER", plane.server) for flag in given]
     found = users(place.with_environment(KUBECONFIG=str(path)), *given)
     assert found["pxauth"] == found["kubectl"]
+
+
+def test_whoever_names_a_thing_first_wins(plane: ControlPlane, place: Shell) -> None:
+    home = place.home
+    first = write_kubeconfig(home / "first", plane, CLUSTER, USER)
+    robot = filled(place, plane, "token: ROBOT")
+    second = write_kubeconfig(home / "second", plane, "server: https://127.0.0.1:1", robot)
+    third = home / "third"
+    third.write_text(
+        second.read_text().replace("current-context: c", "").replace("{name: c,", "{name: d,")
+    )
+    for files in ([first, second], [second, first], [first, second, first], [third, first]):
+        shell = place.with_environment(KUBECONFIG=":".join(map(str, files)))
+        found = users(shell)
+        assert found["pxauth"] == found["kubectl"]
+        found = users(shell, "--context", "d")
+        assert found["pxauth"] == found["kubectl"]
+    broken = home / "broken"
+    broken.write_text("{")
+    found = users(place.with_environment(KUBECONFIG=f"{first}:{broken}"))
+    assert found == {"kubectl": None, "pxauth": None}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--as", "carol", "--as-user-extra", "reason=a"],
+        ["--as", "carol", "--as-user-extra", "reason=a", "--as-user-extra=reason=b"],
+        ["--as", "carol", "--as-user-extra", "example.com/Reason=a=b", "--as-user-extra", "x="],
+        ["--as", "carol", "--as-user-extra", "kept=over"],
+        ["--as", "carol", "--as-group", "g", "--as-uid", "7", "--as-user-extra", "reason=ü"],
+        ["--as", "cärol"],
+    ],
+)
+def test_extra_fields_are_impersonated(leaks: LeakWatch, shell: Shell, flags: list[str]) -> None:
+    """The server's audit log says whom it saw."""
+    config = json.loads(Path(shell.environment["KUBECONFIG"]).read_text())
+    config["users"][0]["user"] |= {"as": "dan", "as-user-extra": {"kept": ["1", "2"]}}
+    path = shell.home / "config"
+    path.write_text(json.dumps(config))
+    run = shell.with_environment(KUBECONFIG=str(path))
+    seen = json.loads(run.kubectl("auth", "whoami", "-o", "json", *flags).out)["status"]["userInfo"]
+    assert seen["extra"]["kept"]
+    name = f"{shell.namespace}-reader"
+    run.refused("issue", "kubernetes", "-n", name, *flags)
+    audited = [
+        json.loads(line)["impersonatedUser"]
+        for line in leaks.audit_log.read_text().splitlines()
+        if f"/namespaces/{name}/" in line and "impersonatedUser" in line
+    ]
+    assert {key: seen[key] for key in ("username", "groups")} == {
+        key: audited[0][key] for key in ("username", "groups")
+    }
+    assert audited[0]["extra"] == {
+        key: value for key, value in seen["extra"].items() if not key.startswith("authentication.")
+    }
+
+
+def test_an_extra_field_without_a_value_is_misuse(shell: Shell) -> None:
+    done = shell.refused("issue", "kubernetes", "--as", "x", "--as-user-extra", "y", code=2)
+    assert "KEY=VALUE" in done.err
+
+
+def test_a_password_in_the_servers_address_is_not_shown(plane: ControlPlane, place: Shell) -> None:
+    """It is sent, as kubectl sends it, and does not come from a log or an error."""
+    path = place.home / "config"
+    for host in (
+        "https://joe:hidden@127.0.0.1:1",
+        "https://joe:hidden@HOST",
+        "joe:hidden@HOST/x",
+    ):
+        cluster = filled(place, plane, CLUSTER.replace("SERVER", host))
+        write_kubeconfig(path, plane, cluster, "token: wrong")
+        run = place.with_environment(KUBECONFIG=str(path))
+        done = run.pxauth("issue", "kubernetes", "-v6")
+        assert done.code == 1
+        assert "hidden" not in done.err + done.out
+        assert "joe" not in done.err + done.out
+
+
+def test_the_pods_own_service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubectl_pxauth.cluster.kubeconfig._SERVICE_ACCOUNT", tmp_path)
+    (tmp_path / "token").write_text("of the pod\n")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    for host, server in (
+        ("10.0.0.1", "https://10.0.0.1:443"),
+        ("fd00::1", "https://[fd00::1]:443"),
+    ):
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+        target = read_kubeconfig(ConnectionOptions(), {}).target()
+        assert (target.server, target.user["token"]) == (server, "of the pod")
+    target = read_kubeconfig(ConnectionOptions(token="another"), {}).target()
+    assert target.user["token"] == "another"
 
 
 def test_without_the_variable_no_home_is_searched(
