@@ -38,6 +38,11 @@ def check_plugin(plugin: Entry) -> None:
         raise ClusterError("kubeconfig: exec names no command")
     if version not in (_V1, _V1BETA1):
         raise ClusterError(f'{name}: apiVersion "{version}" is not one of {_V1}, {_V1BETA1}')
+    if _mode(plugin) is None:
+        raise ClusterError(
+            f"{name}: the kubeconfig's exec has no interactiveMode, which {_V1} asks for",
+            hint=f"set it to one of {', '.join(_MODES)}",
+        )
     if _mode(plugin) not in _MODES:
         raise ClusterError(f"{name}: interactiveMode is not one of {', '.join(_MODES)}")
     if not all(variable.get("name") for variable in plugin.get("env") or []):

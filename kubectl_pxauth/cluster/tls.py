@@ -47,10 +47,10 @@ def trust_everybody(context: ssl.SSLContext) -> None:
     context.verify_mode = ssl.CERT_NONE
 
 
-def trust(context: ssl.SSLContext, authorities: bytes, name: str) -> None:
+def trust(context: ssl.SSLContext, authorities: bytes) -> None:
     """Trust these certificates (PEM) and no others; raises ClusterError where there are none."""
     if not _trust(context, _certificates(authorities)):
-        raise ClusterError(f"{name} holds no certificate")
+        raise ClusterError("kubeconfig: certificate-authority holds no certificate in PEM")
 
 
 def trust_the_system(context: ssl.SSLContext, environ: Mapping[str, str]) -> None:

@@ -205,7 +205,7 @@ def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
     if cluster.get("insecure-skip-tls-verify"):
         trust_everybody(context)
     elif authority := cluster.get("certificate-authority"):
-        trust(context, authority, "kubeconfig: certificate-authority")
+        trust(context, authority)
     else:
         trust_the_system(context, os.environ)
     if user.get("client-certificate"):
