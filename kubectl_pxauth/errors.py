@@ -37,6 +37,10 @@ class NoKeyError(DiscoveryError):
     """The cluster does not say where its shared secret is, nor is it where it usually is."""
 
 
+class NoSharedSecretError(NoKeyError):
+    """Portworx is started with no shared secret: it asks for no tokens, or trusts others' alone."""
+
+
 class IdentityError(PxauthError):
     """The token would not belong to the user that it should belong to."""
 

@@ -261,41 +261,94 @@ def test_a_token_does_not_go_to_whoever_takes_the_label(portworx: Portworx) -> N
     create = ("context", "create", "admin", "--pxctl", portworx.pxctl)
     alone = shell.refused(*create)
     assert (
-        f"pods with the labels name=portworx are in namespace {shell.namespace}, where nothing"
+        f"pods that are labelled as Portworx' are in namespace {shell.namespace}, where nothing"
         " says that Portworx runs\n" in alone.err
     )
     assert "hint: say which namespace is Portworx' own: --portworx-namespace NAME" in alone.err
-    assert portworx.token("node-a") is None
     spec = {"nodeName": "node-a", "containers": [{"name": "portworx", "image": "portworx"}]}
-    for namespace in ("portworx", "kube-system"):
-        usual = {"name": "portworx-node-a", "namespace": namespace, "labels": {"name": "portworx"}}
-        shell.create({"kind": "Pod", "metadata": usual, "spec": spec})
+    usual = {"name": "portworx-node-a", "namespace": "portworx", "labels": {"name": "portworx"}}
+    shell.create({"kind": "Pod", "metadata": usual, "spec": spec})
     try:
         both = shell.refused(*create)
-        assert "are in namespaces kube-system, portworx\n" in both.err
-        shell.kubectl("delete", "pod", "portworx-node-a", "-n", "kube-system")
-        ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
-        assert shell.kubectl(*ready, "-n", "portworx").code == 0
-        assert saved(shell.pxauth(*create)) == ["node-a"]
-        assert saved(portworx.context("create", "admin")) == list(NODES)
+        assert f"are in namespaces portworx, {shell.namespace}\n" in both.err
+        shell.kubectl("delete", "pods", "--all", "-n", shell.namespace)
+        # Whoever owns a namespace of that name owns the pods in it, too.
+        assert "where nothing says that Portworx runs" in shell.refused(*create).err
+        assert portworx.token("node-a") is None
     finally:
-        for namespace in ("portworx", "kube-system"):
-            shell.kubectl("delete", "pod", "portworx-node-a", "-n", namespace, "--ignore-not-found")
+        shell.kubectl("delete", "pod", "portworx-node-a", "-n", "portworx")
 
 
-def test_a_daemon_set_says_where_portworx_runs(portworx: Portworx) -> None:
+def test_the_pods_of_kube_system_are_nobodys(portworx: Portworx) -> None:
     shell = portworx.shell
+    shell.kubectl("delete", "pods", "--all", "-n", shell.namespace)
+    spec = {"nodeName": "node-a", "containers": [{"name": "portworx", "image": "portworx"}]}
+    usual = {"name": "portworx-node-a", "namespace": "kube-system", "labels": {"name": "portworx"}}
+    shell.create({"kind": "Pod", "metadata": usual, "spec": spec})
+    try:
+        ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
+        assert shell.kubectl(*ready, "-n", "kube-system").code == 0
+        done = shell.pxauth("context", "create", "admin", "--pxctl", portworx.pxctl)
+        assert saved(done) == ["node-a"]
+    finally:
+        shell.kubectl("delete", "pod", "portworx-node-a", "-n", "kube-system")
+
+
+def daemon_set(namespace: str, **content: Any) -> dict[str, Any]:
     labels = {"name": "portworx"}
-    containers = [{"name": "portworx", "image": "portworx"}]
+    containers = [{"name": "portworx", "image": "portworx", **content}]
     template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
     spec = {"selector": {"matchLabels": labels}, "template": template}
-    kind = {"apiVersion": "apps/v1", "kind": "DaemonSet"}
-    shell.create({**kind, "metadata": {"name": "portworx"}, "spec": spec})
+    metadata = {"name": "portworx", "namespace": namespace}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}
+
+
+def test_a_daemon_set_anywhere_says_nothing_of_where_portworx_runs(portworx: Portworx) -> None:
+    shell = portworx.shell
+    create = ("context", "create", "admin", "--pxctl", portworx.pxctl)
+    shell.create(daemon_set(shell.namespace))
     try:
-        done = shell.pxauth("context", "create", "admin", "--pxctl", portworx.pxctl)
-        assert saved(done) == list(NODES)
+        assert "where nothing says that Portworx runs" in shell.refused(*create).err
+        assert portworx.token("node-a") is None
+        assert saved(portworx.context("create", "admin")) == list(NODES)
+        elsewhere = ["--as", "nobody", "--shared-secret-file", "key", "--issuer", "portworx.com"]
+        (shell.home / "key").write_text("k" * 64)
+        assert "may not list pods" in shell.refused(*create, *elsewhere).err
     finally:
         shell.kubectl("delete", "daemonset", "portworx", "-n", shell.namespace)
+
+
+def test_a_namespace_of_the_usual_name_gets_tokens_of_its_own_key_alone(
+    portworx: Portworx,
+) -> None:
+    shell = portworx.shell
+    create = ("context", "create", "admin", "--pxctl", portworx.pxctl)
+    shell.kubectl("delete", "pods", "--all", "-n", shell.namespace)
+    spec = {"nodeName": "node-a", "containers": [{"name": "portworx", "image": "portworx"}]}
+    usual = {"name": "portworx-node-a", "namespace": "portworx", "labels": {"name": "portworx"}}
+    key = "the-tenants-own-key-0123456789abcdef"
+    try:
+        shell.create({"kind": "Pod", "metadata": usual, "spec": spec})
+        ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
+        assert shell.kubectl(*ready, "-n", "portworx").code == 0
+        # It names no key, so the one of kube-system is found by its name.
+        shell.create(daemon_set("portworx", args=["-jwt_issuer", "portworx.com"]))
+        said = shell.refused(*create).err
+        assert "is not known to be started with the key that signed the token" in said
+        shell.kubectl("delete", "daemonset", "portworx", "-n", "portworx")
+        env = [{"name": "PORTWORX_AUTH_JWT_SHAREDSECRET", "value": key}]
+        shell.create(daemon_set("portworx", env=env))
+        given = ("--shared-secret-from", "kube-system/pxkeys")
+        refused = shell.pxauth(*create, *given)
+        assert refused.code == 1
+        assert "is not known to be started with the key" in refused.err
+        assert portworx.token("node-a") is None
+        assert saved(shell.pxauth(*create)) == ["node-a"]
+        token = portworx.token("node-a") or ""
+        assert judge(token, shared_secret=key.encode())["accepted"]
+    finally:
+        shell.kubectl("delete", "pod", "portworx-node-a", "-n", "portworx")
+        shell.kubectl("delete", "daemonset", "portworx", "-n", "portworx")
 
 
 def user(shell: Shell, name: str, namespace: str, *rules: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """Finding the key and the issuer, in clusters laid down as the operator or the docs do it."""
 
+import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -176,6 +177,12 @@ def bare(site: Site) -> Site:
     return site
 
 
+def fingerprint(key: bytes) -> str:
+    """What the plugin is to show of a key."""
+    text = b"kubectl-pxauth: fingerprint of a shared secret"
+    return hmac.digest(key, text, "sha256").hex()[:8]
+
+
 def variable(name: str, value: str) -> dict[str, Any]:
     return {"name": name, "value": value}
 
@@ -197,12 +204,15 @@ def test_a_storage_cluster_names_both(site: Site) -> None:
         "sharedSecret": {
             "secret": {"namespace": "px", "name": "my-key", "key": "shared-secret"},
             "statedBy": f"StorageCluster px/cluster {SELF_SIGNED}.sharedSecret",
+            "fingerprint": fingerprint(OURS),
         },
         "issuer": {
             "value": "px.example",
             "statedBy": f"StorageCluster px/cluster {SELF_SIGNED}.issuer",
         },
         "usernameClaim": {"value": "sub", "statedBy": "by default"},
+        "oidcIssuer": None,
+        "notUsed": [],
         "notRead": [],
     }
     assert site.signs_with(OURS, "px.example") == ""
@@ -222,18 +232,80 @@ def test_what_a_storage_cluster_leaves_out_is_the_operators_default(
     site.signs_with(OURS, "operator.portworx.io")
 
 
-def test_variables_of_a_storage_cluster_override_its_security(site: Site) -> None:
-    site.lay_secret("px/px-shared-secret", OTHERS)
+def test_variables_of_a_storage_cluster_do_not_override_its_security(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("px/pxkeys", OTHERS)
+    env = [variable(ISSUER_VARIABLE, "env.example"), from_secret(SECRET_VARIABLE, "pxkeys")]
+    site.storage_cluster("px/cluster", security=self_signed(issuer="px.example"), env=env)
+    where = "StorageCluster px/cluster"
+    said = site.pxauth("discover").err.splitlines()
+    assert said == [
+        f'warning: {where} spec.env {ISSUER_VARIABLE} names the issuer "env.example", but the'
+        f' operator starts Portworx with "px.example" ({where} {SELF_SIGNED}.issuer)',
+        f"warning: {where} spec.env {SECRET_VARIABLE} names another shared secret"
+        " (px/pxkeys:shared-secret), but the operator starts Portworx with"
+        f" px/px-shared-secret:shared-secret ({where} spec.security, by default)",
+    ]
+    assert site.signs_with(OURS, "px.example") == ""
+
+
+def test_variables_that_say_the_same_are_not_worth_a_word(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("px/pxkeys")
+    env = [variable(ISSUER_VARIABLE, "px.example"), from_secret(SECRET_VARIABLE, "pxkeys")]
+    site.storage_cluster("px/cluster", security=self_signed(issuer="px.example"), env=env)
+    assert site.pxauth("discover").err == ""
+
+
+@pytest.mark.parametrize(
+    ("auth", "issuer"),
+    [
+        ({}, "operator.portworx.io"),
+        ({"enabled": True}, "operator.portworx.io"),
+        ({"guestAccess": "Disabled"}, "operator.portworx.io"),
+        ({"selfSigned": {}}, "operator.portworx.io"),
+        ({"selfSigned": {"tokenLifetime": "24h"}}, "env.example"),
+        ({"selfSigned": {"issuer": ""}}, "env.example"),
+        ({"selfSigned": {"issuer": None, "sharedSecret": "px-shared-secret"}}, "env.example"),
+        ({"selfSigned": {"issuer": "px.example"}}, "px.example"),
+    ],
+)
+def test_the_issuers_variable_counts_only_where_self_signed_names_none(
+    site: Site, auth: dict[str, Any], issuer: str
+) -> None:
+    site.lay_secret("px/px-shared-secret")
+    env = [variable(ISSUER_VARIABLE, "env.example")]
+    site.storage_cluster("px/cluster", security={"enabled": True, "auth": auth}, env=env)
+    assert site.discover()["issuer"]["value"] == issuer
+    assert ("names the issuer" in site.pxauth("discover").err) is (issuer != "env.example")
+
+
+def test_a_variable_fills_the_secret_that_has_no_key_yet(site: Site) -> None:
     site.lay_secret("px/mine", key="k")
-    env = [variable(ISSUER_VARIABLE, "env.example"), from_secret(SECRET_VARIABLE, "mine", "k")]
-    site.storage_cluster("px/cluster", security=self_signed(issuer="no.example"), env=env)
+    env = [from_secret(SECRET_VARIABLE, "mine", "k")]
+    site.storage_cluster("px/cluster", security={"enabled": True}, env=env)
+    found = site.discover()["sharedSecret"]
+    assert found["secret"] == {"namespace": "px", "name": "mine", "key": "k"}
+    site.signs_with(OURS, "operator.portworx.io")
+    site.lay_secret("px/px-shared-secret", OTHERS)
+    site.signs_with(OTHERS, "operator.portworx.io")
+
+
+@pytest.mark.parametrize("auth", [{"enabled": False}, {"enabled": False, "selfSigned": {}}])
+def test_tls_alone_is_no_authorization(site: Site, auth: dict[str, Any]) -> None:
+    site.lay_secret("px/px-shared-secret", OTHERS)
+    security = {"enabled": True, "auth": auth, "tls": {"enabled": True}}
+    site.storage_cluster("px/cluster", security=security)
+    said = site.refused("issue", "kubernetes").err
+    assert said.startswith(
+        "error: authorization is off (StorageCluster px/cluster), so Portworx asks for no tokens;"
+        " not used: Secret px/px-shared-secret:shared-secret\n"
+    )
     found = site.discover()
-    assert found["sharedSecret"]["secret"] == {"namespace": "px", "name": "mine", "key": "k"}
-    assert found["issuer"] == {
-        "value": "env.example",
-        "statedBy": f"StorageCluster px/cluster spec.env {ISSUER_VARIABLE}",
-    }
-    site.signs_with(OURS, "env.example")
+    assert (found["sharedSecret"], found["issuer"]) == (None, None)
+    assert found["notUsed"] == ["px/px-shared-secret:shared-secret"]
+    given = ("--shared-secret-from", "px/px-shared-secret", "--issuer", "px.example")
+    assert "authorization is off" in site.signs_with(OTHERS, "px.example", *given)
 
 
 def test_variables_count_without_security_too_and_hold_values_themselves(site: Site) -> None:
@@ -243,6 +315,7 @@ def test_variables_count_without_security_too_and_hold_values_themselves(site: S
     assert found["sharedSecret"] == {
         "secret": None,
         "statedBy": f"StorageCluster px/cluster spec.env {SECRET_VARIABLE}",
+        "fingerprint": fingerprint(OURS),
     }
     site.signs_with(OURS, "env.example")
 
@@ -256,12 +329,16 @@ def test_an_issuer_may_be_in_a_secret_or_a_config_map(site: Site) -> None:
         (from_secret(ISSUER_VARIABLE, "names", "issuer"), "secret.example"),
         ({"name": ISSUER_VARIABLE, "valueFrom": in_map}, "map.example"),
     ):
-        site.storage_cluster("px/cluster", security={"enabled": True}, env=[source])
+        env = [source, from_secret(SECRET_VARIABLE, "px-shared-secret")]
+        site.storage_cluster("px/cluster", env=env)
         site.signs_with(OURS, issuer)
         site.done("delete", "--raw", f"/apis/{GROUP}/v1/namespaces/px/storageclusters/cluster")
     in_map["configMapKeyRef"]["key"] = "nothing"
-    env = [{"name": ISSUER_VARIABLE, "valueFrom": in_map}]
-    site.storage_cluster("px/cluster", security={"enabled": True}, env=env)
+    env = [
+        {"name": ISSUER_VARIABLE, "valueFrom": in_map},
+        from_secret(SECRET_VARIABLE, "px-shared-secret"),
+    ]
+    site.storage_cluster("px/cluster", env=env)
     assert 'ConfigMap px/names has no key "nothing"' in site.refused("token", "admin").err
     site.signs_with(OURS, "given.example", "--issuer", "given.example")
 
@@ -282,8 +359,20 @@ def test_a_storage_cluster_with_security_off_says_nothing(site: Site) -> None:
     site.lay_secret("px/px-shared-secret", OTHERS)
     site.storage_cluster("px/cluster", security={"enabled": False} | {"auth": {"selfSigned": {}}})
     site.storage_cluster("other/cluster")
-    assert site.discover()["sharedSecret"]["statedBy"] == "by its name"
-    site.signs_with(OURS, "portworx.com")
+    said = site.refused("token", "admin").err
+    assert said.startswith(
+        "error: authorization is off (StorageCluster other/cluster; StorageCluster px/cluster), so"
+        " Portworx asks for no tokens; not used: Secret px/px-shared-secret:shared-secret, Secret"
+        " kube-system/pxkeys:shared-secret\n"
+    )
+    site.signs_with(
+        OTHERS,
+        "portworx.com",
+        "--shared-secret-from",
+        "px/px-shared-secret",
+        "--issuer",
+        "portworx.com",
+    )
 
 
 def test_storage_clusters_that_agree_are_one_and_others_have_to_be_chosen(site: Site) -> None:
@@ -367,16 +456,10 @@ def test_a_tenants_daemon_set_does_not_steer_whom_it_does_not_serve(site: Site) 
     assert site.signs_with(OURS, "evil.example", "--portworx-namespace", "other") == ""
     site.done("delete", "daemonset", "portworx", "-n", "other")
     site.daemon_set("other", [], [variable(SECRET_VARIABLE, OTHERS.decode())])
-    refused = site.refused("token", "admin").err
-    assert "kube-system/pxkeys:shared-secret (by its name)" in refused
-    assert "DaemonSet other/portworx container portworx env" in refused
-    assert "--portworx-namespace" in refused
-    site.daemon_set("kube-system", ["-jwt_issuer", "px.example"], [])
-    assert site.signs_with(OURS, "px.example") == ""
-    site.done("delete", "daemonset", "portworx", "-n", "other")
-    site.daemon_set("other", [], [from_secret(SECRET_VARIABLE, "nowhere")])
-    site.done("delete", "daemonset", "portworx", "-n", "kube-system")
     assert "may be anybody's" in site.signs_with(OURS, "portworx.com")
+    env = [from_secret(SECRET_VARIABLE, "pxkeys")]
+    site.daemon_set("kube-system", ["-jwt_issuer", "px.example"], env)
+    assert site.signs_with(OURS, "px.example") == ""
 
 
 def test_an_argument_and_a_variable_that_differ_are_shown_both(site: Site) -> None:
@@ -443,7 +526,7 @@ def test_nothing_found_lists_the_places_and_the_flag(site: Site) -> None:
         " first one: kubectl pxauth keys create\n"
     )
     site.storage_cluster("px/cluster")
-    assert "StorageClusters and DaemonSets: say nothing of it" in site.refused("discover").err
+    assert "authorization is off (StorageCluster px/cluster)" in site.refused("token", "admin").err
 
 
 @pytest.mark.parametrize("flag", ["-jwt_rsa_pubkey_file", "-jwt_ecds_pubkey_file"])
@@ -568,5 +651,6 @@ def test_a_key_that_only_the_nodes_have_leaves_the_verdict_open(site: Site) -> N
     assert "-jwt_ecds_pubkey_file /etc/pwx/key)" in said
     assert json.loads(site.pxauth("inspect", "-o", "json").out)["accepted"] is None
     assert site.pxauth("verify", "--ecdsa-public-keyfile", "public.pem").code == 0
-    site.pxauth("issue", "kubernetes", "--sub", "x", "--change-identity")
-    assert site.pxauth("verify").code == 0
+    said = site.refused("issue", "kubernetes").err
+    assert "Portworx verifies with a public key" in said
+    assert "; not used: Secret kube-system/pxkeys:shared-secret\n" in said

@@ -11,7 +11,7 @@ from kubectl_pxauth.cli.inputs import optional
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.operations.discover import Discovery, discover
-from kubectl_pxauth.portworx.discovery import FoundText
+from kubectl_pxauth.portworx.discovery import FoundKey, FoundText
 
 HELP = """Looks at the StorageClusters of the Portworx operator, the DaemonSets named
 portworx, and the Secrets that the key is usually kept in. The key itself is not
@@ -46,32 +46,47 @@ def command(
 
 
 def _as_json(found: Discovery) -> dict[str, Any]:
-    reference, settings = found.key.reference, found.settings
     return {
-        "sharedSecret": {
-            "secret": vars(reference) if reference else None,
-            "statedBy": found.key.stated_by,
-        },
-        "issuer": _text_as_json(settings.issuer),
-        "usernameClaim": _text_as_json(settings.username_claim),
+        "sharedSecret": found.key and _key_as_json(found.key),
+        "issuer": _text_as_json(found.issuer),
+        "usernameClaim": _text_as_json(found.settings.username_claim),
+        "oidcIssuer": _text_as_json(found.settings.provider),
+        "notUsed": [str(place) for place in found.left_over],
         "notRead": list(found.not_read),
     }
 
 
-def _text_as_json(found: FoundText) -> dict[str, str]:
-    return {"value": found.value, "statedBy": found.stated_by}
+def _key_as_json(key: FoundKey) -> dict[str, Any]:
+    return {
+        "secret": vars(key.reference) if key.reference else None,
+        "statedBy": key.stated_by,
+        "fingerprint": key.shared_secret.fingerprint,
+    }
+
+
+def _text_as_json(found: FoundText | None) -> dict[str, str] | None:
+    return {"value": found.value, "statedBy": found.stated_by} if found else None
 
 
 def _rows(found: Discovery) -> Iterator[output.Row]:
-    reference, settings = found.key.reference, found.settings
-    place = (
-        f"Secret {reference.namespace}/{reference.name}, key {reference.key}"
-        if reference
-        else "no Secret: the value itself is there"
-    )
-    yield output.Row("Shared secret", [place, found.key.stated_by])
-    yield output.Row("Issuer", [settings.issuer.value, settings.issuer.stated_by])
-    claim = settings.username_claim
-    yield output.Row("User name claim", [claim.value, claim.stated_by])
+    settings = found.settings
+    if key := found.key:
+        place = (
+            f"Secret {key.reference.namespace}/{key.reference.name}, key {key.reference.key}"
+            if key.reference
+            else "no Secret: the value itself is there"
+        )
+        yield output.Row("Shared secret", [place, key.stated_by])
+        if fingerprint := key.shared_secret.fingerprint:
+            yield output.Row("Fingerprint", [fingerprint])
+    else:
+        yield output.Row("Shared secret", [f"none: {found.keyless}"])
+    for label, text in (
+        ("Issuer", found.issuer),
+        ("OpenID Connect", settings.provider),
+        ("User name claim", settings.username_claim),
+    ):
+        if text:
+            yield output.Row(label, [text.value, text.stated_by])
     if found.not_read:
         yield output.Row("Not read", found.not_read)

@@ -22,6 +22,7 @@ from kubectl_pxauth.portworx.signing import find_trusted_keys
 from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken
 from kubectl_pxauth.token.claims import rfc3339
 from kubectl_pxauth.token.duration import parse_duration
+from kubectl_pxauth.token.identity import placeholders
 
 HELP = """Every Secret whose key auth-token holds a JWT, whichever tool made it."""
 
@@ -66,6 +67,11 @@ def command(
     output.warnings(trusted.warnings)
     now = datetime.now(UTC)
     tokens = list_tokens(scope, trusted, cluster, now, due)
+    output.warnings(
+        f"Secret {token.namespace}/{token.secret}: an unfilled placeholder: {', '.join(blanks)}"
+        for token in tokens
+        if (blanks := placeholders(token.user))
+    )
     if form in (Format.JSON, Format.YAML):
         items = [_as_json(token) for token in tokens]
         output.objects({"items": items}, output.Format(form))

@@ -80,9 +80,10 @@ def examined(place: PlaceFlags, flags: VerificationFlags, connection: Connection
 
 
 def findings_as_json(found: Examination) -> dict[str, Any]:
-    """Whether the token is accepted, null where that is not known, and the findings."""
+    """Whether the token is accepted, null where that is not known, the key, and the findings."""
     return {
         "accepted": found.accepted,
+        "key": found.key and {"source": found.key.source, "fingerprint": found.key.fingerprint},
         "findings": [
             {"severity": one.severity.value, "check": one.check, "message": one.message}
             for one in found.verdict.findings

@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Parse, examine, print the findings."""
     found = examined(place, verification, connection_flags.connection())
-    if found.unknown:
+    if found.unknown and found.accepted is None:
         raise found.unknown
     if form:
         output.objects(findings_as_json(found), form)

@@ -18,13 +18,14 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.exec import DEFAULT_TIMEOUT, run_in_pod
 from kubectl_pxauth.cluster.pods import Pod, find_pods
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, PxctlError
-from kubectl_pxauth.parallel import run_concurrently
-from kubectl_pxauth.portworx.discovery import Search
+from kubectl_pxauth.parallel import attempt, run_concurrently
+from kubectl_pxauth.portworx.discovery import FoundKey, Search
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.token.minting import MintedToken
 from kubectl_pxauth.token.verdict import Trust, judge
 
 _AT_ONCE = 16
+_NAME_IT = "say which namespace is Portworx' own: --portworx-namespace NAME"
 _LONGEST_MESSAGE = 300
 
 # pxctl takes a token as an argument alone. That argument is made in the pod: what a client asks to
@@ -77,15 +78,18 @@ class PxctlContext:
     endpoint: str | None
 
 
-def find_nodes(query: PodQuery, connect: Callable[[], Cluster]) -> list[PxctlNode]:
+def find_nodes(
+    query: PodQuery, connect: Callable[[], Cluster], minted: MintedToken | None = None
+) -> list[PxctlNode]:
     """The nodes that run Portworx, or those named, whether they do or not; in order.
 
-    A pod that waits for a node stands for the one that it will get. Raises NotFoundError where no
-    pod is Portworx', and PxauthError where pods of several namespaces claim to be: a token must
-    not go to whoever takes the label.
+    A pod that waits for a node stands for the one that it will get. minted is the token that is
+    to go there, if one is: anybody can give a pod the label, so it goes only where the user says,
+    or where Portworx is known to run. Raises NotFoundError where no pod is Portworx', and
+    PxauthError where that is not clear.
     """
     cluster = connect()
-    pods = _portworx_pods(cluster, query)
+    pods = _portworx_pods(cluster, query, minted)
     by_node: dict[str, Pod] = {}
     for pod in sorted(pods, key=lambda pod: (not pod.ready, pod.name)):
         by_node.setdefault(pod.node or f"of pod {pod}", pod)
@@ -157,46 +161,89 @@ def list_contexts(
     return run_concurrently(_asking(_read_list), nodes, _AT_ONCE, stop)
 
 
-def _portworx_pods(cluster: Cluster, query: PodQuery) -> list[Pod]:
+def _portworx_pods(cluster: Cluster, query: PodQuery, minted: MintedToken | None) -> list[Pod]:
     if query.namespace is not None:
         pods = find_pods(cluster, query.namespace, query.selector)
         asked = f"namespace {query.namespace}"
     else:
-        pods, asked = _pods_anywhere(cluster, query.selector)
+        pods, asked = _pods_anywhere(cluster, query.selector, strictly=minted is not None)
     if not pods:
         raise NotFoundError(
             f"no pod with the labels {query.selector} in {asked}",
             hint="say where Portworx runs with --portworx-namespace and --pod-selector, or use"
             " --local on a node",
         )
-    return pods if query.namespace else _of_portworx(cluster, query, pods)
+    if query.namespace is None:
+        _check_one_namespace(query, {pod.namespace for pod in pods})
+        if minted:
+            _check_receiver(cluster, pods[0].namespace, minted)
+    return pods
 
 
-def _of_portworx(cluster: Cluster, query: PodQuery, pods: list[Pod]) -> list[Pod]:
-    """Those of them that are where Portworx runs: anybody can give a pod the label."""
-    of_namespaces = [pod for pod in pods if pod.namespace in USUAL_NAMESPACES]
-    if not of_namespaces:
-        portworx = Search(cluster, None).namespaces()
-        of_namespaces = [pod for pod in pods if pod.namespace in portworx]
-    namespaces = sorted({pod.namespace for pod in of_namespaces or pods})
-    if len(namespaces) == 1 and of_namespaces:
-        return of_namespaces
-    raise PxauthError(
-        f"pods with the labels {query.selector} are in {_namespaces(namespaces)}"
-        + ("" if of_namespaces else ", where nothing says that Portworx runs"),
-        hint="say which namespace is Portworx' own: --portworx-namespace NAME",
+def _check_one_namespace(query: PodQuery, namespaces: set[str]) -> None:
+    if len(namespaces) > 1:
+        raise PxauthError(
+            f"pods with the labels {query.selector} are in {_namespaces(sorted(namespaces))}",
+            hint=_NAME_IT,
+        )
+
+
+def _check_receiver(cluster: Cluster, namespace: str, minted: MintedToken) -> None:
+    """Raise PxauthError unless the Portworx there may be given the token.
+
+    Whoever owns a namespace can make all objects in it that say that Portworx runs there. What
+    they gain by a token is nothing where it is signed with a key of that namespace, which they
+    can sign with themselves. Only kube-system is nobody's.
+    """
+    search = Search(cluster, None)
+    specs = search.specs()
+    if specs.forbidden:
+        raise PxauthError(
+            f"whether Portworx runs in namespace {namespace} is not known: you may not list"
+            f" {', '.join(specs.forbidden)}",
+            hint=_NAME_IT,
+        )
+    stated = sorted({spec.namespace for spec in specs.specs})
+    if len(stated) > 1 or (stated and stated != [namespace]):
+        raise PxauthError(
+            f"pods that are labelled as Portworx' are in namespace {namespace}, and what starts"
+            f" Portworx is in {_namespaces(stated)}:"
+            f" {', '.join(dict.fromkeys(spec.owner for spec in specs.specs))}",
+            hint=_NAME_IT,
+        )
+    if namespace == USUAL_NAMESPACES[0]:
+        return
+    if not stated:
+        raise PxauthError(
+            f"pods that are labelled as Portworx' are in namespace {namespace}, where nothing says"
+            " that Portworx runs",
+            hint=_NAME_IT,
+        )
+    key = attempt(search.key)
+    theirs = isinstance(key, FoundKey) and (
+        key.reference is None or key.reference.namespace == namespace
     )
+    secret = key.shared_secret.value if isinstance(key, FoundKey) and theirs else None
+    verdict = judge(minted.token.encode(), Trust(None, shared_secret=secret), datetime.now(UTC))
+    if not verdict.signed:
+        raise PxauthError(
+            f"the Portworx in namespace {namespace} is not known to be started with the key that"
+            " signed the token",
+            hint=f"if it is yours: --portworx-namespace {namespace}",
+        )
 
 
 def _namespaces(names: list[str]) -> str:
     return f"namespace{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
-def _pods_anywhere(cluster: Cluster, selector: str) -> tuple[list[Pod], str]:
+def _pods_anywhere(cluster: Cluster, selector: str, *, strictly: bool) -> tuple[list[Pod], str]:
     """The pods of all namespaces, or of those that are usual and may be read, and which it was."""
     try:
         return find_pods(cluster, None, selector), "any namespace"
     except ForbiddenError as error:
+        if strictly:
+            raise ForbiddenError(str(error), hint=_NAME_IT) from None
         refusal = error
     pods, asked = [], []
     for namespace in USUAL_NAMESPACES:

@@ -8,19 +8,19 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import DiscoveryError, NotFoundError, PxauthError
 from kubectl_pxauth.parallel import attempt, side_by_side
-from kubectl_pxauth.portworx.discovery import VerifierSettings
+from kubectl_pxauth.portworx.discovery import BY_DEFAULT, VerifierSettings
 from kubectl_pxauth.portworx.signing import (
     KeySource,
     TrustedKeys,
     find_trusted_keys,
     trusted_keys,
 )
+from kubectl_pxauth.token.shared_secret import SharedSecret
 from kubectl_pxauth.token.verdict import (
     NO_KEY,
     Finding,
     Severity,
     Verdict,
-    judge,
 )
 
 
@@ -37,12 +37,14 @@ class Examination:
     """What a token says, and what its cluster would say of it.
 
     Where what the cluster trusts could not be found, unknown says why, and the verdict goes
-    without it. warnings are about the cluster, not the token.
+    without it. key is the shared secret that the signature was checked with, if one was. warnings
+    are about the cluster, not the token.
     """
 
     where: str
     verdict: Verdict
     unknown: PxauthError | None
+    key: SharedSecret | None
     warnings: tuple[str, ...]
 
     @property
@@ -92,21 +94,42 @@ def _trusted_for_file(source: KeySource, connect: Callable[[], Cluster]) -> Trus
 def _examination(
     token: bytes, where: str, source: KeySource, trusted: TrustedKeys, now: datetime
 ) -> Examination:
-    verdict, unknown = judge(token, trusted.trust, now), trusted.unknown
-    if trusted.no_key:
-        if not source.has_key and _lacks_key(verdict):
-            verdict = _without_signature(verdict)
-    elif isinstance(trusted.settings, VerifierSettings):
-        public = trusted.settings.public_key_file
-        if public and _lacks_key(verdict):
-            unknown = DiscoveryError(
-                f"Portworx verifies such a token with a key that is not at hand"
-                f" ({public.stated_by} {public.value})",
-                hint="name its file: --rsa-public-keyfile or --ecdsa-public-keyfile",
-            )
-            verdict = _without_signature(verdict)
-    warnings = () if trusted.unknown else trusted.warnings
-    return Examination(where, verdict, unknown, warnings)
+    verdict, unknown = trusted.judge(token, now), trusted.unknown
+    found = trusted.key_of(verdict)
+    key = found.shared_secret if found else None
+    if elsewhere := trusted.maker(verdict.issuer):
+        if key is None:
+            (signature,) = (one for one in verdict.findings if one.check == "signature")
+            unknown = DiscoveryError(f"signature {signature.message}: {elsewhere}")
+        else:
+            unknown = None
+    elif (public := trusted.public_key_file) and _lacks_key(verdict):
+        unknown = DiscoveryError(
+            f"Portworx verifies such a token with a key that is not at hand"
+            f" ({public.stated_by} {public.value})",
+            hint="name its file: --rsa-public-keyfile or --ecdsa-public-keyfile",
+        )
+        verdict = _without_signature(verdict)
+    elif trusted.no_key and not source.has_key and _lacks_key(verdict):
+        verdict = _without_signature(verdict)
+    verdict = _explained(verdict, key, trusted)
+    warnings = () if unknown or trusted.unknown else trusted.warnings
+    return Examination(where, verdict, unknown, key, warnings)
+
+
+def _explained(verdict: Verdict, key: SharedSecret | None, trusted: TrustedKeys) -> Verdict:
+    """The verdict with the key named, and an issuer that is only a default called that."""
+    settings = trusted.settings
+    guessed = isinstance(settings, VerifierSettings) and settings.issuer.stated_by == BY_DEFAULT
+
+    def explained(one: Finding) -> Finding:
+        if one.check == "signature" and key:
+            return replace(one, message=f"{one.message}: {key.label}")
+        if one.check == "issuer" and guessed and trusted.trust.issuer:
+            return replace(one, message=f"{one.message}, which is only the default")
+        return one
+
+    return replace(verdict, findings=tuple(map(explained, verdict.findings)))
 
 
 def _lacks_key(verdict: Verdict) -> bool:

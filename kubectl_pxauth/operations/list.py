@@ -18,7 +18,7 @@ def list_tokens(
     """
     found = [
         stored(secret, verdict, trusted, now, within)
-        for secret, verdict in read_tokens(cluster, scope, trusted.trust, now)
+        for secret, verdict in read_tokens(cluster, scope, trusted, now)
     ]
     return list(_mark_duplicates(found))
 

@@ -1,12 +1,12 @@
 """Find the shared secret and the issuer where the cluster itself says that they are.
 
 In this order: the StorageCluster of the operator, the DaemonSet of the older manifests, and,
-where neither says anything, the Secrets that both are usually given.
+where there is neither, the Secrets that both are usually given.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import Secret, SecretKeyReference, find_secret
@@ -14,23 +14,28 @@ from kubectl_pxauth.errors import (
     DiscoveryError,
     ForbiddenError,
     NoKeyError,
+    NoSharedSecretError,
     SharedSecretError,
 )
-from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.settings import (
+    APPS_ISSUER,
     OPERATOR_ISSUER,
     OPERATOR_SECRET,
     PXKEYS,
     SHARED_SECRET_KEY,
+    STORK_ISSUER,
     USUAL_NAMESPACES,
+    MalformedError,
+    PortworxObject,
     PortworxSpec,
     PortworxSpecs,
     Stated,
     Value,
-    daemon_set_specs,
+    daemon_sets,
     pxkeys,
     read_config_map_key,
-    storage_cluster_specs,
+    storage_clusters,
 )
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
@@ -67,23 +72,27 @@ class VerifierSettings:
     """What Portworx's verifier is configured to accept.
 
     Where the cluster says nothing, issuer is the usual one and username_claim is sub.
-    public_key_file is a path on its nodes, of a key that verifies tokens as well. not_read names
-    the resources that this user may not list. untrusted are DaemonSets that may be anybody's.
+    public_key_file is a path on its nodes, of a key that verifies tokens as well. provider is the
+    OpenID Connect provider whose tokens are taken as well, by its issuer. not_read names the
+    resources that this user may not list. untrusted are DaemonSets that may be anybody's.
+    malformed says which objects could not be read, and why.
     """
 
     issuer: FoundText
     username_claim: FoundText
     public_key_file: FoundText | None
     not_read: tuple[str, ...]
+    provider: FoundText | None = None
     untrusted: tuple[str, ...] = ()
+    malformed: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What might be otherwise if more could be read, or were believed."""
+        warnings = list(self.malformed)
         if self.issuer.stated_by != BY_DEFAULT:
-            return ()
+            return tuple(warnings)
         guess = f'the issuer is taken to be "{self.issuer.value}"'
-        warnings = []
         if self.not_read:
             warnings.append(
                 f"{guess}, but may be named where you can't read:"
@@ -108,55 +117,91 @@ def read_shared_secret(cluster: Cluster, reference: SecretKeyReference) -> Share
     return _Secrets(cluster).shared_secret(reference)
 
 
+def same_values(secret: Secret, key: str) -> tuple[str, ...]:
+    """The other keys of a Secret that have the same value as this one."""
+    value = secret.data.get(key)
+    return tuple(
+        sorted(other for other, data in secret.data.items() if other != key and data == value)
+        if value
+        else ()
+    )
+
+
 class Search:
     """What the cluster says of its key and of its verifier's settings, read side by side.
 
-    What is trusted, in this order:
-    1. StorageClusters in any namespace.
-    2. DaemonSets in kube-system, in portworx, in the namespace that the user named, or beside a
+    What is believed, in this order:
+    1. StorageClusters in any namespace: whoever may write one decides how the operator starts
+       Portworx. DaemonSets in kube-system, in the namespace that the user named, or beside a
        Secret that the user named.
-    3. Other DaemonSets are untrusted, as anybody with a namespace can make one. They count only
-       where neither of the above exists: they can supply a key when no Secret with a usual name
-       does, and can contradict such a Secret, but never override it.
+    2. Where there is none of these, a DaemonSet in the namespace portworx.
+    3. Other DaemonSets may be anybody's, and are not even read. Where nothing above exists, and
+       no Secret with a usual name, they are the last resort for a key.
+    Two that are believed and do not agree are an error.
 
     The methods raise DiscoveryError where the cluster says nothing of it, or two things;
     SharedSecretError where the Secret that it names can't be used; and ClusterErrors.
     """
 
     def __init__(
-        self, cluster: Cluster, namespace: str | None, beside: SecretKeyReference | None = None
+        self,
+        cluster: Cluster,
+        namespace: str | None,
+        beside: SecretKeyReference | None = None,
+        *,
+        try_usual: bool = True,
     ) -> None:
-        """Begin to read, in the Portworx of that namespace or of all."""
+        """Begin to read, in the Portworx of that namespace or of all.
+
+        Who may not list all namespaces is given the usual ones, if try_usual.
+        """
         self._namespace = namespace
-        self._trusted_namespaces = {
-            *USUAL_NAMESPACES,
-            namespace,
-            beside.namespace if beside else None,
-        }
+        beside_namespace = beside.namespace if beside else None
+        self._trusted_namespaces = {USUAL_NAMESPACES[0], namespace, beside_namespace}
         self._secrets = _Secrets(cluster)
-        self._storage_clusters = Background(lambda: storage_cluster_specs(cluster, namespace))
-        self._daemon_sets = Background(lambda: daemon_set_specs(cluster, namespace))
+        self._storage_clusters = Background(
+            lambda: storage_clusters(cluster, namespace, try_usual=try_usual)
+        )
+        self._daemon_sets = Background(lambda: daemon_sets(cluster, namespace, try_usual=try_usual))
 
     def specs(self) -> PortworxSpecs:
-        """What the trusted objects that start Portworx say."""
+        """What the objects that are believed say."""
+        return self._believed
+
+    @cached_property
+    def _believed(self) -> PortworxSpecs:
         operator, older = self._storage_clusters.result(), self._daemon_sets.result()
-        trusted = (spec for spec in older.specs if spec.namespace in self._trusted_namespaces)
-        return PortworxSpecs((*operator.specs, *trusted), (*operator.forbidden, *older.forbidden))
+        forbidden = (*operator.forbidden, *older.forbidden)
+        trusted = [one for one in older.objects if one.namespace in self._trusted_namespaces]
+        specs, malformed = _read((*operator.objects, *trusted))
+        if not specs:
+            specs, more = _read(
+                one
+                for one in older.objects
+                if one.namespace in USUAL_NAMESPACES and one not in trusted
+            )
+            malformed += more
+        return PortworxSpecs(specs, forbidden, malformed)
 
     def key(self) -> FoundKey:
-        """The key that is stated, or else the one that is found by its name."""
+        """The key that is stated, or where nothing is stated the one that is found by its name.
+
+        Raises NoSharedSecretError where what starts Portworx gives it no shared secret.
+        """
         self._secrets.ask(_usual_places(self._namespace)[0])
         if stated := self.stated_key():
             return stated
+        if keyless := self.keyless():
+            raise keyless
         try:
-            named = self.named_key()
+            return self.named_key()
         except NoKeyError:
-            if not self._untrusted():
+            strangers = () if self.specs().specs else self._strangers()
+            if not strangers:
                 raise
-            self._trusted_namespaces.update(spec.namespace for spec in self._untrusted())
+            specs, _ = _read(strangers)
+            self._believed = replace(self.specs(), specs=specs)
             return self.stated_key() or self.named_key()
-        _one_key([named, *self._untrusted_keys()])
-        return named
 
     def stated_key(self) -> FoundKey | None:
         """The key that Portworx is started with, None where nothing states one."""
@@ -166,30 +211,157 @@ class Search:
         """The key that has one of the usual names; raises NoKeyError where there is none."""
         return _key_by_name(*_usual_places(self._namespace), self.specs(), self._secrets)
 
+    def keyless(self) -> NoSharedSecretError | None:
+        """Why there is no shared secret, where what starts Portworx is known and names none."""
+        reading = self.specs()
+        if any(spec.shared_secret or spec.unseen for spec in reading.specs):
+            return None
+        where = "; ".join(dict.fromkeys(spec.owner for spec in reading.specs))
+        if public := _first(reading.specs, "public_key_file"):
+            return NoSharedSecretError(
+                "no shared secret was found, and Portworx verifies with a public key"
+                f" ({public.stated_by} {public.value}){self._left_over()}",
+                hint="name a file with the other half: --rsa-private-keyfile or"
+                " --ecdsa-private-keyfile signs, --rsa-public-keyfile or --ecdsa-public-keyfile"
+                " verifies",
+            )
+        if provider := self.provider():
+            return NoSharedSecretError(
+                f'Portworx trusts the OpenID Connect provider "{provider.value}" alone'
+                f" ({provider.stated_by}), so no shared secret signs its tokens{self._left_over()}",
+                hint="the provider makes the tokens; Portworx takes self-signed ones as well once"
+                " it is started with a shared secret and an issuer",
+            )
+        if self.is_authorization_off():
+            return NoSharedSecretError(
+                f"authorization is off ({where}), so Portworx asks for no tokens"
+                f"{self._left_over()}",
+                hint="switch it on: spec.security.enabled of the StorageCluster, or a DaemonSet's"
+                " PORTWORX_AUTH_JWT_SHAREDSECRET; or name the key that it is to take:"
+                " --shared-secret-from NAMESPACE/NAME:KEY",
+            )
+        return None
+
+    def is_authorization_off(self) -> bool:
+        """Whether Portworx is known to ask for no tokens."""
+        reading = self.specs()
+        known = reading.specs and not reading.forbidden
+        return bool(known) and not any(spec.asks_for_tokens for spec in reading.specs)
+
+    def left_over(self) -> tuple[SecretKeyReference, ...]:
+        """The shared secrets with a usual name that nothing gives to Portworx."""
+        names = [*dict.fromkeys(spec.namespace for spec in self.specs().specs), USUAL_NAMESPACES[0]]
+        places = [
+            place
+            for namespace in dict.fromkeys(names)
+            for place in (
+                SecretKeyReference(namespace, OPERATOR_SECRET, SHARED_SECRET_KEY),
+                pxkeys(namespace),
+            )
+        ]
+        self._secrets.ask(places)
+        return tuple(place for place in places if self._secrets.holds(place))
+
+    def _left_over(self) -> str:
+        found = self.left_over()
+        return f"; not used: {', '.join(f'Secret {one}' for one in found)}" if found else ""
+
     def settings(self, issuer: str | None, default: str) -> VerifierSettings:
         """What the verifier accepts; a given issuer is not sought, default is the last resort."""
-        settings = _settings(self.specs(), self._secrets, issuer, default)
-        untrusted = dict.fromkeys(spec.owner for spec in self._untrusted())
-        return replace(settings, untrusted=tuple(untrusted))
+        reading = self.specs()
+        public = _first(reading.specs, "public_key_file")
+        return VerifierSettings(
+            issuer=FoundText(issuer, "as given")
+            if issuer
+            else self.stated_issuer() or FoundText(default, BY_DEFAULT),
+            username_claim=_claim(reading.specs, self._secrets) or FoundText("sub", BY_DEFAULT),
+            public_key_file=FoundText(str(public.value), public.stated_by) if public else None,
+            not_read=reading.forbidden,
+            provider=self.provider(),
+            untrusted=() if reading.specs else tuple(one.name for one in self._strangers()),
+            malformed=reading.malformed,
+        )
 
-    def namespaces(self) -> set[str]:
-        """Where Portworx runs; untrusted objects count where there are no others."""
-        return {spec.namespace for spec in self.specs().specs or self._untrusted()}
+    def stated_issuer(self) -> FoundText | None:
+        """The issuer that Portworx is started with, None where nothing states one."""
+        return _issuer(self.specs().specs, self._secrets)
+
+    def provider(self) -> FoundText | None:
+        """The OpenID Connect provider that Portworx trusts, by its issuer."""
+        stated = [spec.oidc_issuer for spec in self.specs().specs if spec.oidc_issuer]
+        hint = "choose the Portworx that is meant with --portworx-namespace"
+        return _one_text("OpenID Connect providers", stated, self._secrets, hint)
+
+    def application_keys(self) -> dict[str, FoundKey]:
+        """The keys of Portworx' own applications, by their issuer, as far as they can be read."""
+        stated = {
+            issuer: one
+            for issuer, setting in ((APPS_ISSUER, "apps_key"), (STORK_ISSUER, "stork_key"))
+            if (one := _first(self.specs().specs, setting))
+        }
+        self._secrets.ask(
+            one.value for one in stated.values() if isinstance(one.value, SecretKeyReference)
+        )
+        found = {
+            issuer: attempt(lambda one=one: _resolved(one, self._secrets))  # type: ignore[misc]
+            for issuer, one in stated.items()
+        }
+        return {issuer: key for issuer, key in found.items() if isinstance(key, FoundKey)}
+
+    def not_used(self) -> tuple[str, ...]:
+        """What variables of a StorageCluster say that is not so, as the operator overrides it."""
+        return tuple(self._not_used())
+
+    def _not_used(self) -> Iterator[str]:
+        for spec in self.specs().specs:
+            issuer, key = spec.not_used.get("issuer"), spec.not_used.get("shared_secret")
+            if issuer and spec.issuer:
+                said = attempt(lambda issuer=issuer: _text(issuer, self._secrets))  # type: ignore[misc]
+                if isinstance(said, FoundText) and said.value != spec.issuer.value:
+                    yield (
+                        f'{said.stated_by} names the issuer "{said.value}", but the operator starts'
+                        f' Portworx with "{spec.issuer.value}" ({spec.issuer.stated_by})'
+                    )
+            if key:
+                said_key = attempt(lambda key=key: _resolved(key, self._secrets))  # type: ignore[misc]
+                used = attempt(lambda spec=spec: _key_of(spec, self._secrets))  # type: ignore[misc]
+                if (
+                    isinstance(said_key, FoundKey)
+                    and isinstance(used, FoundKey)
+                    and said_key.shared_secret.value != used.shared_secret.value
+                ):
+                    yield (
+                        f"{key.stated_by} names another shared secret"
+                        f"{f' ({said_key.reference})' if said_key.reference else ''}, but the"
+                        f" operator starts Portworx with {used.reference} ({used.stated_by})"
+                    )
 
     def secrets_not_read(self) -> tuple[str, ...]:
         """The Secrets that RBAC kept closed, of those that were looked at so far."""
         return self._secrets.forbidden()
 
-    def _untrusted(self) -> tuple[PortworxSpec, ...]:
-        """What untrusted DaemonSets say, where no trusted object is there."""
-        return () if self.specs().specs else self._daemon_sets.result().specs
+    def _strangers(self) -> tuple[PortworxObject, ...]:
+        """The DaemonSets that may be anybody's."""
+        trusted = {*self._trusted_namespaces, *USUAL_NAMESPACES}
+        return tuple(
+            one for one in self._daemon_sets.result().objects if one.namespace not in trusted
+        )
 
-    def _untrusted_keys(self) -> Iterator[FoundKey]:
-        for spec in self._untrusted():
-            # What can't be read starts no Portworx.
-            with suppress(SharedSecretError, ForbiddenError):
-                if spec.shared_secret:
-                    yield _resolved(spec.shared_secret, self._secrets)
+
+def _read(objects: Iterable[PortworxObject]) -> tuple[tuple[PortworxSpec, ...], tuple[str, ...]]:
+    """What the objects say, and which can't be read and why."""
+    specs: list[PortworxSpec] = []
+    malformed = []
+    for one in objects:
+        try:
+            specs += one.read()
+        except MalformedError as error:
+            malformed.append(f"{one.name} is passed over: {error}")
+    return tuple(specs), tuple(malformed)
+
+
+def _first(specs: tuple[PortworxSpec, ...], setting: str) -> Stated | None:
+    return next((stated for spec in specs if (stated := getattr(spec, setting))), None)
 
 
 class _Secrets:
@@ -237,6 +409,11 @@ class _Secrets:
             )
         return secret.data[reference.key]
 
+    def holds(self, reference: SecretKeyReference) -> bool:
+        """Whether there is something in that key, as far as this user may look."""
+        secret = attempt(lambda: self.find(reference))
+        return isinstance(secret, Secret) and bool(secret.data.get(reference.key))
+
     def shared_secret(self, reference: SecretKeyReference) -> SharedSecret:
         where = f'Secret {reference.namespace}/{reference.name} key "{reference.key}"'
         return SharedSecret(self.value(reference), where)
@@ -264,10 +441,32 @@ def _usual_places(
 
 
 def _stated_key(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundKey | None:
-    stated = [spec.shared_secret for spec in specs if spec.shared_secret]
-    secrets.ask(one.value for one in stated if isinstance(one.value, SecretKeyReference))
-    found = [_resolved(one, secrets) for one in stated]
+    stating = [spec for spec in specs if spec.shared_secret]
+    values = [spec.shared_secret.value for spec in stating if spec.shared_secret]
+    secrets.ask(value for value in values if isinstance(value, SecretKeyReference))
+    found = [key for spec in stating if (key := _key_of(spec, secrets))]
     return _one_key(found)
+
+
+def _key_of(spec: PortworxSpec, secrets: _Secrets) -> FoundKey | None:
+    """The key that the object states.
+
+    The operator fills a Secret that has none yet from the variable, if that is there.
+    """
+    stated, variable = spec.shared_secret, spec.not_used.get("shared_secret")
+    if stated is None:
+        return None
+    if variable and isinstance(stated.value, SecretKeyReference):
+        secret = secrets.find(stated.value)
+        if not (secret and secret.data.get(stated.value.key)):
+            return _resolved(variable, secrets)
+    try:
+        return _resolved(stated, secrets)
+    except SharedSecretError as error:
+        if not spec.is_operators:
+            raise
+        hint = f"the operator makes it when it starts Portworx; or {error.hint or _FLAG}"
+        raise SharedSecretError(str(error), hint) from None
 
 
 def _resolved(stated: Stated, secrets: _Secrets) -> FoundKey:
@@ -316,15 +515,6 @@ def _key_by_name(
     if key := _one_key(found):
         return key
     looked = "; ".join(f"{place}: {outcome}" for place, outcome in places.items())
-    public = next((spec.public_key_file for spec in reading.specs if spec.public_key_file), None)
-    if public:
-        raise NoKeyError(
-            f"no shared secret was found, and Portworx verifies with a public key"
-            f" ({public.stated_by} {public.value}); looked at {looked}",
-            hint="name a file with the other half: --rsa-private-keyfile or"
-            " --ecdsa-private-keyfile signs, --rsa-public-keyfile or --ecdsa-public-keyfile"
-            " verifies",
-        )
     hint = (
         _FLAG
         if reading.forbidden
@@ -350,23 +540,22 @@ def _named(
     return found
 
 
-def _settings(
-    reading: PortworxSpecs, secrets: _Secrets, issuer: str | None, default: str
-) -> VerifierSettings:
-    public = next((spec.public_key_file for spec in reading.specs if spec.public_key_file), None)
-    return VerifierSettings(
-        issuer=FoundText(issuer, "as given")
-        if issuer
-        else _issuer(reading.specs, secrets) or FoundText(default, BY_DEFAULT),
-        username_claim=_claim(reading.specs, secrets) or FoundText("sub", BY_DEFAULT),
-        public_key_file=FoundText(str(public.value), public.stated_by) if public else None,
-        not_read=reading.forbidden,
-    )
-
-
 def _issuer(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | None:
     stated = [spec.issuer for spec in specs if spec.issuer]
-    return _one_text("issuers", stated, secrets, hint="choose one with --issuer")
+    naming = {spec.owner for spec in specs if spec.issuer}
+    # Where another Portworx names an issuer, one that names none has its default.
+    if naming:
+        stated += [
+            Stated(_default_of(spec.shared_secret), f"{spec.owner}, by default")
+            for spec in specs
+            if spec.shared_secret and spec.owner not in naming
+        ]
+    hint = "choose one with --issuer, or the Portworx that is meant with --portworx-namespace"
+    return _one_text("issuers", stated, secrets, hint)
+
+
+def _default_of(key: Stated) -> str:
+    return default_issuer(key.value if isinstance(key.value, SecretKeyReference) else None)
 
 
 def _claim(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | None:

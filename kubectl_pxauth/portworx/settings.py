@@ -1,15 +1,32 @@
-"""What the objects that start Portworx say of its key and its issuer.
+"""What the objects that start Portworx say of its key, its issuer and its OpenID Connect provider.
 
-Source: the Portworx operator (its StorageCluster in pkg/apis/core/v1; which argument and which
-variable are one setting, in pkg/migration), and the DaemonSet of the Portworx docs' spec generator.
+A DaemonSet of the older manifests hands its variables and arguments to Portworx as they are. What
+the operator makes of a StorageCluster (drivers/storage/portworx of libopenstorage/operator, in its
+releases 1.4.0 to 24.1.0):
+- Authorization is on if spec.security.enabled is true and spec.security.auth.enabled is not false
+  (util/util.go AuthEnabled).
+- With it on, key and issuer are those of spec.security.auth.selfSigned, or the defaults, and are
+  laid over spec.env (deployment.go getEnvList); the other variables of spec.env count.
+- selfSigned without an issuer takes the value of the variable for it, if one is there; where
+  selfSigned is missing or empty it does not (portworx.go setSecuritySpecDefaults).
+- The Secret with the key, where it has none yet, is filled from the variable, and is never looked
+  at again (component/auth.go getPrivateKeyOrGenerate, pkg/util/k8s CreateOrAppendToSecret).
+- With it off the operator adds nothing: spec.env counts, and only that.
+- The annotation portworx.io/misc-args goes to Portworx' arguments, and changes no variable
+  (deployment.go getArguments). Which one Portworx takes, where both are there, is not public.
+- Portworx' own applications sign with apps-secret of the Secret px-system-secrets, as
+  apps.portworx.io, and before Portworx 2.6 as stork.openstorage.io (util/util.go
+  SetupContextWithToken).
+
+Which argument and which variable are one setting: pkg/migration/generate.go of the same.
 """
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
@@ -20,15 +37,26 @@ OPERATOR_ISSUER = "operator.portworx.io"
 OPERATOR_SECRET = "px-shared-secret"  # noqa: S105 - a Secret's name
 USUAL_NAMESPACES = ("kube-system", "portworx")
 SHARED_SECRET_KEY = "shared-secret"  # noqa: S105 - a key's name
+APPS_ISSUER, STORK_ISSUER = "apps.portworx.io", "stork.openstorage.io"
+APPLICATION_ISSUERS = (APPS_ISSUER, STORK_ISSUER)
+"""The issuers of the tokens that Portworx' own applications make for themselves."""
 
+_APPLICATIONS_SECRET, _APPLICATIONS_KEY = "px-system-secrets", "apps-secret"
 _MISC_ARGS = "portworx.io/misc-args"  # an annotation: the operator hands them on to Portworx
+_LONGEST = 16_384  # bytes; no setting is longer, and what is longer is not looked at
 
+_ISSUER_VARIABLE = "PORTWORX_AUTH_JWT_ISSUER"
+_SECRET_VARIABLE = "PORTWORX_AUTH_JWT_SHAREDSECRET"  # noqa: S105 - a variable's name
 _VARIABLES = {
-    "PORTWORX_AUTH_JWT_ISSUER": "issuer",
-    "PORTWORX_AUTH_JWT_SHAREDSECRET": "shared_secret",
+    _ISSUER_VARIABLE: "issuer",
+    _SECRET_VARIABLE: "shared_secret",
     "PORTWORX_AUTH_JWT_RSA_PUBKEY": "public_key_file",
     "PORTWORX_AUTH_JWT_ECDS_PUBKEY": "public_key_file",
     "PORTWORX_AUTH_USERNAME_CLAIM": "username_claim",
+    "PORTWORX_AUTH_OIDC_ISSUER": "oidc_issuer",
+    "PORTWORX_AUTH_SYSTEM_KEY": "system_key",
+    "PORTWORX_AUTH_SYSTEM_APPS_KEY": "apps_key",
+    "PORTWORX_AUTH_STORK_KEY": "stork_key",
 }
 _FLAGS = {
     "jwt_issuer": "issuer",
@@ -36,10 +64,16 @@ _FLAGS = {
     "jwt_rsa_pubkey_file": "public_key_file",
     "jwt_ecds_pubkey_file": "public_key_file",
     "username_claim": "username_claim",
+    "oidc_issuer": "oidc_issuer",
+    "auth_system_key": "system_key",
 }
+_BY_SECURITY = ("issuer", "shared_secret", "system_key", "apps_key", "stork_key")
+"""What the operator sets by itself where authorization is on."""
 _FLAG = r"(?s)--?([a-z][a-z_-]*)(?:=(.*))?"
 _COMMAND_LINE = rf"(?:^|\s)--?(?:{'|'.join(_FLAGS).replace('_', '[_-]')})[=\s]"
 _VARIABLE = r"\$\((\w+)\)"
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -76,7 +110,10 @@ class Stated:
 class PortworxSpec:
     """What one list of variables or of arguments says; None where it says nothing.
 
-    owner is the object that it is in.
+    owner is the object that it is in, a StorageCluster if it is the operator's. apps_key and
+    stork_key are the keys of Portworx' own applications. not_used are a key and an issuer that
+    the object states and the operator does not use. unseen is whether Portworx gets variables
+    that are not in the object.
     """
 
     owner: str
@@ -85,28 +122,89 @@ class PortworxSpec:
     shared_secret: Stated | None = None
     username_claim: Stated | None = None
     public_key_file: Stated | None = None
+    oidc_issuer: Stated | None = None
+    system_key: Stated | None = None
+    apps_key: Stated | None = None
+    stork_key: Stated | None = None
+    not_used: Mapping[str, Stated] = field(default_factory=dict)
+    unseen: bool = False
+
+    @property
+    def is_operators(self) -> bool:
+        """Whether the operator starts Portworx by it."""
+        return self.owner.startswith("StorageCluster ")
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether a Portworx that is started so asks for tokens, or may do so."""
+        return bool(self.unseen or self.issuer or self.oidc_issuer or self.names_a_key)
+
+    @property
+    def names_a_key(self) -> bool:
+        """Whether it gives Portworx any key to verify tokens with."""
+        return any((self.public_key_file, *self._keys))
+
+    def takes_from(self, place: SecretKeyReference) -> bool:
+        """Whether Portworx gets one of its keys from the Secret of that place."""
+        taken = [one.value for one in self._keys if one]
+        return any(
+            isinstance(value, SecretKeyReference)
+            and (value.namespace, value.name) == (place.namespace, place.name)
+            for value in taken
+        )
+
+    @property
+    def _keys(self) -> tuple[Stated | None, ...]:
+        return (self.shared_secret, self.system_key, self.apps_key, self.stork_key)
+
+
+@dataclass(frozen=True)
+class PortworxObject:
+    """An object that may start Portworx, unread: read() is what it says.
+
+    read raises MalformedError where the object is not of the form that it should have.
+    """
+
+    name: str
+    namespace: str
+    read: Callable[[], tuple[PortworxSpec, ...]]
+
+
+@dataclass(frozen=True)
+class PortworxObjects:
+    """All that could be listed, and for each place that could not why."""
+
+    objects: tuple[PortworxObject, ...]
+    forbidden: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PortworxSpecs:
-    """All that could be read, and for each place that could not why."""
+    """What is believed; places that could not be listed; objects that can't be read, and why."""
 
     specs: tuple[PortworxSpec, ...]
     forbidden: tuple[str, ...]
+    malformed: tuple[str, ...] = ()
 
 
-def storage_cluster_specs(cluster: Cluster, namespace: str | None) -> PortworxSpecs:
-    """What the StorageClusters say, in one namespace or in all."""
+class MalformedError(Exception):
+    """An object has not the form that its kind has; str() says in which field."""
 
-    def listed(only: str | None) -> tuple[PortworxSpec, ...]:
+
+def storage_clusters(
+    cluster: Cluster, namespace: str | None, *, try_usual: bool
+) -> PortworxObjects:
+    """The StorageClusters of one namespace or of all, or if try_usual of those that are usual."""
+
+    def listed(only: str | None) -> tuple[PortworxObject, ...]:
         path = ("apis", "core.libopenstorage.org", "v1", *_scope(only), "storageclusters")
         try:
             answer = cluster.get(*path)
         except NotFoundError:  # the CRD does not exist
             return ()
-        return _all(map(_read_storage_cluster, answer.get("items") or ()))
+        return _objects("StorageCluster", answer, _read_storage_cluster)
 
-    return _specs("StorageClusters", listed, namespace)
+    return _listed("StorageClusters", listed, namespace, try_usual=try_usual)
 
 
 def read_config_map_key(cluster: Cluster, reference: ConfigMapKeyReference) -> str | None:
@@ -119,119 +217,207 @@ def read_config_map_key(cluster: Cluster, reference: ConfigMapKeyReference) -> s
     return value
 
 
-def daemon_set_specs(cluster: Cluster, namespace: str | None) -> PortworxSpecs:
-    """What the DaemonSets named portworx say, in one namespace or in all."""
+def daemon_sets(cluster: Cluster, namespace: str | None, *, try_usual: bool) -> PortworxObjects:
+    """The DaemonSets named portworx, in the same way."""
 
-    def listed(only: str | None) -> tuple[PortworxSpec, ...]:
+    def listed(only: str | None) -> tuple[PortworxObject, ...]:
         path = ("apis", "apps", "v1", *_scope(only), "daemonsets")
         answer = cluster.get(*path, fieldSelector="metadata.name=portworx")
-        return _all(map(_read_daemon_set, answer.get("items") or ()))
+        return _objects("DaemonSet", answer, _read_daemon_set)
 
-    return _specs("DaemonSets", listed, namespace)
+    return _listed("DaemonSets", listed, namespace, try_usual=try_usual)
 
 
 def _scope(namespace: str | None) -> tuple[str, ...]:
     return ("namespaces", namespace) if namespace else ()
 
 
-def _specs(
-    kind: str, listed: Callable[[str | None], tuple[PortworxSpec, ...]], namespace: str | None
-) -> PortworxSpecs:
-    """What every object says; who may not list all namespaces is asked for those that are usual."""
+def _listed(
+    kind: str,
+    listed: Callable[[str | None], tuple[PortworxObject, ...]],
+    namespace: str | None,
+    *,
+    try_usual: bool,
+) -> PortworxObjects:
+    """Every object; who may not list all namespaces is asked for those that are usual."""
     try:
-        return PortworxSpecs(listed(namespace), ())
+        return PortworxObjects(listed(namespace), ())
     except ForbiddenError:
         if namespace:
-            return PortworxSpecs((), (f"{kind} in namespace {namespace}",))
-    specs: tuple[PortworxSpec, ...] = ()
+            return PortworxObjects((), (f"{kind} in namespace {namespace}",))
     forbidden = [f"{kind} in all namespaces"]
-    reading = {name: Background(lambda name=name: listed(name)) for name in USUAL_NAMESPACES}  # type: ignore[misc]
+    objects: tuple[PortworxObject, ...] = ()
+    usual = USUAL_NAMESPACES if try_usual else ()
+    reading = {name: Background(lambda name=name: listed(name)) for name in usual}  # type: ignore[misc]
     for name, one in reading.items():
         try:
-            specs += one.result()
+            objects += one.result()
         except ForbiddenError:
             forbidden.append(f"{kind} in namespace {name}")
-    return PortworxSpecs(specs, tuple(forbidden))
+    return PortworxObjects(objects, tuple(forbidden))
 
 
-def _all(specs: Iterable[tuple[PortworxSpec, ...]]) -> tuple[PortworxSpec, ...]:
-    return tuple(spec for found in specs for spec in found)
+def _objects(
+    kind: str,
+    answer: dict[str, Any],
+    read: Callable[[dict[str, Any], str, str], tuple[PortworxSpec, ...]],
+) -> tuple[PortworxObject, ...]:
+    """The list's objects, with nothing read of them but what the API server vouches for."""
+    found = []
+    for item in answer.get("items") or ():
+        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        where = f"{kind} {namespace}/{name}"
+
+        def unread(
+            item: dict[str, Any] = item, namespace: str = namespace, where: str = where
+        ) -> tuple[PortworxSpec, ...]:
+            return read(item, namespace, where)
+
+        found.append(PortworxObject(where, namespace, unread))
+    return tuple(found)
 
 
-def _read_storage_cluster(item: dict[str, Any]) -> tuple[PortworxSpec, ...]:
-    metadata, spec = item["metadata"], item.get("spec") or {}
-    namespace = metadata["namespace"]
-    where = f"StorageCluster {namespace}/{metadata['name']}"
-    words = _shell_words((metadata.get("annotations") or {}).get(_MISC_ARGS, ""))
-    stated = _variables(spec.get("env"), namespace, f"{where} spec.env")
-    security = spec.get("security") or {}
-    if security.get("enabled"):
-        stated = _self_signed(security, namespace, where) | stated
-    arguments = _arguments(words, spec.get("env"), namespace, f"{where} annotation {_MISC_ARGS}")
-    return tuple(PortworxSpec(where, namespace, **fields) for fields in (stated, arguments))
+def _get(holder: Mapping[str, Any], path: str, name: str, kind: type[Kind]) -> Kind | None:
+    """The field of that name, None where it is missing or null; path is what holds it."""
+    value = holder.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, kind):
+        words = {str: "a text", bool: "true or false", list: "a list", dict: "a mapping"}
+        raise MalformedError(f"{path} {name} is not {words[kind]}")
+    if isinstance(value, str) and len(value) > _LONGEST:
+        raise MalformedError(f"{path} {name} has {len(value)} characters")
+    return value
 
 
-def _self_signed(security: dict[str, Any], namespace: str, where: str) -> dict[str, Stated]:
-    """What the operator starts Portworx with where no variable says otherwise."""
-    signed = (security.get("auth") or {}).get("selfSigned") or {}
-    path, default = f"{where} spec.security.auth.selfSigned", f"{where} spec.security, by default"
-    issuer, secret = signed.get("issuer"), signed.get("sharedSecret")
+def _read_storage_cluster(
+    item: dict[str, Any], namespace: str, where: str
+) -> tuple[PortworxSpec, ...]:
+    annotations = _get(item["metadata"], "metadata", "annotations", dict) or {}
+    words = _shell_words(_get(annotations, "annotation", _MISC_ARGS, str) or "")
+    spec = _get(item, "the object's", "spec", dict) or {}
+    environment = _Environment.read(_get(spec, "spec", "env", list), namespace, f"{where} spec.env")
+    stated = environment.settings()
+    not_used: dict[str, Stated] = {}
+    security = _get(spec, "spec", "security", dict) or {}
+    auth = _get(security, "spec.security", "auth", dict) or {}
+    enabled = _get(security, "spec.security", "enabled", bool)
+    if enabled and _get(auth, "spec.security.auth", "enabled", bool) is not False:
+        not_used = {name: one for name, one in environment.first().items() if name in _BY_SECURITY}
+        signed = _get(auth, "spec.security.auth", "selfSigned", dict) or {}
+        by_security = _self_signed(signed, not_used.get("issuer"), namespace, where)
+        stated = {name: one for name, one in stated.items() if name not in _BY_SECURITY}
+        stated |= by_security
+        if not_used.get("issuer") == by_security["issuer"]:
+            del not_used["issuer"]
+    arguments = _arguments(words, environment, f"{where} annotation {_MISC_ARGS}")
+    return (
+        PortworxSpec(where, namespace, not_used=not_used, **stated),
+        PortworxSpec(where, namespace, **arguments),
+    )
+
+
+def _self_signed(
+    signed: dict[str, Any], variable: Stated | None, namespace: str, where: str
+) -> dict[str, Stated]:
+    """What the operator starts Portworx with where authorization is on."""
+    field_path = "spec.security.auth.selfSigned"
+    path, default = f"{where} {field_path}", f"{where} spec.security, by default"
+    issuer, secret, lifetime = (
+        _get(signed, field_path, name, str) for name in ("issuer", "sharedSecret", "tokenLifetime")
+    )
+    is_empty = (issuer, secret, lifetime) == (None, None, None)
+    if issuer:
+        stated_issuer = Stated(issuer, f"{path}.issuer")
+    elif not is_empty and variable and isinstance(variable.value, str):
+        stated_issuer = variable
+    else:
+        stated_issuer = Stated(OPERATOR_ISSUER, default)
     reference = SecretKeyReference(namespace, secret or OPERATOR_SECRET, SHARED_SECRET_KEY)
+    applications = SecretKeyReference(namespace, _APPLICATIONS_SECRET, _APPLICATIONS_KEY)
     return {
-        "issuer": Stated(issuer or OPERATOR_ISSUER, f"{path}.issuer" if issuer else default),
+        "issuer": stated_issuer,
         "shared_secret": Stated(reference, f"{path}.sharedSecret" if secret else default),
+        "apps_key": Stated(applications, default),
+        "stork_key": Stated(applications, default),
     }
 
 
-def _read_daemon_set(item: dict[str, Any]) -> tuple[PortworxSpec, ...]:
-    namespace = item["metadata"]["namespace"]
-    owner = f"DaemonSet {namespace}/{item['metadata']['name']}"
+def _read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[PortworxSpec, ...]:
     found = []
     for container in item["spec"]["template"]["spec"].get("containers") or ():
-        where = f"{owner} container {container['name']}"
+        here = f"{where} container {container['name']}"
         words = [*(container.get("command") or ()), *(container.get("args") or ())]
-        environment = container.get("env")
+        environment = _Environment.read(container.get("env"), namespace, f"{here} env")
+        # Only Portworx' own container: a sidecar's variables say nothing of it.
+        unseen = bool(container.get("envFrom")) and container["name"] == "portworx"
         found += [
-            _variables(environment, namespace, f"{where} env"),
-            _arguments(words, environment, namespace, where),
+            PortworxSpec(where, namespace, unseen=unseen, **environment.settings()),
+            PortworxSpec(where, namespace, **_arguments(words, environment, here)),
         ]
-    return tuple(PortworxSpec(owner, namespace, **fields) for fields in found)
+    return tuple(found)
 
 
-def _variables(items: list[dict[str, Any]] | None, namespace: str, where: str) -> dict[str, Stated]:
-    """The fields that environment variables state; the last of a name counts."""
-    return {
-        _VARIABLES[name]: Stated(value, f"{where} {name}")
-        for name, value in _environment(items, namespace).items()
-        if name in _VARIABLES
-    }
+@dataclass(frozen=True)
+class _Environment:
+    """A list of environment variables by their names; values are read when they are asked for."""
+
+    items: Mapping[str, list[dict[str, Any]]]
+    namespace: str
+    where: str
+
+    @classmethod
+    def read(cls, items: list[Any] | None, namespace: str, where: str) -> "_Environment":
+        found: dict[str, list[dict[str, Any]]] = {}
+        for item in items or ():
+            name = item.get("name") if isinstance(item, dict) else None
+            if not isinstance(name, str):
+                raise MalformedError("spec.env has an item without a name")
+            found.setdefault(name, []).append(item)
+        return cls(found, namespace, where)
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that variables state; the last of a name counts, as for Kubernetes."""
+        return self._stated(-1)
+
+    def first(self) -> dict[str, Stated]:
+        """The same with the first of a name, which is the one that the operator itself reads."""
+        return self._stated(0)
+
+    def value(self, name: str, which: int = -1) -> Value | None:
+        """What that variable holds; None where it is not there, or holds nothing."""
+        item = self.items[name][which] if name in self.items else {}
+        source = _get(item, name, "valueFrom", dict) or {}
+        if secret := _get(source, name, "secretKeyRef", dict):
+            return SecretKeyReference(self.namespace, *_name_and_key(secret, name))
+        if config_map := _get(source, name, "configMapKeyRef", dict):
+            return ConfigMapKeyReference(self.namespace, *_name_and_key(config_map, name))
+        return _get(item, name, "value", str) or None
+
+    def _stated(self, which: int) -> dict[str, Stated]:
+        return {
+            setting: Stated(value, f"{self.where} {name}")
+            for name, setting in _VARIABLES.items()
+            if (value := self.value(name, which)) is not None
+        }
 
 
-def _environment(items: list[dict[str, Any]] | None, namespace: str) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for item in items or ():
-        source = item.get("valueFrom") or {}
-        secret, config_map = source.get("secretKeyRef"), source.get("configMapKeyRef")
-        if secret:
-            found[item["name"]] = SecretKeyReference(namespace, secret["name"], secret["key"])
-        elif config_map:
-            reference = ConfigMapKeyReference(namespace, config_map["name"], config_map["key"])
-            found[item["name"]] = reference
-        elif item.get("value"):
-            found[item["name"]] = item["value"]
-    return found
+def _name_and_key(reference: dict[str, Any], variable: str) -> tuple[str, str]:
+    name, key = (_get(reference, variable, part, str) for part in ("name", "key"))
+    if not name or not key:
+        raise MalformedError(f"{variable} names no object and key")
+    return name, key
 
 
-def _arguments(
-    words: list[str], environment: list[dict[str, Any]] | None, namespace: str, where: str
-) -> dict[str, Stated]:
+def _arguments(words: list[str], environment: _Environment, where: str) -> dict[str, Any]:
     """The fields that arguments state, with Kubernetes' $(VARIABLE) replaced; the last counts."""
-    variables = _environment(environment, namespace)
     found = {}
     for flag, text in _flags(list(_split(words))):
+        if flag not in _FLAGS:
+            continue
         variable = re.fullmatch(_VARIABLE, text)
-        value = variables.get(variable[1], text) if variable else text
-        if flag in _FLAGS and value:
+        value = (environment.value(variable[1]) or text) if variable else text
+        if value:
             found[_FLAGS[flag]] = Stated(value, f"{where} -{flag}")
     return found
 
@@ -239,6 +425,8 @@ def _arguments(
 def _split(words: list[str]) -> Iterator[str]:
     """The words, with a whole command line in one of them taken apart as a shell does."""
     for word in words:
+        if len(word) > _LONGEST:
+            continue
         flag = re.fullmatch(_FLAG, word)
         whole = re.search(_COMMAND_LINE, word) and not (flag and flag[2])
         yield from _shell_words(word) if whole else [word]

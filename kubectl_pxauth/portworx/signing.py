@@ -4,22 +4,32 @@ KeySearch.key is the one place that decides which key counts. Signing (find_sign
 (find_trusted_keys) are two views of what it finds.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
-from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, PxauthError, SharedSecretError
+from kubectl_pxauth.errors import (
+    DiscoveryError,
+    ForbiddenError,
+    NoSharedSecretError,
+    PxauthError,
+    SharedSecretError,
+)
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import (
     BY_DEFAULT,
     DEFAULT_ISSUER,
     FoundKey,
+    FoundText,
     Search,
     VerifierSettings,
     default_issuer,
     read_shared_secret,
 )
+from kubectl_pxauth.portworx.settings import APPLICATION_ISSUERS
 from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
@@ -54,6 +64,11 @@ class KeySource:
     def has_key(self) -> bool:
         """Whether a key is at hand, so that none is looked for in the cluster."""
         return bool(self.signing_key or self.rsa_public_pem or self.ecdsa_public_pem)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the user gives both, so that the cluster need not be searched."""
+        return bool(self.issuer and (self.signing_key or self.shared_secret_from))
 
     def local_signer(self) -> Signer | None:
         """The signer, if the user gave its key; None where the cluster has to be asked."""
@@ -103,7 +118,10 @@ class KeySearch:
         """What the cluster itself says; the first call begins to read it, and does not wait."""
         if self._discovery is None:
             self._discovery = Search(
-                self._cluster, self.source.portworx_namespace, beside=self.source.shared_secret_from
+                self._cluster,
+                self.source.portworx_namespace,
+                beside=self.source.shared_secret_from,
+                try_usual=not self.source.is_complete,
             )
         return self._discovery
 
@@ -128,20 +146,54 @@ class KeySearch:
         reference = key.reference if key else self.source.shared_secret_from
         return self.discovery().settings(issuer, default_issuer(reference))
 
+    def contradictions(self, key: FoundKey | None) -> tuple[str, ...]:
+        """Where what the user gives is not what Portworx is started with, as far as is known.
+
+        Nothing that can't be read, or is not clear, is a contradiction, and none of it an error.
+        """
+        found = attempt(lambda: tuple(self._contradictions(key)))
+        return () if isinstance(found, PxauthError) else found
+
+    def _contradictions(self, key: FoundKey | None) -> Iterator[str]:
+        source, discovery = self.source, self.discovery()
+        if not discovery.specs().specs:
+            return
+        if source.issuer:
+            stated = attempt(discovery.stated_issuer)
+            if isinstance(stated, FoundText) and stated.value != source.issuer:
+                yield (
+                    f'the issuer "{source.issuer}" is given, but Portworx is started with'
+                    f' "{stated.value}" ({stated.stated_by}), and refuses tokens of any other'
+                )
+        if not (source.signing_key or source.shared_secret_from):
+            return
+        given = key.shared_secret.source if key else "a private key"
+        used = discovery.stated_key()
+        if used is None:
+            if key and (keyless := discovery.keyless()):
+                yield f"the key that is given ({given}) may be none that Portworx takes: {keyless}"
+        elif key and used.shared_secret.value != key.shared_secret.value:
+            yield (
+                f"the key that is given ({key.shared_secret.label}) is not the one that Portworx is"
+                f" started with ({used.shared_secret.label}; {used.stated_by})"
+            )
+
 
 def find_signer(cluster: Cluster, source: KeySource) -> Signer:
     """What signs in this cluster, with what the user does not give found there.
 
-    Raises DiscoveryError where it can't be found, SharedSecretError where it can't be used, and
-    ClusterErrors.
+    Where the user gives something, the cluster is asked whether it says otherwise: that is a
+    warning. Raises DiscoveryError where what is missing can't be found, SharedSecretError where
+    it can't be used, and ClusterErrors.
     """
     search = KeySearch(cluster, source)
-    if source.issuer and (source.signing_key or source.shared_secret_from):
-        return _signer(source.issuer, search.key(), source, ())
     search.discovery()
     key = search.key()
+    if source.is_complete:
+        return _signer(source.issuer or "", key, source, search.contradictions(key))
     settings = search.settings(key, source.issuer)
-    return _signer(settings.issuer.value, key, source, settings.warnings)
+    warnings = (*settings.warnings, *search.contradictions(key))
+    return _signer(settings.issuer.value, key, source, warnings)
 
 
 def _signer(
@@ -158,12 +210,70 @@ class TrustedKeys:
     """What tokens are verified against, as far as it could be found.
 
     no_key is why signatures can't be verified, or None; settings is an error where the verifier's
-    settings could not be found, and None where nobody was asked for them.
+    settings could not be found, and None where nobody was asked for them. key is the shared
+    secret; application_keys are those of Portworx' own applications, by their issuer.
     """
 
     trust: "Trust"
     no_key: PxauthError | None
     settings: VerifierSettings | PxauthError | None
+    key: FoundKey | None = None
+    application_keys: Mapping[str, FoundKey] = field(default_factory=dict)
+
+    @property
+    def provider(self) -> FoundText | None:
+        """The OpenID Connect provider whose tokens are taken as well."""
+        return self.settings.provider if isinstance(self.settings, VerifierSettings) else None
+
+    @property
+    def public_key_file(self) -> FoundText | None:
+        """The file on the nodes with a public key that verifies tokens as well."""
+        return (
+            self.settings.public_key_file if isinstance(self.settings, VerifierSettings) else None
+        )
+
+    def judge(self, token: bytes, now: datetime) -> "Verdict":
+        """The verdict on a token by what its issuer's tokens are verified with.
+
+        What can't be verified here, as only a provider or Portworx' own applications have the
+        key, has a warning in place of its signature's check.
+        """
+        from kubectl_pxauth.token.verdict import judge
+
+        verdict = judge(token, self.trust, now)
+        issuer = verdict.issuer
+        if issuer == self.trust.issuer and self.trust.shared_secret:
+            return verdict
+        if self.provider and issuer == self.provider.value:
+            verdict = judge(token, replace(self.trust, issuer=issuer), now)
+            return _signed_elsewhere(verdict, "verified by the provider, not here")
+        if issuer in APPLICATION_ISSUERS:
+            return self._judge_application(token, issuer, now)
+        return verdict
+
+    def _judge_application(self, token: bytes, issuer: str, now: datetime) -> "Verdict":
+        from kubectl_pxauth.token.verdict import Trust, judge
+
+        if key := self.application_keys.get(issuer):
+            return judge(token, Trust(issuer, key.shared_secret.value), now)
+        verdict = judge(token, Trust(issuer), now)
+        return _signed_elsewhere(verdict, "of Portworx' own applications, whose key is not at hand")
+
+    def maker(self, issuer: str) -> str | None:
+        """Who else makes the tokens of that issuer, where the cluster takes such tokens."""
+        if issuer == self.trust.issuer and self.trust.shared_secret:
+            return None
+        if issuer in APPLICATION_ISSUERS or (self.provider and issuer == self.provider.value):
+            return made_elsewhere(issuer) or f'the OpenID Connect provider "{issuer}" makes it'
+        return None
+
+    def key_of(self, verdict: "Verdict") -> FoundKey | None:
+        """The shared secret that the token's signature was checked with, if one was."""
+        if not verdict.header or not str(verdict.header.get("alg")).startswith("HS"):
+            return None
+        if verdict.issuer in APPLICATION_ISSUERS and verdict.issuer != self.trust.issuer:
+            return self.application_keys.get(verdict.issuer)
+        return self.key
 
     @property
     def unknown(self) -> PxauthError | None:
@@ -188,30 +298,62 @@ class TrustedKeys:
         )
 
 
+def made_elsewhere(issuer: str) -> str | None:
+    """Who else makes the tokens of that issuer, so that they are not ours to make again.
+
+    None for an issuer of self-signed tokens, which never begins with https://.
+    """
+    if issuer in APPLICATION_ISSUERS:
+        return "Portworx' own applications make it for themselves"
+    if issuer.startswith("https://"):
+        return f'the OpenID Connect provider "{issuer}" makes it'
+    return None
+
+
+def _signed_elsewhere(verdict: "Verdict", words: str) -> "Verdict":
+    from kubectl_pxauth.token.verdict import Finding, Severity
+
+    findings = (
+        Finding(Severity.WARNING, "signature", words) if one.check == "signature" else one
+        for one in verdict.findings
+    )
+    return replace(verdict, findings=tuple(findings))
+
+
 def find_trusted_keys(cluster: Cluster, source: KeySource) -> TrustedKeys:
     """What this cluster trusts; what the cluster does not say or RBAC hides is told in the result.
 
     Raises other ClusterErrors.
     """
     search = KeySearch(cluster, source)
-    search.discovery()
+    reading = Background(search.discovery().application_keys)
     key = attempt(search.key, _EXPLAINED)
     found = None if isinstance(key, PxauthError) else key
     settings = attempt(lambda: search.settings(found, source.issuer), _EXPLAINED)
-    return trusted_keys(source, key, settings)
+    applications = attempt(reading.result)
+    return trusted_keys(
+        source, key, settings, {} if isinstance(applications, PxauthError) else applications
+    )
 
 
 def trusted_keys(
     source: KeySource,
     key: FoundKey | PxauthError | None,
     settings: VerifierSettings | PxauthError | None,
+    application_keys: Mapping[str, FoundKey] | None = None,
 ) -> TrustedKeys:
     """What is trusted where the search had these results, beside what the user gave."""
     found, no_key = (None, key) if isinstance(key, PxauthError) else (key, None)
+    if found is None and isinstance(source.signing_key, SharedSecret):
+        found = FoundKey(source.signing_key, None, AS_GIVEN)
+    others = application_keys or {}
     if not isinstance(settings, VerifierSettings):
-        return TrustedKeys(source.trust(source.issuer, found), no_key, settings)
+        trust = source.trust(source.issuer, found)
+        return TrustedKeys(trust, no_key, settings, found, others)
     issuer = settings.issuer
     # The default issuer goes with the key that was found: without one it is no guess worth making.
     known = None if no_key and issuer.stated_by == BY_DEFAULT else issuer.value
+    if isinstance(no_key, NoSharedSecretError) and settings.provider:
+        known = settings.provider.value
     trust = source.trust(source.issuer or known, found, settings.username_claim.value)
-    return TrustedKeys(trust, no_key, settings)
+    return TrustedKeys(trust, no_key, settings, found, others)

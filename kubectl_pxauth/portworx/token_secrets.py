@@ -49,11 +49,11 @@ class StoredToken:
 
 
 def read_tokens(
-    cluster: Cluster, scope: Scope, trust: Trust, now: datetime, key: str = AUTH_TOKEN
+    cluster: Cluster, scope: Scope, trusted: TrustedKeys, now: datetime, key: str = AUTH_TOKEN
 ) -> Iterator[tuple[Secret, Verdict]]:
     """The Secrets that hold a JWT under that key, whoever made it, with the verdict on it."""
     for secret in list_secrets(cluster, scope.namespace, selector=scope.selector):
-        verdict = judge(secret.data.get(key, b"").strip(), trust, now)
+        verdict = trusted.judge(secret.data.get(key, b"").strip(), now)
         if verdict.is_jwt:
             yield secret, verdict
 
@@ -64,7 +64,7 @@ def unusable(secret: Secret, trusted: TrustedKeys, now: datetime) -> str | None:
     if token is None:
         keys = ", ".join(sorted(secret.data)) or "none"
         return f'has no token: it has no key "{AUTH_TOKEN}"; its keys: {keys}'
-    if problems := trusted.problems(judge(token, trusted.trust, now)):
+    if problems := trusted.problems(trusted.judge(token, now)):
         return f"holds no valid token: {'; '.join(problems)}"
     return None
 

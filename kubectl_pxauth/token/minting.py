@@ -1,14 +1,22 @@
 """Make one token: who it is for, what it says, and what signs it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.token.claims import Claims
-from kubectl_pxauth.token.identity import NOBODY, Identity, PartialIdentity, default_identity
+from kubectl_pxauth.token.identity import (
+    NOBODY,
+    Identity,
+    PartialIdentity,
+    default_identity,
+    placeholders,
+)
 from kubectl_pxauth.token.jwt import SigningKey, sign
 from kubectl_pxauth.token.profile import Profile
+from kubectl_pxauth.token.roles import ADMIN, meant_role
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
@@ -92,7 +100,25 @@ def identity_for(
 def mint(request: TokenRequest, signer: Signer, identity: Identity) -> MintedToken:
     """A token for the identity; raises SharedSecretError where the key can't sign."""
     claims = Claims(signer.issuer, identity, request.issued_at, request.expires_at)
-    return mint_claims(claims, signer)
+    minted = mint_claims(claims, signer)
+    return replace(minted, warnings=(*minted.warnings, *_doubts(request, identity)))
+
+
+def _doubts(request: TokenRequest, identity: Identity) -> Iterator[str]:
+    """What is probably not meant, though it may be."""
+    for role in identity.roles:
+        if meant := meant_role(role):
+            yield f'the role "{role}" is none of the system\'s: is "{meant}" meant?'
+    profile = request.profile
+    by_file = request.user and not request.named.roles  # what a flag says is said on purpose
+    if by_file and profile and ADMIN in identity.roles and ADMIN not in profile.roles:
+        yield (
+            f"the user file gives {ADMIN} to the token of the profile {profile.name}, which serves"
+            " whoever claims a volume of a StorageClass that names it"
+        )
+    # User files and flags with placeholders are refused, so it is an older token's.
+    for blank in placeholders(identity):
+        yield f"an unfilled placeholder is kept from the token that is there: {blank}"
 
 
 def mint_claims(claims: Claims, signer: Signer) -> MintedToken:

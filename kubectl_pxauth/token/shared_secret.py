@@ -1,10 +1,29 @@
 """The key that signs: its bytes, and nothing that could print them."""
 
+import hmac
+import re
 from dataclasses import dataclass, field
 
 from kubectl_pxauth.errors import SharedSecretError
 
 _HS256_BYTES = 32
+_FINGERPRINT_OF = b"kubectl-pxauth: fingerprint of a shared secret"
+_FINGERPRINT_BYTES = 4
+# What a webhook or a tool replaces by the real key: a template or a placeholder as a whole, an
+# address, a scheme of a secrets manager, an encrypted value of sops. Base64 has none of : $ < { [.
+_REFERENCE = re.compile(
+    r"""
+      \$\{.*\} | \$\(.*\) | \{\{.*\}\} | <.*>
+    | \w[\w.+-]*://\S+
+    | (?:>>)?(?:vault|openbao|bao|gcp|gcpsm|aws|awssm|awsssm|azure|azurekv|azkv|akv|keyvault
+        |secretref|secretsmanager|ssm|sm|conjur|doppler|infisical|bitwarden|env|file):\S.*
+    | arn:aws[\w-]*:\S+
+    | projects/[^/\s]+/secrets/[^/\s]+(?:/versions/[^/\s]+)?
+    | @Microsoft\.KeyVault\(.*\)
+    | ENC\[.*\]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -23,9 +42,38 @@ class SharedSecret:
                 " environment variable, which can't hold those bytes",
             )
 
+    @property
+    def fingerprint(self) -> str | None:
+        """Eight hex digits to compare keys by; None for a key that is too short to show any.
+
+        It is an HMAC of a fixed text, so it is no easier to guess a key from than a token of that
+        key is. Of a short key, which can be guessed, not even that is shown.
+        """
+        if len(self.value) < _HS256_BYTES:
+            return None
+        return hmac.digest(self.value, _FINGERPRINT_OF, "sha256")[:_FINGERPRINT_BYTES].hex()
+
+    @property
+    def label(self) -> str:
+        """Where it was found, and its fingerprint if it has one."""
+        return (
+            f"{self.source} (fingerprint {self.fingerprint})" if self.fingerprint else self.source
+        )
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it reads like the place of a key, which a tool is to put the real key into."""
+        return _REFERENCE.fullmatch(self.value.decode().strip()) is not None
+
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the key, though Portworx takes it as it is."""
         found = []
+        if self.is_reference:
+            found.append(
+                f"the shared secret in {self.source} reads like a reference to a key, not like a"
+                " key: if a tool puts the real one in its place when Portworx starts, tokens that"
+                " are signed with the reference are refused"
+            )
         if self.value.endswith((b"\n", b"\r")):
             found.append(
                 f"the shared secret in {self.source} ends in a newline; Portworx counts it as part"

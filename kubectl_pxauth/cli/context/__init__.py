@@ -20,6 +20,7 @@ from kubectl_pxauth.operations.context import (
     find_nodes,
     this_machine,
 )
+from kubectl_pxauth.token.minting import MintedToken
 
 _NOT_THERE = "not there"
 
@@ -58,9 +59,15 @@ def check_name(name: str) -> str:
 
 
 def read_nodes(
-    flags: PxctlFlags, portworx_namespace: str | None, connection: Connection
+    flags: PxctlFlags,
+    portworx_namespace: str | None,
+    connection: Connection,
+    minted: MintedToken | None = None,
 ) -> list[PxctlNode]:
-    """The nodes whose pxctl the flags name; raises PxauthErrors where there are none."""
+    """The nodes whose pxctl the flags name, and if one is to go there may get that token.
+
+    Raises PxauthErrors where there are none.
+    """
     nodes = tuple(name for names in flags.node or () for name in names.split(",") if name)
     if flags.local:
         if nodes:
@@ -73,7 +80,7 @@ def read_nodes(
         nodes=nodes,
         pxctl=flags.pxctl,
     )
-    return find_nodes(query, connection.open)
+    return find_nodes(query, connection.open, minted)
 
 
 def show(

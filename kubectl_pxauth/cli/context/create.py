@@ -58,8 +58,8 @@ def command(
     connection = connection_flags.connection()
     source = read_signing_source(authority, identity.filename)
     request = read_token_request(profile, identity, token, needs_secret=False)
-    nodes = read_nodes(pxctl, authority.portworx_namespace, connection)
     minted = make_token(request, read_namespace(namespace, connection), source, connection.open)
+    nodes = read_nodes(pxctl, authority.portworx_namespace, connection, minted)
     output.warnings(minted.warnings)
     with interruptible() as stop:
         show(name, "saved", create_context(name, endpoint, minted, nodes, stop), nodes, stop)

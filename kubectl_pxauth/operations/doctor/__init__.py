@@ -19,6 +19,7 @@ from kubectl_pxauth.operations.doctor.storage import check_storage, find_classes
 from kubectl_pxauth.operations.doctor.tokens import (
     check_subjects,
     check_tokens,
+    missing,
     read_kept_tokens,
     trouble_with,
 )
@@ -48,11 +49,15 @@ def diagnose(
     trusted = signing.trusted
     yield from errors_as_diagnoses("rights", rights.result)
     yield from signing.diagnoses
-    usual = sorted({namespace, *USUAL_NAMESPACES})
-    kept = read_kept_tokens(cluster, trusted, usual, now, within)
-    yield from check_tokens(kept, trusted, now)
-    yield from check_subjects(kept, trusted.trust.username_claim)
-    look = partial(trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now)
+    if signing.asks is False:
+        look = partial(missing, cluster=cluster)
+    else:
+        usual = sorted({namespace, *USUAL_NAMESPACES})
+        kept = read_kept_tokens(cluster, trusted, usual, now, within)
+        yield from check_tokens(kept, trusted, now)
+        yield from check_subjects(kept, trusted.trust.username_claim)
+        look = partial(trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now)
+    asks = signing.asks is True
     yield from errors_as_diagnoses(
-        "classes", lambda: check_storage(classes, claims, look, secured=signing.secured)
+        "classes", lambda: check_storage(classes, claims, look, secured=asks)
     )

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from kubectl_pxauth.cluster.access import Right
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import find_secret
-from kubectl_pxauth.errors import NoKeyError, PxauthError
+from kubectl_pxauth.errors import NoKeyError, NoSharedSecretError, PxauthError
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
     errors_as_diagnoses,
@@ -22,9 +23,9 @@ from kubectl_pxauth.portworx.discovery import (
     FoundKey,
     Search,
     VerifierSettings,
+    same_values,
 )
 from kubectl_pxauth.portworx.key_secret import ROTATION
-from kubectl_pxauth.portworx.settings import PortworxSpecs
 from kubectl_pxauth.portworx.signing import (
     AS_GIVEN,
     KeySearch,
@@ -35,14 +36,18 @@ from kubectl_pxauth.portworx.signing import (
 
 _LIST_DAEMON_SETS = Right("list", "daemonsets.apps", None)
 _NEW_KEY = "put a new one in its place: kubectl pxauth keys rotate"
+_REAL_KEY = "name the real one: --shared-secret-from NAMESPACE/NAME:KEY or --shared-secret-file"
 
 
 @dataclass(frozen=True)
 class SigningCheck:
-    """What tokens are verified against, whether Portworx asks for any, and what was found."""
+    """What tokens are verified against, whether Portworx asks for any, and what was found.
+
+    asks is None where that is not known.
+    """
 
     trusted: TrustedKeys
-    secured: bool
+    asks: bool | None
     diagnoses: tuple[Diagnosis, ...]
 
 
@@ -53,22 +58,49 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
     key = attempt(search.key)
     found = key if isinstance(key, FoundKey) else None
     settings = attempt(lambda: search.settings(found, None))
-    specs = attempt(discovery.specs)
-    diagnoses = (
-        *_check_key(key, discovery),
-        *errors_as_diagnoses("key", lambda: _check_rotation(cluster, found)),
-        *_check_issuer(settings, source.issuer),
-        *errors_as_diagnoses("portworx", lambda: _check_portworx(key, discovery)),
+    applications = attempt(discovery.application_keys)
+    trusted = trusted_keys(
+        source, key, settings, {} if isinstance(applications, PxauthError) else applications
     )
-    trusted = trusted_keys(source, key, settings)
-    return SigningCheck(trusted, _is_secured(specs, trusted.no_key), diagnoses)
+    asks = attempt(lambda: _asks(discovery, trusted.no_key))
+    asks = None if isinstance(asks, PxauthError) else asks
+    malformed = settings.malformed if isinstance(settings, VerifierSettings) else ()
+    if asks is False:
+        diagnoses = errors_as_diagnoses("portworx", lambda: _check_off(discovery))
+    else:
+        diagnoses = chain(
+            _check_key(key, discovery),
+            errors_as_diagnoses("key", lambda: _check_secret(cluster, found)),
+            _check_issuer(settings, source.issuer),
+            errors_as_diagnoses("portworx", lambda: _check_portworx(key, discovery)),
+            errors_as_diagnoses("portworx", lambda: _check_not_used(discovery)),
+        )
+    odd = (warning("portworx", message) for message in malformed)
+    return SigningCheck(trusted, asks, (*diagnoses, *odd))
 
 
-def _is_secured(specs: PortworxSpecs | PxauthError, no_key: PxauthError | None) -> bool:
-    """Whether Portworx is known to ask for tokens."""
-    if isinstance(specs, PxauthError) or not specs.specs:
-        return no_key is None
-    return any(spec.shared_secret or spec.public_key_file for spec in specs.specs)
+def _asks(search: Search, no_key: PxauthError | None) -> bool | None:
+    """Whether Portworx asks for tokens; None where too little can be read to say so."""
+    specs = search.specs()
+    if search.is_authorization_off():
+        return False
+    if any(spec.names_a_key or spec.oidc_issuer for spec in specs.specs):
+        return True
+    if specs.specs or specs.forbidden or search.secrets_not_read() or specs.malformed:
+        return None
+    return not isinstance(no_key, NoKeyError)
+
+
+def _check_off(search: Search) -> Iterator[Diagnosis]:
+    if search.is_authorization_off():
+        yield ok("portworx", str(search.keyless()))
+        return
+    yield warning(
+        "portworx",
+        "there is no StorageCluster, no DaemonSet named portworx, and no shared secret",
+        "is it another cluster? --context, --portworx-namespace; to make the first keys:"
+        " kubectl pxauth keys create",
+    )
 
 
 def _check_key(key: FoundKey | PxauthError | None, search: Search) -> Iterator[Diagnosis]:
@@ -80,6 +112,8 @@ def _check_key(key: FoundKey | PxauthError | None, search: Search) -> Iterator[D
         return
     secret = key.shared_secret
     says = f"{secret.source}, {len(secret.value)} bytes"
+    if fingerprint := secret.fingerprint:
+        says += f", fingerprint {fingerprint}"
     if key.stated_by == BY_NAME:
         says += ", found by its name"
     elif key.stated_by == AS_GIVEN:
@@ -88,14 +122,28 @@ def _check_key(key: FoundKey | PxauthError | None, search: Search) -> Iterator[D
         says += f", named by {key.stated_by}"
     yield ok("key", says)
     for odd in secret.warnings():
-        yield warning("key", odd, _NEW_KEY)
+        yield warning("key", odd, _REAL_KEY if secret.is_reference else _NEW_KEY)
 
 
-def _check_rotation(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]:
+def _check_not_used(search: Search) -> Iterator[Diagnosis]:
+    for message in search.not_used():
+        yield warning("portworx", message, "take the variable out of spec.env")
+
+
+def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]:
     if key is None or key.reference is None:
         return
     secret = find_secret(cluster, key.reference.namespace, key.reference.name)
-    if secret and ROTATION in (secret.manifest["metadata"].get("annotations") or {}):
+    if secret is None:
+        return
+    if same := same_values(secret, key.reference.key):
+        yield warning(
+            "key",
+            f"{secret.display_name} has the same value in {' and '.join(same)}: who has the one key has"
+            " the other",
+            "give each a value of its own: kubectl pxauth keys rotate",
+        )
+    if ROTATION in (secret.manifest["metadata"].get("annotations") or {}):
         yield warning(
             "key",
             "a rotation of it is under way, and tokens that the other key signed are bad here",
@@ -106,6 +154,8 @@ def _check_rotation(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosi
 def _no_key(error: PxauthError, search: Search) -> Diagnosis:
     if isinstance(error, NoKeyError):
         specs = search.specs()
+        if isinstance(error, NoSharedSecretError) and search.provider():
+            return ok("key", str(error))
         hidden = specs.forbidden or search.secrets_not_read()
         # A key that only the nodes have, or that others may see, is no fault of the cluster's.
         if hidden or any(spec.public_key_file for spec in specs.specs):
@@ -119,7 +169,15 @@ def _check_issuer(
     if isinstance(settings, PxauthError):
         yield from_error("issuer", settings)
         return
-    issuer = settings.issuer
+    issuer, provider = settings.issuer, settings.provider
+    if provider:
+        yield ok(
+            "issuer",
+            f'"{provider.value}", an OpenID Connect provider, named by {provider.stated_by}; its'
+            " tokens are verified by the provider, not here",
+        )
+        if issuer.stated_by == BY_DEFAULT and not given:
+            return
     if given and issuer.stated_by == BY_DEFAULT:
         yield ok("issuer", f'"{given}", {AS_GIVEN}; the cluster names none')
     elif given and given != issuer.value:
@@ -150,6 +208,8 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
         yield _compared(stated, key)
     elif public:
         yield ok("portworx", f"verifies with a public key: {public.stated_by} {public.value}")
+    elif provider := search.provider():
+        yield ok("portworx", f"trusts a provider alone: {provider.stated_by}")
     elif stated:
         yield ok("portworx", f"set to take a shared secret by {stated.stated_by}")
     elif specs.specs:

@@ -17,7 +17,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     warning,
 )
 from kubectl_pxauth.portworx.owners import storage_cluster_of
-from kubectl_pxauth.portworx.signing import TrustedKeys
+from kubectl_pxauth.portworx.signing import TrustedKeys, made_elsewhere
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.portworx.token_secrets import (
     Scope,
@@ -27,6 +27,7 @@ from kubectl_pxauth.portworx.token_secrets import (
     stored,
     unusable,
 )
+from kubectl_pxauth.token.identity import placeholders
 from kubectl_pxauth.token.verdict import NO_KEY
 
 _ALL = "kubectl pxauth list -A"
@@ -62,6 +63,8 @@ class Kept:
                 f"the Portworx operator keeps it (StorageCluster {self.storage_cluster}): see its"
                 " log"
             )
+        if maker := made_elsewhere(self.token.issuer):
+            return f"{maker}: see its log"
         if any(NO_KEY in problem for problem in self.token.problems):
             return "name its public key: --rsa-public-keyfile or --ecdsa-public-keyfile"
         command = f"kubectl pxauth renew {self.token.secret} -n {self.token.namespace}"
@@ -86,7 +89,7 @@ def read_kept_tokens(
     found: dict[Place, Kept] = {}
     for namespace in (None, *usual):
         try:
-            for secret, verdict in read_tokens(cluster, Scope(namespace), trusted.trust, now):
+            for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
                 data = secret.data[AUTH_TOKEN]
                 token = stored(secret, verdict, trusted, now, within)
                 kept = Kept(token, storage_cluster_of(secret), padded=data != data.strip())
@@ -119,6 +122,25 @@ def trouble_with(
     return problem("tokens", f"{secret.display_name} {says}", issue) if says else None
 
 
+def missing(place: Place, cluster: Cluster) -> Diagnosis | None:
+    """Whether a Secret that is named is not there, which is bad whatever it should hold.
+
+    The CSI provisioner reads it for each volume, whether or not Portworx asks for a token.
+    """
+    namespace, name = place
+    try:
+        if find_secret(cluster, namespace, name):
+            return None
+    except ClusterError as error:
+        return from_error("tokens", error)
+    return problem(
+        "tokens",
+        f"Secret {namespace}/{name} does not exist",
+        "it is read for each volume, though Portworx asks for no token: make it, or make the class"
+        " anew without it",
+    )
+
+
 def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Iterator[Diagnosis]:
     """The tokens that Portworx refuses or soon will, and how many are well."""
     if kept.refusal:
@@ -140,6 +162,16 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
         if one.token.status is Status.EXPIRING and not one.storage_cluster
     ]
     yield from limited(ending, _ALL)
+    blank = [
+        warning(
+            "tokens",
+            f"{one.display_name}: an unfilled placeholder: {', '.join(placeholders(one.token.user))}",
+            "roles and groups are set anew with --role and --group; volumes belong to the sub",
+        )
+        for one in fine
+        if placeholders(one.token.user)
+    ]
+    yield from limited(blank, _ALL)
     padded = [
         warning(
             "tokens",

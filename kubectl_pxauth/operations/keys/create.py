@@ -14,7 +14,7 @@ from kubectl_pxauth.cluster.secrets import (
     write_secret,
 )
 from kubectl_pxauth.errors import DiscoveryError, NoKeyError
-from kubectl_pxauth.portworx.discovery import Search
+from kubectl_pxauth.portworx.discovery import Search, same_values
 from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key
 from kubectl_pxauth.portworx.owners import why_unwritable
 from kubectl_pxauth.portworx.settings import pxkeys
@@ -38,6 +38,11 @@ def create_keys(namespace: str, cluster: Cluster, dry_run: DryRun) -> KeysResult
     place = pxkeys(namespace)
     warnings = _check_no_other_key(cluster, place)
     found = find_secret(cluster, namespace, place.name)
+    if found and (same := same_values(found, place.key)):
+        warnings += (
+            f"{found.display_name} has the same value in {place.key} and {' and '.join(same)}: who"
+            " has the one key has the other",
+        )
     change = write_secret(
         cluster, namespace, place.name, found, lambda found: _write(cluster, place, found, dry_run)
     )
@@ -48,13 +53,24 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
     """Raise DiscoveryError where Portworx takes, or seems to take, another key; warns of doubts."""
     search = Search(cluster, None, beside=place)
     specs = search.specs()
-    stated = [spec.shared_secret for spec in specs.specs if spec.shared_secret]
-    for one in stated:
-        if one.value != place:
+    stated = [spec for spec in specs.specs if spec.shared_secret]
+    for spec in stated:
+        if spec.shared_secret and spec.shared_secret.value != place:
             raise DiscoveryError(
-                f"Portworx takes its shared secret from elsewhere: {one.stated_by}",
-                hint="that is the place to make it; the operator does so by itself",
+                f"Portworx takes its shared secret from elsewhere: {spec.shared_secret.stated_by}",
+                hint="the operator makes it by itself when it starts Portworx"
+                if spec.is_operators
+                else "that is the place to make it",
             )
+    operators = [spec for spec in specs.specs if spec.is_operators]
+    if operators and not any(spec.takes_from(place) for spec in operators):
+        owners = ", ".join(dict.fromkeys(spec.owner for spec in operators))
+        raise DiscoveryError(
+            f"nothing would read Secret {place.namespace}/{place.name}: the operator starts"
+            f" Portworx ({owners}), and gives it no keys as authorization is off",
+            hint="set spec.security.enabled of the StorageCluster to true; the operator then makes"
+            " the keys by itself",
+        )
     if not stated:
         try:
             key = search.named_key()
@@ -68,8 +84,9 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
                     " kubectl pxauth keys rotate",
                 )
     if not specs.forbidden:
-        return ()
+        return specs.malformed
     return (
+        *specs.malformed,
         "whether Portworx takes its shared secret from elsewhere is not known: you may not list"
         f" {', '.join(specs.forbidden)}",
     )
