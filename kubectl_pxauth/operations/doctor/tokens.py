@@ -165,11 +165,11 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
     blank = [
         warning(
             "tokens",
-            f"{one.display_name}: an unfilled placeholder: {', '.join(placeholders(one.token.user))}",
+            f"{one.display_name}: an unfilled placeholder: {', '.join(blanks)}",
             "roles and groups are set anew with --role and --group; volumes belong to the sub",
         )
         for one in fine
-        if placeholders(one.token.user)
+        if (blanks := placeholders(one.token.user))
     ]
     yield from limited(blank, _ALL)
     padded = [
