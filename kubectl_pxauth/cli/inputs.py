@@ -50,9 +50,12 @@ def read_signing_source(flags: AuthorityFlags, filename: str | None = None) -> K
     }
     check_exclusive({**given, "-f": None, "--shared-secret-from": flags.shared_secret_from})
     check_standard_input(given)
+    files = (flags.shared_secret_file, flags.rsa_private_keyfile, flags.ecdsa_private_keyfile)
+    key = _local_key(flags)
     return KeySource(
         issuer=optional(flags.issuer, check_issuer),
-        signing_key=_local_key(flags),
+        signing_key=key,
+        from_environment=key is not None and not any(files),
         shared_secret_from=optional(flags.shared_secret_from, read_key_reference),
         portworx_namespace=optional(flags.portworx_namespace, check_namespace),
     )

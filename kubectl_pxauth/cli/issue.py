@@ -119,6 +119,8 @@ def command(
         result = issue(request, namespaces.names[0], source, connection.open)
         output.warnings(result.warnings)
         _show(result, write)
+        if result.note:
+            output.note(result.note)
     else:
         from kubectl_pxauth.cli.many import interruptible
         from kubectl_pxauth.operations.issue import issue_into_many

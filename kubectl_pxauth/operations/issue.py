@@ -1,7 +1,7 @@
 """Issue a token into a Secret: made if it is missing, renewed in place if it is there."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from kubectl_pxauth.portworx.signing import KeySource, find_signer
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, token_secret_content
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
 from kubectl_pxauth.token.minting import MintedToken, Signer, TokenRequest, identity_for, mint
+from kubectl_pxauth.token.profile import PROFILES
 
 if TYPE_CHECKING:
     from kubectl_pxauth.token.verdict import Verdict
@@ -46,7 +47,10 @@ class IssueRequest:
 
 @dataclass(frozen=True)
 class IssueResult:
-    """What was written, or with a dry run would be; manifest is the Secret as an object."""
+    """What was written, or with a dry run would be; manifest is the Secret as an object.
+
+    note is what may surprise, though nothing is wrong.
+    """
 
     namespace: str
     secret: str
@@ -56,6 +60,7 @@ class IssueResult:
     issuer: str
     expires_at: datetime | None
     warnings: tuple[str, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,23 @@ def issue(
     signer = find_signer(cluster, source)
     secret = finding.result()
     checking.result()
-    return _issue_one(request, namespace, signer, cluster, secret)
+    result = _issue_one(request, namespace, signer, cluster, secret)
+    return replace(result, note=_note(result, signer))
+
+
+def _note(result: IssueResult, signer: Signer) -> str:
+    """That other tools may not take this Secret, as the operator keeps one of the same name.
+
+    stork looks for that name in all namespaces (pkg/storkctl/clusterpair.go of
+    libopenstorage/stork).
+    """
+    operators = signer.operators_namespace
+    if result.secret != PROFILES["admin"].secret or operators in (None, result.namespace):
+        return ""
+    return (
+        f"The Portworx operator keeps a Secret {operators}/{result.secret}: tools that look for"
+        " that name in all namespaces, as storkctl does, may take either."
+    )
 
 
 def issue_into_many(

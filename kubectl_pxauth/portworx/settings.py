@@ -113,7 +113,7 @@ class PortworxSpec:
     owner is the object that it is in, a StorageCluster if it is the operator's. apps_key and
     stork_key are the keys of Portworx' own applications. not_used are a key and an issuer that
     the object states and the operator does not use. unseen is whether Portworx gets variables
-    that are not in the object.
+    that are not in the object; secured is whether spec.security switches authorization on.
     """
 
     owner: str
@@ -128,6 +128,7 @@ class PortworxSpec:
     stork_key: Stated | None = None
     not_used: Mapping[str, Stated] = field(default_factory=dict)
     unseen: bool = False
+    secured: bool = False
 
     @property
     def is_operators(self) -> bool:
@@ -185,6 +186,15 @@ class PortworxSpecs:
     specs: tuple[PortworxSpec, ...]
     forbidden: tuple[str, ...]
     malformed: tuple[str, ...] = ()
+
+    @property
+    def operators_namespace(self) -> str | None:
+        """Where the operator keeps tokens of its own, as it does where authorization is on.
+
+        Source: maintainAuthTokenSecret in component/auth.go.
+        """
+        kept = (spec.namespace for spec in self.specs if spec.secured)
+        return next(kept, None)
 
 
 class MalformedError(Exception):
@@ -302,7 +312,8 @@ def _read_storage_cluster(
     security = _get(spec, "spec", "security", dict) or {}
     auth = _get(security, "spec.security", "auth", dict) or {}
     enabled = _get(security, "spec.security", "enabled", bool)
-    if enabled and _get(auth, "spec.security.auth", "enabled", bool) is not False:
+    secured = bool(enabled) and _get(auth, "spec.security.auth", "enabled", bool) is not False
+    if secured:
         not_used = {name: one for name, one in environment.first().items() if name in _BY_SECURITY}
         signed = _get(auth, "spec.security.auth", "selfSigned", dict) or {}
         by_security = _self_signed(signed, not_used.get("issuer"), namespace, where)
@@ -312,7 +323,7 @@ def _read_storage_cluster(
             del not_used["issuer"]
     arguments = _arguments(words, environment, f"{where} annotation {_MISC_ARGS}")
     return (
-        PortworxSpec(where, namespace, not_used=not_used, **stated),
+        PortworxSpec(where, namespace, not_used=not_used, secured=secured, **stated),
         PortworxSpec(where, namespace, **arguments),
     )
 

@@ -48,8 +48,9 @@ AS_GIVEN = "as given"
 class KeySource:
     """What the user says of key and issuer; None where the cluster is to be asked.
 
-    signing_key also verifies; the public keys only verify. portworx_namespace narrows the search
-    for what is not said.
+    signing_key also verifies; from_environment is whether it is only in the environment, and no
+    flag names it. The public keys only verify. portworx_namespace narrows the search for what is
+    not said.
     """
 
     issuer: str | None = None
@@ -59,6 +60,7 @@ class KeySource:
     shared_secret_from: SecretKeyReference | None = None
     username_claim: "UsernameClaim | None" = None
     portworx_namespace: str | None = None
+    from_environment: bool = False
 
     @property
     def has_key(self) -> bool:
@@ -157,6 +159,13 @@ class KeySearch:
     def _contradictions(self, key: FoundKey | None) -> Iterator[str]:
         source, discovery = self.source, self.discovery()
         if not discovery.specs().specs:
+            if key and source.from_environment and not discovery.specs().forbidden:
+                named = discovery.named_key()
+                if named.shared_secret.value != key.shared_secret.value:
+                    yield (
+                        f"the key in {key.shared_secret.label} is not the one that the cluster has"
+                        f" ({named.shared_secret.label})"
+                    )
             return
         if source.issuer:
             stated = attempt(discovery.stated_issuer)
@@ -187,13 +196,19 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
     it can't be used, and ClusterErrors.
     """
     search = KeySearch(cluster, source)
-    search.discovery()
+    discovery = search.discovery()
     key = search.key()
     if source.is_complete:
-        return _signer(source.issuer or "", key, source, search.contradictions(key))
-    settings = search.settings(key, source.issuer)
-    warnings = (*settings.warnings, *search.contradictions(key))
-    return _signer(settings.issuer.value, key, source, warnings)
+        issuer, warnings = source.issuer or "", search.contradictions(key)
+    else:
+        settings = search.settings(key, source.issuer)
+        issuer = settings.issuer.value
+        warnings = (*settings.warnings, *search.contradictions(key))
+    signer = _signer(issuer, key, source, warnings)
+    specs = attempt(discovery.specs)
+    if isinstance(specs, PxauthError):
+        return signer
+    return replace(signer, operators_namespace=specs.operators_namespace)
 
 
 def _signer(

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 class Signer:
     """What makes a token one of a cluster's: its issuer, and the key that signs.
 
-    warnings say what is only guessed of them, and what is odd about the key.
+    warnings say what is only guessed of them, what is odd about the key, and where what was given
+    is not what the cluster has. operators_namespace is the one in which the Portworx operator
+    keeps tokens of its own, if it does.
     """
 
     issuer: str
     key: SigningKey
     warnings: tuple[str, ...] = ()
+    operators_namespace: str | None = None
 
     @property
     def trust(self) -> "Trust":
