@@ -1,0 +1,370 @@
+"""Where what is given, or stated, is not what Portworx takes; and what must not be said of it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.run import ControlPlane
+from tests.conftest import claims_of, forge
+from tests.test_discovery import (
+    ISSUER_VARIABLE,
+    OTHERS,
+    OURS,
+    SECRET_VARIABLE,
+    Site,
+    fingerprint,
+    from_secret,
+    self_signed,
+    site,
+    variable,
+)
+
+pytestmark = pytest.mark.xdist_group("contradictions")
+
+__all__ = ["site"]  # a fixture
+ENVIRONMENT = "PORTWORX_AUTH_SHARED_SECRET"
+PROVIDER = "https://login.example.com/realms/px"
+APPS = b"never-shown: the key of Portworx' own applications"
+
+
+@pytest.fixture(scope="module")
+def own_plane() -> Iterator[ControlPlane]:
+    """Not the other tests': discovery looks at all namespaces."""
+    with ControlPlane() as running:
+        yield running
+
+
+@pytest.fixture
+def secured(site: Site) -> Site:
+    """A cluster with the operator's Portworx in px."""
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("px/px-system-secrets", APPS, "apps-secret")
+    site.storage_cluster("px/cluster", security=self_signed(issuer="px.example"))
+    return site
+
+
+def issued(site: Site, *arguments: str) -> list[str]:
+    """What is said beside the token that is issued anew."""
+    done = site.pxauth("issue", *arguments, "--change-identity")
+    assert done.code == 0, done.err
+    return done.err.splitlines()
+
+
+def test_an_issuer_that_is_not_the_clusters(secured: Site) -> None:
+    (said,) = issued(secured, "kubernetes", "--issuer", "other.example")
+    assert said.startswith('warning: the issuer "other.example" is given, but Portworx is started')
+    assert '"px.example" (StorageCluster px/cluster' in said
+    assert issued(secured, "kubernetes", "--issuer", "px.example") == []
+    assert "is given, but" in secured.pxauth("token", "admin", "--issuer", "other.example").err
+
+
+def test_a_key_that_is_not_the_clusters(secured: Site) -> None:
+    secured.lay_secret("px/other", OTHERS)
+    (secured.home / "key").write_bytes(OTHERS)
+    (secured.home / "ours").write_bytes(OURS)
+    exported = replace(secured, environment=secured.environment | {ENVIRONMENT: OTHERS.decode()})
+    for where, arguments in (
+        (secured, ["--shared-secret-from", "px/other"]),
+        (secured, ["--shared-secret-file", "key"]),
+        (exported, []),
+        (secured, ["--shared-secret-file", "key", "--issuer", "px.example"]),
+    ):
+        (said,) = issued(where, "kubernetes", *arguments)
+        assert said.startswith("warning: the key that is given (")
+        assert f"(fingerprint {fingerprint(OTHERS)})" in said
+        assert "started with (Secret px/px-shared-secret key" in said
+        assert f"(fingerprint {fingerprint(OURS)})" in said
+    for arguments in (
+        ["--shared-secret-file", "ours"],
+        ["--shared-secret-from", "px/px-shared-secret"],
+        ["--shared-secret-from", "px/px-shared-secret", "--issuer", "px.example"],
+    ):
+        assert issued(secured, "kubernetes", *arguments) == []
+
+
+def test_a_key_that_is_still_exported_where_nothing_is_stated(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    exported = replace(site, environment=site.environment | {ENVIRONMENT: OTHERS.decode()})
+    (said,) = issued(exported, "kubernetes")
+    assert said.startswith(f"warning: the key in the environment variable {ENVIRONMENT}")
+    same = replace(site, environment=site.environment | {ENVIRONMENT: OURS.decode()})
+    assert issued(same, "kubernetes") == []
+    (site.home / "key").write_bytes(OTHERS)
+    assert issued(site, "kubernetes", "--shared-secret-file", "key") == []
+
+
+def test_who_may_read_the_key_alone_is_told_nothing_of_what_could_not_be_compared(
+    secured: Site,
+) -> None:
+    secured.allow("job", "px", "get,list,create,patch", "secrets")
+    pinned = [
+        "--as",
+        "job",
+        "--issuer",
+        "px.example",
+        "--shared-secret-from",
+        "px/px-shared-secret",
+    ]
+    assert issued(secured, "kubernetes", *pinned) == []
+    asked = secured.pxauth("token", "admin", *pinned, "-v=6").err.splitlines()
+    assert len([line for line in asked if " 403 " in line or "403" in line.split()]) <= 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "vault:secret/data/storage/portworx#shared-secret",
+        ">>vault:secret/data/storage/portworx#shared-secret",
+        "op://vault/portworx/shared-secret-of-this-cluster",
+        "ref+awsssm://portworx/shared-secret-of-this-cluster",
+        "arn:aws:secretsmanager:eu-west-1:1:secret:portworx",
+        "arn:aws-cn:ssm:cn-north-1:1:parameter/portworx/key",
+        "${PORTWORX_SHARED_SECRET_OF_THIS_CLUSTER}",
+        "<the shared secret of the cluster goes in here>",
+        "gcp:secretmanager:projects/p/secrets/portworx",
+        "projects/storage/secrets/portworx/versions/1",
+        "azurekv://portworx-vault/secrets/shared-secret",
+        "https://px.vault.azure.net/secrets/shared-secret",
+        "@Microsoft.KeyVault(SecretUri=https://px.example/x)",
+        "{{ .Values.portworx.sharedSecret }} of the chart }}",
+    ],
+)
+def test_a_key_that_is_a_reference(site: Site, key: str) -> None:
+    site.lay_secret("kube-system/pxkeys", key.encode())
+    site.daemon_set(
+        args=["-jwt_issuer", "portworx.com"], env=[from_secret(SECRET_VARIABLE, "pxkeys")]
+    )
+    (said,) = issued(site, "kubernetes")
+    assert "reads like a reference to a key, not like a key" in said
+    assert key not in said
+
+
+@pytest.mark.parametrize(
+    ("role", "meant"), [("system.usr", "system.user"), ("System.Admin", "system.admin")]
+)
+def test_a_role_that_is_a_slip(secured: Site, role: str, meant: str) -> None:
+    (said,) = issued(secured, "kubernetes", "--role", role)
+    assert said == f'warning: the role "{role}" is none of the system\'s: is "{meant}" meant?'
+    assert f'is "{meant}" meant?' in secured.pxauth("token", "admin", "--role", role).err
+
+
+def user_file(folder: Path, **fields: str) -> str:
+    user = {"name": "Boss", "email": "boss@example.com", "sub": "boss", "roles": "[system.view]"}
+    text = "".join(f"{key}: {value}\n" for key, value in (user | fields).items())
+    (folder / "user.yaml").write_text(text)
+    return "user.yaml"
+
+
+def test_a_user_file_of_an_admin_for_kubernetes(secured: Site) -> None:
+    file = user_file(secured.home, roles="[system.admin]", groups='["*"]')
+    (said,) = issued(secured, "kubernetes", "-f", file)
+    assert said.startswith("warning: the user file gives system.admin to the token of the profile")
+    assert issued(secured, "admin", "-n", "px", "-f", file) == []
+    for arguments in (
+        ("kubernetes", "-f", user_file(secured.home, groups='["*"]')),
+        ("kubernetes", "-f", user_file(secured.home, roles="[backup.operator, system.user]")),
+        ("kubernetes", "--role", "tenant-of-storage"),
+        ("--secret", "boss", "-f", user_file(secured.home, roles="[system.admin]")),
+    ):
+        assert issued(secured, *arguments) == []
+
+
+@pytest.mark.parametrize(
+    "text", ['"<groups the tenant participate if any"', '"<groups>"', '"${groups}"']
+)
+@pytest.mark.parametrize("field", ["groups", "roles", "sub"])
+def test_blanks_are_refused(site: Site, field: str, text: str) -> None:
+    value = text if field == "sub" else f"[{text}]"
+    file = user_file(site.home, **{field: value})
+    assert "is the unfilled placeholder" in site.refused("issue", "kubernetes", "-f", file).err
+    flag = f"--{field.removesuffix('s')}" if field != "sub" else "--sub"
+    said = site.refused("issue", "kubernetes", flag, json.loads(text), code=2).err
+    assert "is the unfilled placeholder" in said
+
+
+def test_blanks_of_an_older_token_are_told(secured: Site) -> None:
+    claims = claims_of("${uuid}", iss="px.example", groups=["<groups the tenant"])
+    secured.keep("px-k8s-user", forge(claims, OURS))
+    blanks = 'sub "${uuid}", group "<groups the tenant"'
+    assert secured.pxauth("list").err == (
+        f"warning: Secret px/px-k8s-user: an unfilled placeholder: {blanks}\n"
+    )
+    found = json.loads(secured.pxauth("doctor", "-o", "json").out)["findings"]
+    assert [one["message"] for one in found if one["severity"] == "warning"] == [
+        f"Secret px/px-k8s-user: an unfilled placeholder: {blanks}"
+    ]
+    done = secured.pxauth("issue", "kubernetes")
+    assert 'an unfilled placeholder is kept from the token that is there: sub "${uuid}"' in done.err
+
+
+def test_an_admins_token_beside_the_operators(secured: Site) -> None:
+    note = (
+        "The Portworx operator keeps a Secret px/px-admin-token: tools that look for that name in"
+        " all namespaces, as storkctl does, may take either."
+    )
+    assert issued(secured, "admin", "-n", "other") == [note]
+    assert issued(secured, "kubernetes", "-n", "other") == []
+    assert issued(secured, "admin", "-n", "other", "--secret", "boss") == []
+
+
+OIDC_ARGUMENTS = {"args": ["-b", "-oidc_issuer", PROVIDER, "-oidc_client_id", "portworx"]}
+OIDC_VARIABLES = {"env": [variable("PORTWORX_AUTH_OIDC_ISSUER", PROVIDER)]}
+
+
+@pytest.mark.parametrize("content", [OIDC_ARGUMENTS, OIDC_VARIABLES])
+def test_a_provider_alone_in_a_daemon_set(site: Site, content: dict[str, Any]) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.daemon_set(**content)
+    provider_alone(site, "DaemonSet kube-system/portworx")
+
+
+@pytest.mark.parametrize("how", ["env", "misc-args"])
+def test_a_provider_alone_in_a_storage_cluster(site: Site, how: str) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    annotations = {"portworx.io/misc-args": f"-oidc_issuer {PROVIDER}"}
+    if how == "env":
+        site.storage_cluster("px/cluster", env=OIDC_VARIABLES["env"])
+    else:
+        site.storage_cluster("px/cluster", annotations)
+    provider_alone(site, "StorageCluster px/cluster")
+
+
+def provider_alone(site: Site, stated_by: str) -> None:
+    said = site.refused("issue", "kubernetes").err
+    assert f'Portworx trusts the OpenID Connect provider "{PROVIDER}" alone ({stated_by}' in said
+    assert "; not used: Secret kube-system/pxkeys:shared-secret\n" in said
+    found = site.discover()
+    assert (found["sharedSecret"], found["issuer"]) == (None, None)
+    assert found["oidcIssuer"]["value"] == PROVIDER
+    assert PROVIDER in site.pxauth("discover").out
+    doctor = json.loads(site.pxauth("doctor", "-o", "json").out)
+    assert doctor["healthy"]
+    assert [one for one in doctor["findings"] if PROVIDER in one["message"]]
+    site.keep("theirs", forge(claims_of("u", iss=PROVIDER), OTHERS))
+    refused = site.refused("verify", "theirs").err
+    assert "verified by the provider, not here" in refused
+    shown = json.loads(site.pxauth("inspect", "theirs", "-o", "json").out)
+    assert shown["accepted"] is None
+    (listed,) = json.loads(site.pxauth("list", "-o", "json").out)["items"]
+    assert (listed["status"], listed["problems"]) == ("valid", [])
+    site.keep("ours", forge(claims_of("v"), OURS))
+    wrong = site.pxauth("verify", "ours")
+    assert wrong.code == 1
+    assert f'the cluster trusts "{PROVIDER}"' in wrong.out
+
+
+def test_a_provider_beside_a_shared_secret(secured: Site) -> None:
+    secured.done("delete", "storageclusters", "--all", "-A")
+    secured.storage_cluster(
+        "px/cluster", security=self_signed(issuer="px.example"), env=OIDC_VARIABLES["env"]
+    )
+    assert issued(secured, "kubernetes") == []
+    assert secured.pxauth("verify").code == 0
+    secured.keep("theirs", forge(claims_of("u", iss=PROVIDER), OTHERS))
+    secured.keep("old", forge(claims_of("u", iss=PROVIDER, days=1, age_days=2), OTHERS))
+    assert "verified by the provider, not here" in secured.refused("verify", "theirs").err
+    assert "problem  expiry" in secured.pxauth("verify", "old").out
+    assert secured.discover()["oidcIssuer"]["value"] == PROVIDER
+
+
+@pytest.mark.parametrize("issuer", ["apps.portworx.io", "stork.openstorage.io"])
+def test_tokens_of_portworxs_own_applications(secured: Site, issuer: str) -> None:
+    secured.keep("theirs", forge(claims_of("operator", iss=issuer), APPS))
+    secured.keep("forged", forge(claims_of("somebody", iss=issuer), OURS))
+    done = secured.pxauth("verify", "theirs")
+    assert done.code == 0
+    key = f'Secret px/px-system-secrets key "apps-secret" (fingerprint {fingerprint(APPS)})'
+    assert key in done.out
+    assert secured.pxauth("verify", "forged").code == 1
+    statuses = {
+        one["name"]: one["status"]
+        for one in json.loads(secured.pxauth("list", "-o", "json").out)["items"]
+    }
+    assert statuses == {"theirs": "valid", "forged": "bad signature"}
+    secured.done("delete", "secret", "px-system-secrets", "-n", "px")
+    assert "whose key is not at hand" in secured.refused("verify", "theirs").err
+
+
+def test_verify_and_inspect_name_the_key_and_a_default(secured: Site) -> None:
+    issued(secured, "kubernetes")
+    key = f'Secret px/px-shared-secret key "shared-secret" (fingerprint {fingerprint(OURS)})'
+    assert f"made with the cluster's key: {key}\n" in secured.pxauth("verify").out
+    found = json.loads(secured.pxauth("inspect", "-o", "json").out)
+    assert found["key"]["fingerprint"] == fingerprint(OURS)
+    assert found["accepted"]
+    secured.done("delete", "storageclusters", "--all", "-A")
+    secured.daemon_set(env=[variable(SECRET_VARIABLE, OURS.decode())])
+    secured.pxauth("issue", "kubernetes", "--change-identity")
+    assert '"portworx.com", which is only the default\n' in secured.pxauth("verify").out
+
+
+def test_a_short_key_has_no_fingerprint(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret", b"never-shown: short")
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    assert site.discover()["sharedSecret"]["fingerprint"] is None
+    assert "Fingerprint" not in site.pxauth("discover").out
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"security": {"enabled": False}},
+        {"security": {"enabled": True, "auth": {"enabled": False}}},
+    ],
+)
+def test_keys_create_points_to_the_operator(site: Site, spec: dict[str, Any]) -> None:
+    site.storage_cluster("px/cluster", **spec)
+    for namespace in ("kube-system", "px"):
+        said = site.refused("keys", "create", "-n", namespace).err
+        assert f"nothing would read Secret {namespace}/pxkeys" in said
+        assert "spec.security.enabled" in said
+        assert site.kubectl("get", "secret", "pxkeys", "-n", namespace).code != 0
+
+
+def test_keys_create_leaves_the_keys_of_a_secured_cluster_to_the_operator(site: Site) -> None:
+    site.storage_cluster("px/cluster", security={"enabled": True})
+    said = site.refused("keys", "create").err
+    assert "Portworx takes its shared secret from elsewhere: StorageCluster px/cluster" in said
+    assert "the operator makes it by itself" in said
+    assert "the operator makes it" in site.refused("issue", "kubernetes").err
+
+
+def test_keys_create_makes_what_variables_take(site: Site) -> None:
+    env = [from_secret(SECRET_VARIABLE, "pxkeys"), variable(ISSUER_VARIABLE, "px.example")]
+    site.storage_cluster("px/cluster", env=env)
+    assert site.pxauth("keys", "create", "-n", "px").code == 0
+
+
+def test_keys_create_does_not_make_a_second_key(site: Site) -> None:
+    site.lay_secret("other/keys")
+    site.daemon_set(env=[variable(SECRET_VARIABLE, OURS.decode())])
+    assert "Portworx takes its shared secret from elsewhere" in site.refused("keys", "create").err
+    assert site.kubectl("get", "secret", "pxkeys", "-n", "kube-system").code != 0
+
+
+def test_one_value_in_two_keys(site: Site) -> None:
+    both = {
+        "stork-secret": OURS.decode(),
+        "shared-secret": OURS.decode(),
+        "system-secret": "s" * 40,
+    }
+    manifest = {"apiVersion": "v1", "kind": "Secret", "stringData": both}
+    site.done(
+        "create",
+        "-f",
+        "-",
+        stdin=manifest | {"metadata": {"name": "pxkeys", "namespace": "kube-system"}},
+    )
+    site.daemon_set(
+        args=["-jwt_issuer", "portworx.com"], env=[from_secret(SECRET_VARIABLE, "pxkeys")]
+    )
+    assert (
+        "has the same value in shared-secret and stork-secret" in site.pxauth("keys", "create").err
+    )
+    found = json.loads(site.pxauth("doctor", "-o", "json").out)["findings"]
+    assert [one for one in found if "has the same value in stork-secret" in one["message"]]
