@@ -163,14 +163,15 @@ def test_a_user_file_of_an_admin_for_kubernetes(secured: Site) -> None:
     file = user_file(secured.home, roles="[system.admin]", groups='["*"]')
     (said,) = issued(secured, "kubernetes", "-f", file)
     assert said.startswith("warning: the user file gives system.admin to the token of the profile")
-    assert issued(secured, "admin", "-n", "px", "-f", file) == []
+    shared = "--allow-shared-subject"
+    assert issued(secured, "admin", "-n", "px", "-f", file, shared) == []
     for arguments in (
         ("kubernetes", "-f", user_file(secured.home, groups='["*"]')),
         ("kubernetes", "-f", user_file(secured.home, roles="[backup.operator, system.user]")),
         ("kubernetes", "--role", "tenant-of-storage"),
         ("--secret", "boss", "-f", user_file(secured.home, roles="[system.admin]")),
     ):
-        assert issued(secured, *arguments) == []
+        assert issued(secured, *arguments, shared) == []
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_blanks_are_refused(site: Site, field: str, text: str) -> None:
 
 
 def test_blanks_of_an_older_token_are_told(secured: Site) -> None:
-    claims = claims_of("${uuid}", iss="px.example", groups=["<groups the tenant"])
+    claims = claims_of("u", iss="px.example", groups=["<groups the tenant"]) | {"sub": "${uuid}"}
     secured.keep("px-k8s-user", forge(claims, OURS))
     blanks = 'sub "${uuid}", group "<groups the tenant"'
     assert secured.pxauth("list").err == (

@@ -286,7 +286,7 @@ class TrustedKeys:
         """The shared secret that the token's signature was checked with, if one was."""
         if not verdict.header or not str(verdict.header.get("alg")).startswith("HS"):
             return None
-        if verdict.issuer in APPLICATION_ISSUERS and verdict.issuer != self.trust.issuer:
+        if self.maker(verdict.issuer):
             return self.application_keys.get(verdict.issuer)
         return self.key
 
