@@ -71,7 +71,7 @@ def test_nor_does_it_where_the_real_one_leaves_its_issuer_to_the_default(site: S
     said = site.refused("token", "admin").err
     assert '"portworx.com" (DaemonSet kube-system/portworx, by default)' in said
     assert '"evil.example" (StorageCluster other/mine' in said
-    assert site.signs_with(OURS, "portworx.com", "--portworx-namespace", "kube-system")
+    assert site.signs_with(OURS, "portworx.com", "--portworx-namespace", "kube-system") == ""
 
 
 def test_one_that_says_nothing_of_security_changes_nothing(secured: Site) -> None:

@@ -76,9 +76,9 @@ def _rows(found: Discovery) -> Iterator[output.Row]:
             if key.reference
             else "no Secret: the value itself is there"
         )
-        yield output.Row("Shared secret", [place, key.stated_by])
-        if fingerprint := key.shared_secret.fingerprint:
-            yield output.Row("Fingerprint", [fingerprint])
+        fingerprint = key.shared_secret.fingerprint
+        shown = [f"fingerprint {fingerprint}"] if fingerprint else []
+        yield output.Row("Shared secret", [place, key.stated_by, *shown])
     else:
         yield output.Row("Shared secret", [f"none: {found.keyless}"])
     for label, text in (

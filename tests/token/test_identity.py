@@ -1,0 +1,67 @@
+"""Which values are blanks that somebody was to fill in, and which roles are slips."""
+
+import pytest
+
+from kubectl_pxauth.token.identity import is_placeholder
+from kubectl_pxauth.token.roles import meant_role
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${uuid}",
+        "${uuid} or email of the storage admin",
+        "the email of the kubernetes admin",
+        "<groups>",
+        "<groups the tenant participate if any",
+        " <sub> ",
+        "<",
+        "<" + "a" * 1_000_000,
+    ],
+)
+def test_blanks(value: str) -> None:
+    assert is_placeholder(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "*",
+        "shop@example.com",
+        "a < b",
+        "Shop <shop@example.com>",
+        "$HOME",
+        "${",
+        "{uuid}",
+        "<a><b>",
+    ],
+)
+def test_what_is_written_on_purpose(value: str) -> None:
+    assert not is_placeholder(value)
+
+
+def test_the_longest_value_takes_one_pass() -> None:
+    assert not is_placeholder("${" * 500_000)
+    assert not is_placeholder("<" + " " * 1_000_000 + "<")
+
+
+@pytest.mark.parametrize(
+    ("role", "meant"),
+    [
+        ("system.usr", "system.user"),
+        ("system.users", "system.user"),
+        ("sytem.view", "system.view"),
+        ("SYSTEM.ADMIN", "system.admin"),
+        ("system-user", "system.user"),
+        ("system.guests", "system.guest"),
+        ("system.user", None),
+        ("system.guest", None),
+        ("backup.operator", None),
+        ("system.backup", None),
+        ("tenant", None),
+        ("user", None),
+    ],
+)
+def test_slips_of_the_systems_roles(role: str, meant: str | None) -> None:
+    assert meant_role(role) == meant
