@@ -155,8 +155,9 @@ def test_a_role_that_is_a_slip(secured: Site, role: str, meant: str) -> None:
 def user_file(folder: Path, **fields: str) -> str:
     user = {"name": "Boss", "email": "boss@example.com", "sub": "boss", "roles": "[system.view]"}
     text = "".join(f"{key}: {value}\n" for key, value in (user | fields).items())
-    (folder / "user.yaml").write_text(text)
-    return "user.yaml"
+    file = folder / f"{len(list(folder.iterdir()))}.yaml"
+    file.write_text(text)
+    return file.name
 
 
 def test_a_user_file_of_an_admin_for_kubernetes(secured: Site) -> None:
