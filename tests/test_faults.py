@@ -43,7 +43,7 @@ from tests.fault_proxy import (
 
 _SECONDS = 45  # no command of kubectl takes longer with the same faults and flags
 _NO_NAMESPACE = ("doctor", "discover", "--shared-secret-from", "default")
-_SHARE = 11  # one cell of so many is run each time
+_SHARE = 15  # one cell of so many is run each time: all commands, and nearly all faults
 
 
 @dataclass(frozen=True)
