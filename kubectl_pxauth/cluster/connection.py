@@ -217,12 +217,10 @@ class Cluster:
         headers["Accept"] = accept
         if content_type:
             headers["Content-Type"] = content_type
-        started, status = time.monotonic(), 0
-        try:
-            answer = self._send(method, url, headers, body, writes=writes)
-            status = answer.status
-        finally:
-            self._log_request(method, url, status, started)
+        started = time.monotonic()
+        answer = self._send(method, url, headers, body, writes=writes)
+        status = answer.status
+        self._log_request(method, url, status, started)
         said = _json_object(answer.body)
         if status >= _REDIRECT or said is None:
             refused = _refusal(self._target, answer, said or {})
