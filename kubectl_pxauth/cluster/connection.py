@@ -238,7 +238,7 @@ class Cluster:
         """Wait for a connection that was begun ahead; raises what every other would raise."""
         import urllib3
 
-        from kubectl_pxauth.cluster.wire import was_not_sent
+        from kubectl_pxauth.cluster.wire import is_lost, was_not_sent
 
         try:
             connection = self._ahead.pop()
@@ -247,7 +247,7 @@ class Cluster:
         try:
             connection.result()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            if was_not_sent(error):
+            if was_not_sent(error) and not is_lost(error):
                 raise
 
     def _send(
