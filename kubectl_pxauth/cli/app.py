@@ -57,6 +57,7 @@ GROUPS = {
 Examples = tuple[tuple[str, str], ...]
 """What a comment says, which may be nothing, and the command; what a module calls EXAMPLES."""
 
+_NAMED = 10  # objects, in the words of an interrupt
 _SHORT_FLAG = r"-[a-zA-Z]"
 
 _HELP = "Issue Portworx tokens into Kubernetes Secrets."
@@ -116,7 +117,8 @@ def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR09
 def _state(interrupt: KeyboardInterrupt) -> str:
     """What an interrupt leaves in the cluster."""
     written = [what for cluster in opened for what in cluster.written]
-    said = f"; written before: {', '.join(written)}" if written else ""
+    named = written[:_NAMED] + ["more"] * (len(written) > _NAMED)
+    said = f"; written before: {', '.join(named)}" if written else ""
     if isinstance(interrupt, InterruptedWriteError):
         return f" while {interrupt} was written: whether that is done is not known{said}"
     return said or ("; nothing is written" if opened else "")

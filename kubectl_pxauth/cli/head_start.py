@@ -1,8 +1,8 @@
 """Connect to the current context's server while the command line is still read."""
 
 _COMMANDS = ("issue", "storageclass")
-_CONNECTIONS = 2  # a key that is named, and what is to be written
-_CONNECTIONS_TO_FIND_THE_KEY = 5  # StorageClusters, DaemonSets, and another usual Secret as well
+_CONNECTIONS = 4  # StorageClusters, DaemonSets, a key that is named, and what is to be written
+_CONNECTIONS_TO_FIND_THE_KEY = 5  # another usual Secret as well
 _NO_HEAD_START = (  # beginnings of flags that choose another server or user, or need none
     *(
         "--as",

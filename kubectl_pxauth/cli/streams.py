@@ -46,9 +46,15 @@ def prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         if isinstance(stream, io.TextIOWrapper):
-            encoding = stream.encoding
-            # A locale may know fewer letters.
+            encoding, below = stream.encoding, stream.detach()
+            if name == "stderr" and isinstance(below, io.BufferedWriter):
+                # A buffer has a lock, and Python aborts where a thread still has it at the end.
+                below = below.detach()
             stream = Stream(
-                stream.detach(), encoding, errors="backslashreplace", line_buffering=True
+                below,
+                encoding,
+                errors="backslashreplace",  # a locale may know fewer letters
+                line_buffering=True,
+                write_through=name == "stderr",
             )
         setattr(sys, name, stream)

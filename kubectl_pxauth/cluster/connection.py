@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -68,7 +67,7 @@ class Cluster:
     def connect_ahead(self, connections: int) -> None:
         """Start to open connections, for requests that come later and will find them open.
 
-        What goes wrong on the way is of no account: such a request opens one of its own.
+        One that is lost on the way is of no account: such a request opens one of its own.
         """
         if self.server.startswith("https://"):
             opening = self._transport.connections_ahead(connections)
@@ -218,12 +217,10 @@ class Cluster:
         headers["Accept"] = accept
         if content_type:
             headers["Content-Type"] = content_type
-        started, status = time.monotonic(), 0
-        try:
-            answer = self._send(method, url, headers, body, writes=writes)
-            status = answer.status
-        finally:
-            self._log_request(method, url, status, started)
+        started = time.monotonic()
+        answer = self._send(method, url, headers, body, writes=writes)
+        status = answer.status
+        self._log_request(method, url, status, started)
         said = _json_object(answer.body)
         if status >= _REDIRECT or said is None:
             refused = _refusal(self._target, answer, said or {})
@@ -236,6 +233,22 @@ class Cluster:
             )
             raise UnansweredError(words) if writes else ClusterError(words)
         return said
+
+    def _await_connection(self) -> None:
+        """Wait for a connection that was begun ahead; raises what every other would raise."""
+        import urllib3
+
+        from kubectl_pxauth.cluster.wire import is_lost, was_not_sent
+
+        try:
+            connection = self._ahead.pop()
+        except IndexError:  # each is waited for once
+            return
+        try:
+            connection.result()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if was_not_sent(error) and not is_lost(error):
+                raise
 
     def _send(
         self,
@@ -250,11 +263,10 @@ class Cluster:
 
         from kubectl_pxauth.cluster.wire import Request, is_lost, was_not_sent
 
-        with suppress(Exception):  # none is left, or it could not be opened
-            self._ahead.pop().result()
         data = None if body is None else json.dumps(body).encode()
         request = Request(method, url, headers, data, repeatable=not writes, most_bytes=_MOST_BYTES)
         try:
+            self._await_connection()
             return self._wire.send(request)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             found = _unreachable(self.server, error, self.request_timeout)
