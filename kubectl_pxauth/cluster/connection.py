@@ -185,7 +185,7 @@ class Cluster:
             raise _refusal(self._target, answer, said) from None
         except (websocket.WebSocketException, urllib3.exceptions.HTTPError, OSError) as error:
             status = 0
-            raise _unreachable(self.server, error, None) from None
+            raise _unreachable(self._transport.route, error, None) from None
         finally:
             self._log_request("GET", url, status, started)
         return stream
@@ -257,7 +257,7 @@ class Cluster:
         try:
             return self._wire.send(request)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            found = _unreachable(self.server, error, self.request_timeout)
+            found = _unreachable(self._transport.route, error, self.request_timeout)
             if writes and not was_not_sent(error):
                 raise UnansweredError(str(found), 0 if is_lost(error) else None) from None
             raise found from None
@@ -309,7 +309,7 @@ def _without_words(target: Target, answer: "Answer") -> str:
     return f"the server {server} answered with HTTP status {answer.status}"
 
 
-def _unreachable(server: str, error: Exception, timeout: timedelta | None) -> ClusterError:
+def _unreachable(route: str, error: Exception, timeout: timedelta | None) -> ClusterError:
     import urllib3
 
     from kubectl_pxauth.cluster.wire import TooLargeError, is_lost
@@ -319,17 +319,17 @@ def _unreachable(server: str, error: Exception, timeout: timedelta | None) -> Cl
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
         error = error.reason
     if timeout and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return ClusterError(f"the server {server} did not answer in {timeout.total_seconds():g} s")
+        return ClusterError(f"the server {route} did not answer in {timeout.total_seconds():g} s")
     cause = error.__cause__ or error.__context__ or error
     reason = getattr(cause, "strerror", None) or _one_line(cause)
     if is_lost(error):
-        return ClusterError(f"the connection to the server {server} was lost: {reason}")
+        return ClusterError(f"the connection to the server {route} was lost: {reason}")
     hint = None
     if "certificate verify failed" in str(error):
         hint = "the kubeconfig's certificate-authority is not the one of this server"
     elif isinstance(error, urllib3.exceptions.NewConnectionError):
         hint = "`kubectl cluster-info` asks the same server"
-    return ClusterError(f"the server {server} can't be reached: {reason}", hint=hint)
+    return ClusterError(f"the server {route} can't be reached: {reason}", hint=hint)
 
 
 def _one_line(text: object) -> str:
