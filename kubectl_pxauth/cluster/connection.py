@@ -53,12 +53,12 @@ class Cluster:
         request, and tell one where something is waited for long.
         """
         self._target = target
-        # A run that needs no cluster imports neither.
         from kubectl_pxauth.cluster.transport import Transport
-        from kubectl_pxauth.cluster.wire import Wire
 
         self._transport = Transport(target)
         self.request_timeout = timeout
+        # Imports of the kubernetes package, which Transport has made cheap.
+        from kubectl_pxauth.cluster.wire import Wire
 
         seconds = timeout.total_seconds() if timeout else None
         self._wire = Wire(self._transport.rest.pool_manager, seconds, tell)

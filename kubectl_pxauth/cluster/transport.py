@@ -59,6 +59,10 @@ class Transport:
 
         Raises ClusterError for what the kubeconfig has wrong; no connection is made.
         """
+        # Before anything of them is imported.
+        register_without_init(
+            "kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2"
+        )
         cluster = _with_bytes(target.cluster, "certificate-authority")
         secure = target.server.startswith("https://")
         # kubectl sends credentials over TLS alone.
@@ -208,7 +212,6 @@ def _header_value(text: str) -> str:
 
 
 def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
-    register_without_init("urllib3.http2")
     context = new_context()
     if cluster.get("insecure-skip-tls-verify"):
         trust_everybody(context)
@@ -225,7 +228,6 @@ def _rest(
     target: Target, cluster: Entry, proxy: Proxy | None, tls: "ssl.SSLContext | None"
 ) -> "RESTClientObject":
     """The kubernetes package's transport, without its models and OAuth stack."""
-    register_without_init("kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2")
     from kubernetes.client.configuration import Configuration
     from kubernetes.client.rest import RESTClientObject
 
