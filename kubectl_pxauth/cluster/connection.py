@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from kubectl_pxauth.cluster.answers import misfit
 from kubectl_pxauth.cluster.kubeconfig import Target
-from kubectl_pxauth.cluster.transport import Transport
 from kubectl_pxauth.errors import (
     ClusterError,
     ConflictError,
@@ -53,8 +52,11 @@ class Cluster:
         request, and tell one where something is waited for long.
         """
         self._target = target
+        from kubectl_pxauth.cluster.transport import Transport
+
         self._transport = Transport(target)
         self.request_timeout = timeout
+        # Imports of the kubernetes package, which Transport has made cheap.
         from kubectl_pxauth.cluster.wire import Wire
 
         seconds = timeout.total_seconds() if timeout else None
@@ -184,7 +186,7 @@ class Cluster:
             raise _refusal(self._target, answer, said) from None
         except (websocket.WebSocketException, urllib3.exceptions.HTTPError, OSError) as error:
             status = 0
-            raise _unreachable(self.server, error, None) from None
+            raise _unreachable(self._transport.route, error, None) from None
         finally:
             self._log_request("GET", url, status, started)
         return stream
@@ -269,7 +271,7 @@ class Cluster:
             self._await_connection()
             return self._wire.send(request)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            found = _unreachable(self.server, error, self.request_timeout)
+            found = _unreachable(self._transport.route, error, self.request_timeout)
             if writes and not was_not_sent(error):
                 raise UnansweredError(str(found), 0 if is_lost(error) else None) from None
             raise found from None
@@ -321,7 +323,7 @@ def _without_words(target: Target, answer: "Answer") -> str:
     return f"the server {server} answered with HTTP status {answer.status}"
 
 
-def _unreachable(server: str, error: Exception, timeout: timedelta | None) -> ClusterError:
+def _unreachable(route: str, error: Exception, timeout: timedelta | None) -> ClusterError:
     import urllib3
 
     from kubectl_pxauth.cluster.wire import TooLargeError, is_lost
@@ -331,17 +333,17 @@ def _unreachable(server: str, error: Exception, timeout: timedelta | None) -> Cl
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
         error = error.reason
     if timeout and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return ClusterError(f"the server {server} did not answer in {timeout.total_seconds():g} s")
+        return ClusterError(f"the server {route} did not answer in {timeout.total_seconds():g} s")
     cause = error.__cause__ or error.__context__ or error
     reason = getattr(cause, "strerror", None) or _one_line(cause)
     if is_lost(error):
-        return ClusterError(f"the connection to the server {server} was lost: {reason}")
+        return ClusterError(f"the connection to the server {route} was lost: {reason}")
     hint = None
     if "certificate verify failed" in str(error):
         hint = "the kubeconfig's certificate-authority is not the one of this server"
     elif isinstance(error, urllib3.exceptions.NewConnectionError):
         hint = "`kubectl cluster-info` asks the same server"
-    return ClusterError(f"the server {server} can't be reached: {reason}", hint=hint)
+    return ClusterError(f"the server {route} can't be reached: {reason}", hint=hint)
 
 
 def _one_line(text: object) -> str:

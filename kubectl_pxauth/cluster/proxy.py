@@ -15,12 +15,12 @@ from urllib.parse import quote, unquote, urlsplit
 from kubectl_pxauth.errors import ClusterError
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-_URL = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^@/?#]*)@)?"
-    r"(?P<host>\[[0-9a-f:.%]+\]|[^\s:@/?#\[\]]*)(?::(?P<port>\d*))?(?:[/?#].*)?",
-    re.IGNORECASE,
+# Compiled where they are used, which most runs do not.
+_URL = (
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://(?:(?P<user>[^@/?#]*)@)?"
+    r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^\s:@/?#\[\]]*)(?::(?P<port>\d*))?(?:[/?#].*)?"
 )
-_NETWORK = re.compile(r"[0-9a-f.:]+/\d+", re.IGNORECASE)
+_NETWORK = r"[0-9a-fA-F.:]+/\d+"
 
 _Address = IPv4Address | IPv6Address
 
@@ -92,7 +92,7 @@ class _Parts:
 
 
 def _parsed(text: str) -> _Parts | None:
-    found = _URL.fullmatch(text)
+    found = re.fullmatch(_URL, text)
     if not found or not text.isprintable():
         return None
     return _Parts(found["scheme"].lower(), found["user"], found["host"], found["port"] or "")
@@ -131,7 +131,7 @@ def _matches(entry: str, host: str, port: str, address: _Address | None) -> bool
     entry = entry.strip()
     if entry == "*":
         return True
-    if _NETWORK.fullmatch(entry):
+    if re.fullmatch(_NETWORK, entry):
         return _holds(entry, address)
     name, its_port = _host_and_port(entry)
     if its_port not in ("", port) or not name:
@@ -147,7 +147,7 @@ def _matches(entry: str, host: str, port: str, address: _Address | None) -> bool
 
 def _holds(network: str, address: _Address | None) -> bool:
     try:
-        return bool(address and _NETWORK.fullmatch(network)) and address in ip_network(
+        return bool(address and re.fullmatch(_NETWORK, network)) and address in ip_network(
             network, strict=False
         )
     except ValueError:

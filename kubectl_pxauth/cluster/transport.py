@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kubectl_pxauth.cluster.kubeconfig import Entry, Target
-from kubectl_pxauth.cluster.proxy import find_proxy
+from kubectl_pxauth.cluster.proxy import Proxy, find_proxy
 from kubectl_pxauth.cluster.tls import (
     new_context,
     show_certificate,
@@ -45,23 +45,35 @@ _REMOVED_PROVIDERS = {
 
 
 class Transport:
-    """Connections to one API server; rest sends requests over them, with these headers."""
+    """Connections to one API server; rest sends requests over them, with these headers.
+
+    route is where they go, in words for a person.
+    """
 
     rest: "RESTClientObject"
     headers: "urllib3.HTTPHeaderDict"
+    route: str
 
     def __init__(self, target: Target) -> None:
         """Authenticate as the target's user, which may run a credential plugin.
 
         Raises ClusterError for what the kubeconfig has wrong; no connection is made.
         """
+        # Before anything of them is imported.
+        register_without_init(
+            "kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2"
+        )
         cluster = _with_bytes(target.cluster, "certificate-authority")
         secure = target.server.startswith("https://")
         # kubectl sends credentials over TLS alone.
         user = _credentials(target, cluster) if secure else {}
         self.headers = _headers(target, user)
         self._server = target.server
-        self.rest = _rest(target, cluster, _tls(cluster, user) if secure else None)
+        proxy = find_proxy(target.server, cluster.get("proxy-url"), os.environ)
+        self.route = (
+            f"{target.server} (through the proxy {proxy.address})" if proxy else target.server
+        )
+        self.rest = _rest(target, cluster, proxy, _tls(cluster, user) if secure else None)
 
     def connections_ahead(self, number: int) -> list[Callable[[], None]]:
         """Functions that open a connection each, for requests that come later and find it open."""
@@ -200,7 +212,6 @@ def _header_value(text: str) -> str:
 
 
 def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
-    register_without_init("urllib3.http2")
     context = new_context()
     if cluster.get("insecure-skip-tls-verify"):
         trust_everybody(context)
@@ -213,9 +224,10 @@ def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
     return context
 
 
-def _rest(target: Target, cluster: Entry, tls: "ssl.SSLContext | None") -> "RESTClientObject":
+def _rest(
+    target: Target, cluster: Entry, proxy: Proxy | None, tls: "ssl.SSLContext | None"
+) -> "RESTClientObject":
     """The kubernetes package's transport, without its models and OAuth stack."""
-    register_without_init("kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2")
     from kubernetes.client.configuration import Configuration
     from kubernetes.client.rest import RESTClientObject
 
@@ -224,7 +236,7 @@ def _rest(target: Target, cluster: Entry, tls: "ssl.SSLContext | None") -> "REST
     configuration.connection_pool_maxsize = _MOST_CONNECTIONS
     configuration.tls_server_name = cluster.get("tls-server-name")
     configuration.verify_ssl = not cluster.get("insecure-skip-tls-verify")
-    if proxy := find_proxy(target.server, cluster.get("proxy-url"), os.environ):
+    if proxy:
         from urllib3 import make_headers
 
         configuration.proxy = proxy.address_with_user if proxy.socks else proxy.address

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.client import IncompleteRead
 from urllib.parse import urljoin, urlsplit
@@ -301,7 +301,8 @@ class _Waits:
             self._all.add(wait)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, daemon=True)
-                self._thread.start()
+                with suppress(RuntimeError):  # the system gives no more: then nothing is told
+                    self._thread.start()
 
     def end(self, wait: _Wait) -> None:
         with self._lock:

@@ -237,12 +237,14 @@ def test_commands_in_pods_run_through_the_proxy(
     assert all(portworx.token(node) for node in portworx.nodes)
 
 
-def test_no_error_shows_the_proxys_password(plane: ControlPlane, tmp_path: Path) -> None:
-    for proxy_url in (
-        "http://joe:hidden@127.0.0.1:1",
-        "socks5://joe:hidden@127.0.0.1:1",
-        "x://joe:hidden@h",
-    ):
+def test_an_error_names_the_proxy_and_not_its_password(plane: ControlPlane, tmp_path: Path) -> None:
+    for proxy_url, named in {
+        "http://joe:hidden@127.0.0.1:1": "through the proxy http://127.0.0.1:1",
+        "socks5://joe:hidden@127.0.0.1:1": "through the proxy socks5h://127.0.0.1:1",
+        "x://joe:hidden@h": "proxy-url is not",
+    }.items():
         path, _ = kubeconfig(plane, tmp_path, **{"proxy-url": proxy_url})
-        done = Shell("x", tmp_path, {"KUBECONFIG": str(path)}).refused("issue", "kubernetes", "-v6")
+        done = Shell("x", tmp_path, {"KUBECONFIG": str(path)}).pxauth("issue", "kubernetes", "-v6")
+        assert done.code == 1
+        assert named in done.err
         assert "hidden" not in done.err
