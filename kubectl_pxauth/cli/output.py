@@ -8,6 +8,7 @@ from typing import Any
 
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.text import printable
 
 DONE, FAILED, MISUSED = 0, 1, 2
 """What the program exits with that nothing has interrupted."""
@@ -91,6 +92,11 @@ def objects(manifest: dict[str, Any], form: Format | DataFormat) -> None:
         print(yaml.safe_dump(manifest, default_flow_style=False, width=float("inf")), end="")
 
 
+def line(text: str) -> None:
+    """One line of a result on standard output, fit for a terminal whoever wrote parts of it."""
+    print(printable(text))
+
+
 def written(
     what: str, change: str, manifest: dict[str, Any], dry_run: DryRun, form: Format | None
 ) -> None:
@@ -100,7 +106,7 @@ def written(
     elif form is Format.NAME:
         print(what)
     else:
-        print(f"{what} {change}{SUFFIXES[dry_run]}")
+        line(f"{what} {change}{SUFFIXES[dry_run]}")
 
 
 def _line(kind: str, message: str) -> None:
@@ -109,11 +115,3 @@ def _line(kind: str, message: str) -> None:
 
 def _to_stderr(message: str) -> None:
     sys.stderr.write(f"{printable(message)}\n")  # whole, from whichever thread
-
-
-def printable(message: str) -> str:
-    """One line that can't steer a terminal, whatever a server or a file put into it."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in " ".join(message.split())
-    )
