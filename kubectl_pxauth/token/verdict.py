@@ -417,6 +417,7 @@ def _read_fields(
     """The claims as the verifier's struct has them: it minds no case, and null changes nothing."""
     texts = dict.fromkeys(_TEXTS, "")
     lists: dict[str, tuple[str, ...] | None] = dict.fromkeys(_LISTS)
+    below: dict[str, list[str]] = {name: [] for name in _LISTS}
     for key, value in claims:
         name = _fold(key)
         if name in _TEXTS and value is not None:
@@ -432,8 +433,24 @@ def _read_fields(
             elif wrong := [item for item in items if not isinstance(item, str | None)]:
                 notes.problem(check, f"{name} holds {kind(wrong[0])}; it must hold text alone")
             else:
-                lists[name] = None if value is None else tuple(item or "" for item in items)
+                _lay_over(below[name], items)
+                lists[name] = None if value is None else tuple(below[name][: len(items)])
     return texts, lists
+
+
+def _lay_over(below: list[str], items: list[str | None]) -> None:
+    """Read a list into the array that Go's slice of that name is a part of.
+
+    A list that is given again is laid over the one before, so that null uncovers what stood there.
+    Source: array of Go's encoding/json/decode.go.
+    """
+    if not items:
+        below.clear()
+    for index, item in enumerate(items):
+        if index == len(below):
+            below.append(item or "")
+        elif item is not None:
+            below[index] = item
 
 
 def _fold(key: str) -> str:

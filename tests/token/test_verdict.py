@@ -1,3 +1,4 @@
+import base64
 import json
 import sys
 from collections.abc import Callable
@@ -159,6 +160,23 @@ def test_bytes_that_are_no_text_are_read_as_go_reads_them() -> None:
         assert judge(case.token, case.trust, NOW).claims["sub"] == theirs["claims"]["sub"]
 
 
+def test_lists_that_are_given_again_are_read_as_go_reads_them() -> None:
+    random = Random(0)
+    items = ['"a"', '"b"', '"c"', "null", '"\\ud800"']
+    cases = []
+    for _ in range(500):
+        lists = [
+            f"[{','.join(random.choices(items, k=random.randrange(6)))}]"
+            for _ in range(random.randrange(2, 5))
+        ]
+        names = ["roles", "Roles", "ROLES", "role\u017f"]
+        values = random.choices([*lists, "null"], k=4)
+        cases.append(Case(make(**dict(zip(names, values, strict=True))), trust()))
+    for case, theirs in zip(cases, ask_go(cases), strict=True):
+        user = judge(case.token, case.trust, NOW).user
+        assert list(user.roles or ()) == (theirs["claims"].get("roles") or []), case.token
+
+
 def test_older_verifiers_decide_otherwise_in_the_ways_that_are_written_down() -> None:
     laxer = [
         make(exp=str(SECOND)), make(exp='"1"'), make(iat="null"), make(nbf='"x"'), make(exp="0.5"),
@@ -247,6 +265,17 @@ def test_work_grows_no_faster_than_a_token(claims: Callable[[int], dict[str, str
     assert twice < 2.5 * once
 
 
+def test_a_list_that_is_given_again_costs_what_it_adds() -> None:
+    def repeated(times: int) -> bytes:
+        claims = make().split(b".")[1]
+        whole = base64.urlsafe_b64decode(claims + b"==")[:-1]
+        lists = b',"groups":' + json.dumps([""] * times).encode() + b',"groups":[null]' * times
+        return make(whole + lists + b"}")
+
+    once, twice = (opcodes(lambda n=n: judge(repeated(n), trust(), NOW)) for n in (200, 400))  # type: ignore[misc]
+    assert twice < 2.5 * once
+
+
 def test_a_token_that_is_too_long_takes_no_more_work_than_its_length() -> None:
     once, twice = (opcodes(lambda n=n: judge(b"." * n, trust(), NOW)) for n in (20_000, 1_000_000))  # type: ignore[misc]
     assert once == twice
@@ -309,6 +338,25 @@ def test_key_files_are_read_as_the_verifier_reads_them(odd: bytes) -> None:
         case = Case(alg("RS256"), replace(trust(), rsa_public_pem=written))
         assert ask_go([case])[0]["accepted"]
         assert judge(case.token, case.trust, NOW).accepted
+
+
+def test_line_ends_of_key_files_are_the_verifiers() -> None:
+    random = Random(0)
+    plain, odd = [b"\n", b"\r\n"], [b"\r\r\n", b" \n", b"\t\r\n", b"\r \n", b"\r", b""]
+    cases = []
+    for _ in range(300):
+        *lines, last = pem(rsa_key()).splitlines()
+        usual, rare = random.choice(plain), random.choice(odd)
+        spoilt = random.choices([0, random.randrange(len(lines)), len(lines) - 1, len(lines)], k=1)
+        ends = [rare if index in spoilt else usual for index in range(len(lines) + 1)]
+        text = b"".join(a + b for a, b in zip([*lines, last], ends, strict=True))
+        cases.append(Case(alg("RS256"), replace(trust(), rsa_public_pem=text)))
+    for case, theirs in zip(cases, ask_go(cases), strict=True):
+        try:
+            ours = judge(case.token, case.trust, NOW).accepted
+        except KeyFileError:
+            ours = False
+        assert ours == theirs["accepted"], case.trust.rsa_public_pem
 
 
 @pytest.mark.parametrize(
