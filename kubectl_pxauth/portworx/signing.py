@@ -208,7 +208,11 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
     specs = attempt(discovery.specs)
     if isinstance(specs, PxauthError):
         return signer
-    return replace(signer, operators_namespace=specs.operators_namespace)
+    return replace(
+        signer,
+        operators_namespace=specs.operators_namespace,
+        namespaces=signer.namespaces.union(spec.namespace for spec in specs.specs),
+    )
 
 
 def _signer(
@@ -217,7 +221,10 @@ def _signer(
     key = found.shared_secret if found else source.signing_key
     if key is None:
         raise DiscoveryError("a public key does not sign", hint="name the key that signs")
-    return Signer(issuer, key, (*warnings, *key.warnings()))
+    named = source.portworx_namespace
+    where = {named, found.reference.namespace if found and found.reference else None}
+    namespaces = frozenset(filter(None, where))
+    return Signer(issuer, key, (*warnings, *key.warnings()), namespaces=namespaces)
 
 
 @dataclass(frozen=True)
