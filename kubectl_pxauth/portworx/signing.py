@@ -30,6 +30,7 @@ from kubectl_pxauth.portworx.discovery import (
     read_shared_secret,
 )
 from kubectl_pxauth.portworx.settings import APPLICATION_ISSUERS
+from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
@@ -328,7 +329,7 @@ def made_elsewhere(issuer: str) -> str | None:
     if issuer in APPLICATION_ISSUERS:
         return "Portworx' own applications make it for themselves"
     if issuer.startswith("https://"):
-        return f'the OpenID Connect provider "{issuer}" makes it'
+        return f"the OpenID Connect provider {shown(issuer)} makes it"
     return None
 
 

@@ -95,6 +95,7 @@ def read_kept_tokens(
     """The tokens of all namespaces, or where they can't be read of the usual ones."""
     refused = None
     found: dict[Place, Kept] = {}
+    where = trusted.key.reference if trusted.key else None
     for namespace in (None, *usual):
         try:
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
@@ -105,7 +106,7 @@ def read_kept_tokens(
                     secret,
                     now,
                     grace=GRACE,
-                    trusted_namespaces=(),
+                    trusted_namespaces=[where.namespace] if where else (),
                     other_holder=lambda *_: None,  # which is a check of its own
                 )
                 found[secret.namespace, secret.name] = Kept(
