@@ -45,6 +45,13 @@ class IdentityError(PxauthError):
     """The token would not belong to the user that it should belong to."""
 
 
+class LeftOutError(IdentityError):
+    """A token is not signed again, as it may be there for somebody who has no right to it.
+
+    Only who names its Secret can say that it is to be signed all the same; hint says how.
+    """
+
+
 class PxctlError(PxauthError):
     """pxctl refused, on one node."""
 

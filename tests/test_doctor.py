@@ -565,6 +565,27 @@ def test_tokens_that_share_a_user(patient: Patient) -> None:
     assert "--change-identity" in said.hint
 
 
+def test_copies_of_the_operators_token_are_a_warning(patient: Patient) -> None:
+    """The Portworx docs tell users to make them; to change their user would cost the volumes."""
+    address = "px-user-token@portworx.com"
+    claims = claims_of(address, days=40, name="px-user-token", email=address)
+    theirs = forge(claims, OURS)
+    patient.lay(token("px/px-user-token", theirs, ownerReferences=OPERATOR))
+    patient.lay(*(token(f"{space}/px-user-token", theirs) for space in ("red", "green")))
+    said = patient.ill("warning subjects")
+    assert said.message.endswith("copies of the operator's token")
+    assert said.hint is None
+    assert "problem subjects" not in {one.kind for one in patient.doctor()}
+
+
+def test_a_forged_user_is_no_second_one(patient: Patient) -> None:
+    patient.lay(
+        token("red/real", forge(claims_of("alice"), OURS)),
+        token("green/forged", forge(claims_of("alice"), OTHERS)),
+    )
+    assert "ok subjects" in {one.kind for one in patient.doctor(code=1)}
+
+
 def test_a_user_is_whom_portworx_takes_for_one(patient: Patient) -> None:
     patient.lay(token("red/x", forge(claims_of("other", name="name of px/px-k8s-user"), OURS)))
     assert "ok subjects" in {one.kind for one in patient.doctor()}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SHARED_SECRET, Shell, decode, judge
+from tests.conftest import SHARED_SECRET, Shell, claims_of, decode, forge, judge
 
 YEAR = 365 * 86400
 
@@ -18,10 +18,16 @@ def user_file(sub: str) -> str:
     return f"name: Kubernetes\nemail: k8s@example.com\nsub: {sub}\nroles: [system.user]\n"
 
 
+def line(change: str, shell: Shell, differences: str = "") -> str:
+    """What `issue` says of the token that is there now."""
+    ends = datetime.fromtimestamp(shell.claims()["exp"], UTC)
+    return f"secret/px-k8s-user {change}{differences}, expires {ends:%Y-%m-%d %H:%M} UTC\n"
+
+
 def test_a_repeat_leaves_one_valid_token_with_one_sub(shell: Shell) -> None:
-    assert shell.issue("kubernetes").out == "secret/px-k8s-user created\n"
+    assert shell.issue("kubernetes").out == line("created", shell)
     first = shell.token()
-    assert shell.issue("kubernetes").out == "secret/px-k8s-user configured\n"
+    assert shell.issue("kubernetes").out == line("configured", shell)
     for token in (first, shell.token()):
         verdict = judge(token)
         assert verdict["accepted"], verdict
@@ -234,7 +240,8 @@ def test_output_formats(shell: Shell) -> None:
 
 def test_a_server_dry_run_changes_nothing(shell: Shell) -> None:
     done = shell.issue("kubernetes", "--dry-run=server")
-    assert done.out == "secret/px-k8s-user created (server dry run)\n"
+    assert done.out.startswith("secret/px-k8s-user created, expires ")
+    assert done.out.endswith(" (server dry run)\n")
     assert shell.kubectl("get", "secrets", "-o", "name").out == ""
 
 
@@ -314,3 +321,102 @@ def test_no_cluster_at_all_says_so(offline: Shell) -> None:
     shell = Shell(offline.namespace, offline.home)
     assert "no cluster is configured" in shell.refused("issue", "kubernetes").err
     assert SHARED_SECRET.decode() not in str(shell.environment)
+
+
+def boss(shell: Shell) -> str:
+    """The user file of a storage administrator, as the Portworx docs have it."""
+    sub = f"boss@example.com/{shell.namespace}"
+    return f"name: Boss\nemail: b@example.com\nsub: {sub}\nroles: [system.admin]\ngroups: ['*']\n"
+
+
+def test_roles_groups_and_duration_stay_as_they_are(shell: Shell) -> None:
+    shell.issue("kubernetes", "--role", "system.view", "--group", "a", "--duration", "30d")
+    before = shell.claims()
+    for flags in ([], ["--issuer", "portworx.com"], ["--dry-run=server"], []):
+        done = shell.issue("kubernetes", *flags)
+        assert "->" not in done.out
+        assert done.err == ""
+    assert done.out == line("configured", shell)
+    after = shell.claims()
+    assert (after["roles"], after["groups"]) == (["system.view"], ["a"])
+    assert after["exp"] - after["iat"] == before["exp"] - before["iat"] == 30 * 86400 + 600
+
+
+def test_what_changes_is_told(shell: Shell) -> None:
+    shell.issue("kubernetes", "--role", "system.view", "--duration", "30d")
+    done = shell.issue("kubernetes", "--role", "system.user", "--duration", "90d")
+    changed = " (roles system.view -> system.user, duration 30d -> 90d)"
+    assert done.out == line("configured", shell, changed)
+    assert shell.claims()["groups"] == ["kubernetes"]
+    done = shell.issue("kubernetes", "--group", "a", "--group", "b", "--issuer", "px.example")
+    changed = " (groups kubernetes -> a,b, issuer portworx.com -> px.example)"
+    assert done.out == line("configured", shell, changed)
+    done = shell.issue("kubernetes", "-f", "-", "--change-identity", stdin=user_file("new"))
+    assert f"sub px-k8s-user.{shell.namespace}@portworx.com -> new" in done.out
+    assert "groups a,b -> none" in done.out
+    assert shell.issue("kubernetes", "-o", "name").out == "secret/px-k8s-user\n"
+
+
+def test_a_group_that_is_not_there_is_not_gained(shell: Shell) -> None:
+    shell.issue("kubernetes", "-f", "-", stdin=user_file(shell.namespace))
+    assert "groups" not in shell.claims()
+    done = shell.issue("kubernetes")
+    assert "->" not in done.out
+    assert "groups" not in shell.claims()
+
+
+def test_an_administrators_token_in_the_users_secret_is_not_kept_silently(shell: Shell) -> None:
+    shell.issue("kubernetes", "-f", "-", stdin=boss(shell))
+    for flags in ([], ["--if-needed", "--within=2y"]):
+        done = shell.issue("kubernetes", *flags)
+        assert shell.claims()["roles"] == ["system.admin"]
+        assert done.err.startswith(f"warning: Secret {shell.namespace}/px-k8s-user has the role")
+        command = f"kubectl pxauth issue kubernetes -n {shell.namespace}"
+        assert f"{command} --role system.user --group kubernetes" in done.err
+    _, _, hint = done.err.strip().rpartition(": ")
+    told = shell.kubectl(*hint.split()[1:])
+    assert "roles system.admin -> system.user, groups * -> kubernetes" in told.out
+    assert told.err == ""
+    assert shell.issue("kubernetes").err == ""
+
+
+def test_a_profile_alone_gives_no_more_than_there_was(shell: Shell) -> None:
+    shell.issue("admin", "--role", "system.user", "--group", "a")
+    done = shell.issue("admin")
+    assert shell.claims("px-admin-token")["roles"] == ["system.user"]
+    assert shell.claims("px-admin-token")["groups"] == ["a"]
+    assert "has the role system.user" in done.err
+    done = shell.issue("admin", "--role", "system.admin", "--group=*")
+    assert "(roles system.user -> system.admin, groups a -> *)" in done.out
+    assert done.err == ""
+
+
+def test_if_needed_counts_a_role_or_group_that_is_asked_for(shell: Shell) -> None:
+    shell.issue("kubernetes")
+    for flags, changed in (
+        (["--role", "system.view"], " (roles system.user -> system.view)"),
+        (["--group", "a"], " (groups kubernetes -> a)"),
+    ):
+        done = shell.issue("kubernetes", "--if-needed", *flags)
+        assert done.out == line("configured", shell, changed)
+        assert shell.issue("kubernetes", "--if-needed", *flags).out == line("unchanged", shell)
+    assert shell.issue("kubernetes", "--if-needed").out == line("unchanged", shell)
+    assert (shell.claims()["roles"], shell.claims()["groups"]) == (["system.view"], ["a"])
+
+
+def test_a_token_that_another_key_signed_does_not_say_what_the_new_one_may(shell: Shell) -> None:
+    shell.issue("kubernetes", "--role", "system.admin", "--shared-secret-file", "-", stdin="o" * 40)
+    done = shell.issue("kubernetes")
+    assert done.out == line("configured", shell, " (roles system.admin -> system.user)")
+
+
+def test_a_token_that_pxctl_made_keeps_its_life_and_is_bound(shell: Shell) -> None:
+    sub = f"{shell.namespace}-pxctl"
+    shell.keep("px-k8s-user", forge(claims_of(sub, days=90, roles=["system.view"], groups=None)))
+    done = shell.issue("kubernetes")
+    claims = shell.claims()
+    assert done.out == line("configured", shell)
+    assert (claims["sub"], claims["roles"]) == (sub, ["system.view"])
+    assert claims["exp"] - claims["iat"] == 90 * 86400 + 600
+    assert claims["kubectl-pxauth/secret"] == f"{shell.namespace}/px-k8s-user"
+    assert judge(shell.token())["accepted"]

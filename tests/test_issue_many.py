@@ -58,7 +58,7 @@ def test_each_namespace_gets_a_user_of_its_own(shell: Shell, tenants: list[str])
     flags = [f"-n={name}" for name in tenants]
     done = shell.pxauth("issue", "kubernetes", *flags)
     assert done.code == 0
-    assert sorted(done.out.splitlines()) == [
+    assert [line.partition(", expires ")[0] for line in sorted(done.out.splitlines())] == [
         f"secret/px-k8s-user created in namespace {name}" for name in tenants
     ]
     assert done.err == "3 created\n"
@@ -115,9 +115,11 @@ def encoded(token: str) -> str:
 
 
 def test_if_needed_in_one_namespace(shell: Shell) -> None:
-    assert shell.issue("kubernetes", "--if-needed").out == "secret/px-k8s-user created\n"
+    made = shell.issue("kubernetes", "--if-needed").out
+    assert made.startswith("secret/px-k8s-user created, expires ")
     before = shell.secret()
-    assert shell.issue("kubernetes", "--if-needed").out == "secret/px-k8s-user unchanged\n"
+    again = shell.issue("kubernetes", "--if-needed").out
+    assert again == made.replace("created", "unchanged")
     assert shell.secret() == before
     assert "configured" in shell.issue("kubernetes", "--if-needed", "--issuer", "other").out
 
@@ -236,7 +238,7 @@ def test_a_bar_on_a_terminals_standard_error_alone(shell: Shell, tenants: list[s
     assert done.returncode == 0
     assert "issuing" in shown
     assert "3/3" in shown
-    assert sorted(done.stdout.splitlines()) == [
+    assert [line.partition(", expires ")[0] for line in sorted(done.stdout.splitlines())] == [
         f"secret/px-k8s-user created in namespace {name}" for name in tenants
     ]
 

@@ -165,14 +165,15 @@ class TokenFlags:
         str | None, typer.Option(metavar="NAME", help="The token's Secret, not the profile's.")
     ] = None
     duration: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--duration",
             "--token-duration",
             metavar="TIME",
             help="How long the token lives: 30m, 12h, 90d, 1y.",
+            show_default="as long as the one that `issue` finds, else 1y",
         ),
-    ] = "1y"
+    ] = None
 
 
 @dataclass(frozen=True)

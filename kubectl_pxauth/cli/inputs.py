@@ -123,15 +123,16 @@ def read_token_request(
             hint="name a profile (kubernetes or admin), or a user file with -f",
         )
     now = datetime.now(UTC)
-    issued_at, expires_at = lifetime(now, parse_duration(token.duration))
+    duration = optional(token.duration, parse_duration)
+    if duration:
+        lifetime(now, duration)  # which raises where there is no such date
     return TokenRequest(
         profile=profile,
         user=_read_user(identity),
         named=_named(identity),
         secret=_secret_name(token, profile, needs_secret),
         now=now,
-        issued_at=issued_at,
-        expires_at=expires_at,
+        duration=duration,
     )
 
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
 px-admin-token, role system.admin). A repeat keeps the user of the token that is
-there, and so its volumes. The key and the issuer are found in the cluster."""
+there, and so its volumes, and its roles, groups and duration. The key and the
+issuer are found in the cluster."""
 
 EXAMPLES = (
     (
@@ -92,7 +93,8 @@ def command(
         bool,
         typer.Option(
             "--if-needed",
-            help="Only where the token is missing, invalid or about to end.",
+            help="Only where the token is missing, invalid, about to end, or not of the roles and"
+            " groups that are asked for.",
         ),
     ] = False,
     within: WithinFlag = "30d",
@@ -145,7 +147,7 @@ def _namespaces(
 
 
 def _show_many(issues: BulkIssue, stop: "Stop", write: WriteFlags) -> None:
-    from kubectl_pxauth.cli.many import FAILED, counter, failed, finish, with_progress
+    from kubectl_pxauth.cli.many import counter, failed, finish, with_progress
 
     if not issues.total:
         output.note("No namespaces found")
@@ -155,8 +157,7 @@ def _show_many(issues: BulkIssue, stop: "Stop", write: WriteFlags) -> None:
     manifests: list[dict[str, Any]] = []
     for outcome in with_progress(issues.outcomes, "issuing", issues.total, stop, counts):
         if isinstance(outcome, SecretFailure):
-            counts[FAILED] += 1
-            failed(outcome.namespace, outcome.error)
+            counts[failed(outcome.namespace, outcome.error)] += 1
             continue
         counts[outcome.change] += 1
         for warning in outcome.warnings:
@@ -166,7 +167,7 @@ def _show_many(issues: BulkIssue, stop: "Stop", write: WriteFlags) -> None:
         if write.form in (output.Format.JSON, output.Format.YAML):
             manifests.append(outcome.manifest)
         else:
-            change = f"{outcome.change} in namespace {outcome.namespace}"
+            change = _told(outcome, f"{outcome.change} in namespace {outcome.namespace}")
             output.written(f"secret/{outcome.secret}", change, {}, write.dry_run, write.form)
     if write.form in (output.Format.JSON, output.Format.YAML):
         output.objects({"apiVersion": "v1", "kind": "List", "items": manifests}, write.form)
@@ -175,9 +176,14 @@ def _show_many(issues: BulkIssue, stop: "Stop", write: WriteFlags) -> None:
 
 def _show(result: IssueResult, write: WriteFlags) -> None:
     name = f"secret/{result.secret}"
-    output.written(name, result.change, result.manifest, write.dry_run, write.form)
+    change = _told(result, result.change)
+    output.written(name, change, result.manifest, write.dry_run, write.form)
     if write.form is None and sys.stdout.isatty():
-        print(f"  subject  {result.identity.sub}")
-        print(f"  issuer   {result.issuer}")
-        if result.expires_at:
-            print(f"  expires  {result.expires_at.astimezone():%Y-%m-%d %H:%M %Z}")
+        output.line(f"  subject  {result.identity.sub}")
+        output.line(f"  issuer   {result.issuer}")
+
+
+def _told(result: IssueResult, change: str) -> str:
+    """What became of a Secret: what of its token is not as it was, and when that ends."""
+    differences = f" ({', '.join(result.differences)})" if result.differences else ""
+    return f"{change}{differences}{output.expiry(result.expires_at)}"

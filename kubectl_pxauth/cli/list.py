@@ -34,7 +34,12 @@ EXAMPLES = (
     ),
 )
 
-_COLOURS = {Status.VALID: "green", Status.EXPIRING: "yellow", Status.DUPLICATE_SUBJECT: "yellow"}
+_COLOURS = {
+    Status.VALID: "green",
+    Status.EXPIRING: "yellow",
+    Status.DUPLICATE_SUBJECT: "yellow",
+    Status.FOREIGN: "",
+}
 
 
 class Format(StrEnum):

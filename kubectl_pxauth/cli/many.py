@@ -13,7 +13,12 @@ from typing import Annotated, TypeVar
 import typer
 
 from kubectl_pxauth.cli import output, signals
-from kubectl_pxauth.errors import InterruptedWriteError, PxauthError, StillUnderWayError
+from kubectl_pxauth.errors import (
+    InterruptedWriteError,
+    LeftOutError,
+    PxauthError,
+    StillUnderWayError,
+)
 
 _SECONDS_TO_END = 7  # a little more than what is done side by side has
 
@@ -23,11 +28,13 @@ ConcurrencyFlag = Annotated[
 
 FAILED = "failed"
 """What outcomes are counted as that make the exit code one."""
+SKIPPED = "skipped"
+"""What outcomes are counted as that are left as they are, on purpose."""
 
 
 def counter(outcomes: Iterable[str]) -> Counter[str]:
     """Counts of outcomes and of failures, to be told in this order."""
-    return Counter(dict.fromkeys([*outcomes, FAILED], 0))
+    return Counter(dict.fromkeys([*outcomes, SKIPPED, FAILED], 0))
 
 
 Outcome = TypeVar("Outcome")
@@ -133,10 +140,18 @@ def _with_bar(outcomes: Iterable[Outcome], what: str, total: int | None) -> Iter
             progress.advance(task)
 
 
-def failed(namespace: str, error: PxauthError) -> None:
-    """Say what went wrong in a namespace, and which it is, if the error does not."""
+def failed(namespace: str, error: PxauthError) -> str:
+    """Say what went wrong in a namespace, and which it is, if the error does not.
+
+    Returns what it is counted as: a token that is left out on purpose is no failure.
+    """
     named = f" {namespace}/" in str(error) or f'"{namespace}"' in str(error)
-    output.failure(error, "" if named else f"namespace {namespace}")
+    what = "" if named else f"namespace {namespace}"
+    if isinstance(error, LeftOutError):
+        output.warning(output.in_one_line(error, what))
+        return SKIPPED
+    output.failure(error, what)
+    return FAILED
 
 
 def finish(counts: Counter[str], total: int | None, stop: Stop) -> None:

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from kubectl_pxauth import text
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import PxauthError
 
@@ -14,6 +16,9 @@ DONE, FAILED, MISUSED = 0, 1, 2
 
 SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 """What kubectl says behind a change that was none."""
+
+printable = text.printable
+"""What every text goes through that others may have written, before it reaches a terminal."""
 
 
 class Format(StrEnum):
@@ -49,8 +54,13 @@ def problem(found: PxauthError) -> None:
 
 def failure(found: PxauthError, what: str = "") -> None:
     """One of many that failed: an `error:` line, with what it is before and the hint behind."""
+    error(in_one_line(found, what))
+
+
+def in_one_line(found: PxauthError, what: str = "") -> str:
+    """An error with what it is about before it, if the error does not say, and its hint behind."""
     hint = f" ({found.hint})" if found.hint else ""
-    error(f"{what}: {found}{hint}" if what else f"{found}{hint}")
+    return f"{what}: {found}{hint}" if what else f"{found}{hint}"
 
 
 def error(message: str) -> None:
@@ -91,6 +101,19 @@ def objects(manifest: dict[str, Any], form: Format | DataFormat) -> None:
         print(yaml.safe_dump(manifest, default_flow_style=False, width=float("inf")), end="")
 
 
+def line(message: str) -> None:
+    """One line of a result on standard output, fit for a terminal whoever wrote parts of it."""
+    print(printable(message))
+
+
+def expiry(moment: datetime | None) -> str:
+    """When a token ends, as lines about a token that was written end; nothing where it never does.
+
+    The time is local, as in all that is printed for people.
+    """
+    return f", expires {moment.astimezone():%Y-%m-%d %H:%M %Z}" if moment else ""
+
+
 def written(
     what: str, change: str, manifest: dict[str, Any], dry_run: DryRun, form: Format | None
 ) -> None:
@@ -100,7 +123,7 @@ def written(
     elif form is Format.NAME:
         print(what)
     else:
-        print(f"{what} {change}{SUFFIXES[dry_run]}")
+        line(f"{what} {change}{SUFFIXES[dry_run]}")
 
 
 def _line(kind: str, message: str) -> None:
@@ -109,11 +132,3 @@ def _line(kind: str, message: str) -> None:
 
 def _to_stderr(message: str) -> None:
     sys.stderr.write(f"{printable(message)}\n")  # whole, from whichever thread
-
-
-def printable(message: str) -> str:
-    """One line that can't steer a terminal, whatever a server or a file put into it."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in " ".join(message.split())
-    )

@@ -17,7 +17,6 @@ from kubectl_pxauth.cli.flags import (
 )
 from kubectl_pxauth.cli.inputs import read_scope, read_signing_source
 from kubectl_pxauth.cli.many import (
-    FAILED,
     ConcurrencyFlag,
     counter,
     failed,
@@ -36,7 +35,8 @@ from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """The user, its roles and groups and the time that the token lives stay, whichever
 tool made it. Without SECRET it is every Secret that holds a token. What is not
-due is left alone."""
+due is left alone, and so is a token that may be there for somebody who has no
+right to it: name its Secret to renew it."""
 
 EXAMPLES = (
     ("What ends within 30 days, in all namespaces", "kubectl pxauth renew -A"),
@@ -62,8 +62,19 @@ def command(
     ] = False,
     resign: Annotated[
         bool,
-        typer.Option("--resign", help="Renew what the present key did not sign as well."),
+        typer.Option(
+            "--resign",
+            help="Renew, in the Secrets that are named, also what the present key did not sign or"
+            " what was issued for another Secret.",
+        ),
     ] = False,
+    grace: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Renew no token that ended longer ago than this, unless its Secret is named.",
+        ),
+    ] = "7d",
     duration: Annotated[
         str | None,
         typer.Option(
@@ -86,12 +97,19 @@ def command(
     scope = read_scope(namespace, all_namespaces, selector, connection)
     if secrets and (all_namespaces or selector):
         raise UsageError("names exclude --all-namespaces and --selector")
+    if resign and not secrets:
+        raise UsageError(
+            "--resign is for Secrets that are named",
+            hint="a token that the present key did not sign may be anybody's work: name those that"
+            " you know",
+        )
     request = RenewRequest(
         names=tuple(check_secret_name(name) for name in dict.fromkeys(secrets or ())),
         scope=scope,
         key=check_data_key(key),
         due_within=None if everything else parse_duration(within),
         resign=resign,
+        grace=parse_duration(grace),
         duration=None if duration is None else parse_duration(duration),
         dry_run=dry_run,
         now=datetime.now(UTC),
@@ -109,12 +127,8 @@ def command(
 
 def _show(outcome: RenewResult | SecretFailure, dry_run: DryRun) -> str:
     if isinstance(outcome, SecretFailure):
-        failed(outcome.namespace, outcome.error)
-        return FAILED
+        return failed(outcome.namespace, outcome.error)
     line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"
-    if outcome.reason:
-        line += f": {outcome.reason}"
-    elif outcome.expires_at:
-        line += f", expires {outcome.expires_at.astimezone():%Y-%m-%d %H:%M %Z}"
-    print(line + (output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""))
+    line += f": {outcome.reason}" if outcome.reason else output.expiry(outcome.expires_at)
+    output.line(line + (output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""))
     return outcome.outcome

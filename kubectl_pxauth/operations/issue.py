@@ -17,17 +17,29 @@ from kubectl_pxauth.cluster.secrets import (
     update_secret,
     write_secret,
 )
-from kubectl_pxauth.errors import IdentityError, PxauthError
+from kubectl_pxauth.errors import IdentityError, LeftOutError, PxauthError
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.owners import why_unwritable
 from kubectl_pxauth.portworx.signing import KeySource, find_signer
-from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, token_secret_content
-from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity, PartialIdentity
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, duration_of, token_secret_content
+from kubectl_pxauth.text import command_line, printable, shown
+from kubectl_pxauth.token.claims import CLOCK_SKEW
+from kubectl_pxauth.token.duration import format_duration
+from kubectl_pxauth.token.identity import (
+    OWNER_CLAIMS,
+    Identity,
+    PartialIdentity,
+    default_secret,
+)
 from kubectl_pxauth.token.minting import MintedToken, Signer, TokenRequest, identity_for, mint
 from kubectl_pxauth.token.profile import PROFILES
+from kubectl_pxauth.token.roles import ADMIN, EVERY_GROUP
 
 if TYPE_CHECKING:
+    from kubectl_pxauth.portworx.resigning import Holders
     from kubectl_pxauth.token.verdict import Verdict
+
+_LONGEST_SHOWN = 60  # of a value that is not as it was
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,8 @@ class IssueRequest:
 class IssueResult:
     """What was written, or with a dry run would be; manifest is the Secret as an object.
 
-    note is what may surprise, though nothing is wrong.
+    differences say what is not as in the token that was there; note is what may surprise, though
+    nothing is wrong.
     """
 
     namespace: str
@@ -61,6 +74,7 @@ class IssueResult:
     expires_at: datetime | None
     warnings: tuple[str, ...]
     note: str = ""
+    differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +143,7 @@ def issue_into_many(
     Raises PxauthErrors where nothing can be done anywhere, and then has changed nothing.
     """
     from kubectl_pxauth.parallel import run_concurrently
+    from kubectl_pxauth.portworx.resigning import Holders
 
     local, names = source.local_signer(), namespaces.names
     if local and request.dry_run is DryRun.CLIENT and namespaces.selector is None:
@@ -141,6 +156,7 @@ def issue_into_many(
         names = find_namespaces(cluster, namespaces.selector)
     _check_subject(request, names, cluster)
     signer = finding.result()
+    holders = Holders(cluster, [signer.trust], None, request.token.now)
 
     def work(found: _FoundSecret) -> IssueResult | SecretFailure:
         namespace = found.namespace
@@ -148,7 +164,7 @@ def issue_into_many(
             secret = found.secret
             if secret is None and not found.known:
                 secret = find_secret(cluster, namespace, request.token.secret)
-            return _issue_one(request, namespace, signer, cluster, secret)
+            return _issue_one(request, namespace, signer, cluster, secret, holders=holders)
         except PxauthError as error:
             return SecretFailure(namespace, request.token.secret, error)
 
@@ -213,8 +229,16 @@ def _check_subject(request: IssueRequest, namespaces: tuple[str, ...], cluster: 
 
 
 def _issue_one(
-    request: IssueRequest, namespace: str, signer: Signer, cluster: Cluster, secret: Secret | None
+    request: IssueRequest,
+    namespace: str,
+    signer: Signer,
+    cluster: Cluster,
+    secret: Secret | None,
+    *,
+    holders: "Holders | None" = None,
 ) -> IssueResult:
+    """Write the token over what was found; with holders nobody named this very Secret."""
+
     def write(found: Secret | None) -> IssueResult:
         verdict = _judge(request, signer, found)
         # Another's write came in between, and what signs may have changed with it.
@@ -224,37 +248,21 @@ def _issue_one(
                 " key",
                 hint="if the shared secret was rotated, run the command again",
             )
-        return _write(request, namespace, signer, cluster, found=found, verdict=verdict)
+        if found is None or verdict is None:
+            return _write_first(request, namespace, signer, cluster, found)
+        return _write_again(request, signer, cluster, found, verdict, holders=holders)
 
     return write_secret(cluster, namespace, request.token.secret, secret, write)
 
 
-def _write(
-    request: IssueRequest,
-    namespace: str,
-    signer: Signer,
-    cluster: Cluster,
-    *,
-    found: Secret | None,
-    verdict: "Verdict | None",
+def _write_first(
+    request: IssueRequest, namespace: str, signer: Signer, cluster: Cluster, found: Secret | None
 ) -> IssueResult:
-    """Write the token over what was found, if it is due."""
-    due = verdict is None or verdict.is_due(request.due_within, request.token.now)
-    if found and due and (problem := why_unwritable(found)):
+    """Write the token where there is none yet."""
+    if found and (problem := why_unwritable(found)):
         raise problem
-    identity = _identity(request, namespace, signer, verdict)
-    if found and verdict and not due:
-        return IssueResult(
-            namespace=namespace,
-            secret=found.name,
-            change=Change.UNCHANGED,
-            manifest=found.manifest,
-            identity=verdict.user,
-            issuer=signer.issuer,
-            expires_at=verdict.expires_at,
-            warnings=signer.warnings,
-        )
-    minted = mint(request.token, signer, identity)
+    identity = identity_for(request.token, namespace, signer.issuer)
+    minted = mint(request.token, signer, identity, namespace=namespace)
     content = token_secret_content(request.key, minted, found)
     if found:
         written = update_secret(cluster, found, content, request.dry_run)
@@ -264,9 +272,57 @@ def _write(
     return _result(Change.CREATED, written, minted)
 
 
+def _write_again(
+    request: IssueRequest,
+    signer: Signer,
+    cluster: Cluster,
+    found: Secret,
+    verdict: "Verdict",
+    *,
+    holders: "Holders | None",
+) -> IssueResult:
+    """Write the token over the one that was found, if that is due."""
+    asked = _asked_for(request.token)
+    due = verdict.is_due(request.due_within, request.token.now) or not _has(verdict.user, asked)
+    if due and (problem := why_unwritable(found)):
+        raise problem
+    identity = _identity(request, signer, found, verdict, unasked=holders is not None)
+    if not due:
+        return IssueResult(
+            namespace=found.namespace,
+            secret=found.name,
+            change=Change.UNCHANGED,
+            manifest=found.manifest,
+            identity=verdict.user,
+            issuer=signer.issuer,
+            expires_at=verdict.expires_at,
+            warnings=signer.warnings,
+        )
+    kept = verdict.signed and not _changes(verdict.user, identity)
+    if kept and holders:
+        _check_unasked(asked, signer, found, verdict, holders=holders, now=request.token.now)
+    duration = duration_of(found, verdict)
+    minted = mint(
+        request.token,
+        signer,
+        identity,
+        kept_duration=duration if kept else None,
+        namespace=found.namespace,
+    )
+    content = token_secret_content(request.key, minted, found)
+    written = update_secret(cluster, found, content, request.dry_run)
+    result = _result(Change.CONFIGURED, written, minted)
+    return replace(
+        result,
+        differences=tuple(_differences(verdict, duration, minted)),
+        warnings=(*result.warnings, *_unlike_the_profile(request, found, identity)),
+    )
+
+
 def _preview(request: IssueRequest, namespace: str, signer: Signer) -> IssueResult:
     """What would be sent where there is no Secret yet; nobody is asked whether that is so."""
-    minted = mint(request.token, signer, _identity(request, namespace, signer, None))
+    identity = identity_for(request.token, namespace, signer.issuer)
+    minted = mint(request.token, signer, identity, namespace=namespace)
     content = token_secret_content(request.key, minted, None)
     secret = secret_of(content.manifest(namespace, request.token.secret))
     return _result(Change.CREATED, secret, minted)
@@ -286,47 +342,153 @@ def _result(change: Change, written: Secret, minted: MintedToken) -> IssueResult
 
 
 def _judge(request: IssueRequest, signer: Signer, secret: Secret | None) -> "Verdict | None":
+    """The verdict on the token that is there; None where there is nothing of that form."""
     token = secret.data.get(request.key) if secret else None
     if not token:
         return None
     from kubectl_pxauth.token.verdict import judge
 
-    return judge(token.strip(), signer.trust, request.token.now)
+    verdict = judge(token.strip(), signer.trust, request.token.now)
+    return verdict if verdict.is_jwt else None
+
+
+def _asked_for(token: TokenRequest) -> PartialIdentity:
+    """What the user says by flags or a user file, and not by a profile alone."""
+    return PartialIdentity(**vars(token.user)) if token.user else token.named
+
+
+def _has(user: PartialIdentity, asked: PartialIdentity) -> bool:
+    """Whether a token has just the roles and groups that are asked for, if any are."""
+    return all(
+        wanted is None or set(wanted) == set(there or ())
+        for wanted, there in ((asked.roles, user.roles), (asked.groups, user.groups))
+    )
 
 
 def _identity(
-    request: IssueRequest, namespace: str, signer: Signer, found: "Verdict | None"
+    request: IssueRequest, signer: Signer, found: Secret, verdict: "Verdict", *, unasked: bool
 ) -> Identity:
-    """Who the token is for, with the owner of the volumes made with the last one kept.
+    """Who the token is for: whoever the last one was for, with what that one let it do.
 
-    A token that our key did not sign may be anybody's work, so what it alone says is not signed
-    unless the user says the same.
+    Volumes belong to that user. A token that our key did not sign may be anybody's work, so what it
+    alone says is not signed unless the user says the same; nor is what was issued for another
+    Secret. unasked is whether nobody named this very Secret.
     """
-    wanted = identity_for(request.token, namespace, signer.issuer)
-    if found is None or request.change_identity:
-        return wanted
-    if found.signed:
-        wanted = identity_for(request.token, namespace, signer.issuer, kept=found.user.owner)
-    if not (changes := _changes(found.user, wanted)):
-        return wanted
-    where = f"Secret {namespace}/{request.token.secret}"
-    if not found.signed:
+    fresh = identity_for(request.token, found.namespace, signer.issuer)
+    wanted = fresh
+    if verdict.signed:
+        wanted = identity_for(request.token, found.namespace, signer.issuer, kept=verdict.user)
+    if request.change_identity:
+        return fresh if _changes(verdict.user, fresh) else wanted
+    where = found.display_name
+    named = _asked_for(request.token).sub is not None
+    if changes := _changes(verdict.user, wanted):
+        if not verdict.signed:
+            error = LeftOutError if unasked and not named else IdentityError
+            raise error(
+                f"the token in {where} is another user's ({changes}), and the present key did"
+                " not sign it: it may be forged, or older than the key",
+                hint="if it is yours, keep its user with --sub, --name and --email;"
+                " else replace it with --change-identity",
+            )
         raise IdentityError(
-            f"the token in {where} is another user's ({changes}), and the present key did"
-            " not sign it: it may be forged, or older than the key",
-            hint="if it is yours, keep its user with --sub, --name and --email;"
-            " else replace it with --change-identity",
+            f"the token in {where} is another user's ({changes}); volumes belong to the user that"
+            " made them, and a token for another one can't reach them",
+            hint="leave out the user to keep the old one, or change it with --change-identity",
         )
-    raise IdentityError(
-        f"the token in {where} is another user's ({changes}); volumes belong to the user that made"
-        " them, and a token for another one can't reach them",
-        hint="leave out the user to keep the old one, or change it with --change-identity",
+    if verdict.signed and not named and not unasked:
+        from kubectl_pxauth.portworx.resigning import issued_elsewhere, renew_on_purpose
+
+        if other := issued_elsewhere(verdict, found):
+            raise IdentityError(
+                f"the token in {where} was issued for {other}",
+                hint=f"give this Secret a user of its own with --change-identity; or, if the user"
+                f" is meant to be in both: {renew_on_purpose(found, verdict)}",
+            )
+    return wanted
+
+
+def _check_unasked(
+    asked: PartialIdentity,
+    signer: Signer,
+    found: Secret,
+    verdict: "Verdict",
+    *,
+    holders: "Holders",
+    now: datetime,
+) -> None:
+    """Raise LeftOutError where what is kept of the token that is there must be asked for."""
+    from kubectl_pxauth.portworx.resigning import (
+        GRACE,
+        left_out,
+        renew_on_purpose,
+        why_roles_left_out,
+        why_user_left_out,
     )
+
+    own = default_secret(verdict.user, verdict.issuer) == f"{found.namespace}/{found.name}"
+    reason = None
+    if asked.sub is None:
+        # Without the old token it would be just the same user that gets a new one.
+        grace = timedelta.max if own else GRACE
+        reason = why_user_left_out(verdict, found, now, grace=grace, other_holder=holders.other)
+    if asked.roles is None:
+        reason = reason or why_roles_left_out(verdict.user.roles or (), found, signer.namespaces)
+    if reason:
+        raise left_out(found, reason, renew_on_purpose(found, verdict))
 
 
 def _changes(found: PartialIdentity, wanted: Identity) -> str:
     return ", ".join(
-        f'{claim} "{old}", not "{new}"'
+        f"{claim} {shown(old)}, not {shown(new)}"
         for claim in OWNER_CLAIMS
         if (old := getattr(found, claim)) is not None and old != (new := getattr(wanted, claim))
+    )
+
+
+def _differences(
+    before: "Verdict", duration: timedelta | None, minted: MintedToken
+) -> Iterator[str]:
+    """What is not as it was, as "what old -> new", in words that are fit for a terminal."""
+    claims = minted.claims
+    user, old = claims.identity, before.user
+    for claim in OWNER_CLAIMS:
+        yield from _difference(claim, getattr(old, claim), getattr(user, claim))
+    for claim in ("roles", "groups"):
+        listed = [",".join(sorted(getattr(one, claim) or ())) for one in (old, user)]
+        yield from _difference(claim, *listed)
+    yield from _difference("issuer", before.issuer, claims.issuer)
+    lives = claims.expires_at - claims.issued_at - CLOCK_SKEW
+    if duration and duration != lives:
+        yield f"duration {format_duration(duration)} -> {format_duration(lives)}"
+
+
+def _difference(what: str, old: str | None, new: str) -> Iterator[str]:
+    if (old or "") != new:
+        yield f"{what} {_brief(old)} -> {_brief(new)}"
+
+
+def _brief(text: str | None) -> str:
+    return printable(text, _LONGEST_SHOWN) if text else "none"
+
+
+def _unlike_the_profile(request: IssueRequest, found: Secret, identity: Identity) -> Iterator[str]:
+    """A role that is kept, and that whoever names only the profile might not expect."""
+    profile = request.token.profile
+    if profile is None or _asked_for(request.token).roles is not None:
+        return
+    keeps_admin, wants_admin = ADMIN in identity.roles, ADMIN in profile.roles
+    if keeps_admin == wants_admin and identity.roles:
+        return
+    roles = [word for role in profile.roles for word in ("--role", role)]
+    groups = [word for group in profile.groups for word in ("--group", group)]
+    if EVERY_GROUP not in {*(identity.groups or ()), *profile.groups}:
+        groups = []
+    secret = [] if found.name == profile.secret else ["--secret", found.name]
+    place = [*secret, "-n", found.namespace]
+    command = command_line("kubectl", "pxauth", "issue", profile.name, *place, *roles, *groups)
+    kept = f"the role {_brief(','.join(identity.roles))}" if identity.roles else "no role"
+    yield (
+        f"{found.display_name} has {kept}, as the token before it had; the profile {profile.name}"
+        f" has {','.join(profile.roles)}: {command}"
     )

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.portworx.signing import TrustedKeys
-from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken, read_tokens, stored
+from kubectl_pxauth.portworx.token_secrets import (
+    UNSIGNED,
+    Scope,
+    Status,
+    StoredToken,
+    read_tokens,
+    stored,
+)
 
 
 def list_tokens(
@@ -26,7 +33,9 @@ def list_tokens(
 def _mark_duplicates(tokens: list[StoredToken]) -> Iterator[StoredToken]:
     subjects: dict[str | None, int] = {}
     for token in tokens:
-        subjects[token.user.sub] = subjects.get(token.user.sub, 0) + 1
+        # Whoever has no key could claim to be anybody.
+        if token.status not in UNSIGNED:
+            subjects[token.user.sub] = subjects.get(token.user.sub, 0) + 1
     for token in tokens:
         fine = token.status in (Status.VALID, Status.EXPIRING)
         if fine and token.user.sub and subjects[token.user.sub] > 1:

@@ -19,13 +19,21 @@ from kubectl_pxauth.cluster.secrets import (
 from kubectl_pxauth.errors import IdentityError, NotFoundError, PxauthError
 from kubectl_pxauth.parallel import run_concurrently
 from kubectl_pxauth.portworx.owners import storage_cluster_of, why_unwritable
-from kubectl_pxauth.portworx.signing import KeySource, find_signer
-from kubectl_pxauth.portworx.token_content import EXPIRES, token_secret_content
+from kubectl_pxauth.portworx.resigning import (
+    Holders,
+    issued_elsewhere,
+    left_out,
+    renew_on_purpose,
+    why_left_out,
+)
+from kubectl_pxauth.portworx.signing import KeySource, find_signer, made_elsewhere
+from kubectl_pxauth.portworx.token_content import duration_of, token_secret_content
 from kubectl_pxauth.portworx.token_secrets import Scope
-from kubectl_pxauth.token.claims import CLOCK_SKEW, Claims, lifetime, rfc3339
+from kubectl_pxauth.text import shown
+from kubectl_pxauth.token.claims import lifetime
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity
-from kubectl_pxauth.token.minting import MintedToken, Signer, mint_claims
-from kubectl_pxauth.token.verdict import Verdict, judge
+from kubectl_pxauth.token.minting import Signer, mint_claims
+from kubectl_pxauth.token.verdict import LONGEST, Verdict, judge
 
 
 class Outcome(StrEnum):
@@ -42,7 +50,9 @@ class RenewRequest:
 
     Named Secrets are of the scope's namespace; without names it is all that hold a token.
     due_within is how near its end a token is renewed; None renews it whenever its end is.
-    resign also renews tokens that the present key did not sign; duration is None to keep it.
+    resign also renews, in named Secrets, tokens that the present key did not sign or that were
+    issued for another Secret. grace is how long ago a token of a Secret that nobody named may have
+    ended. duration is None to keep it.
     """
 
     names: tuple[str, ...]
@@ -50,6 +60,7 @@ class RenewRequest:
     key: str
     due_within: timedelta | None
     resign: bool
+    grace: timedelta
     duration: timedelta | None
     dry_run: DryRun
     now: datetime
@@ -76,9 +87,18 @@ def renew(
     """The signer that signs, and the outcomes as they are reached; one failure is no other's.
 
     Raises PxauthErrors where nothing can be renewed; the iterator may raise ClusterErrors where
-    the Secrets can't be listed.
+    the Secrets can't be listed, and at its end IdentityError where nobody named a Secret and the
+    key signed none of the tokens: one that it did not sign is nothing to fail for, but all are.
     """
     signer = find_signer(cluster, source)
+    holders = Holders(cluster, [signer.trust], request.scope.namespace, request.now)
+    signed: set[bool] = set()
+
+    def look_at(secret: Secret) -> RenewResult | None:
+        verdict = judge(secret.data.get(request.key, b"").strip(), signer.trust, request.now)
+        if verdict.issuer == signer.issuer:
+            signed.add(verdict.signed)
+        return _renew_one(request, signer, cluster, secret, verdict, holders=holders)
 
     def work(place: tuple[str, str, Secret | None]) -> RenewResult | SecretFailure | None:
         namespace, name, found = place
@@ -88,15 +108,24 @@ def renew(
                 namespace,
                 name,
                 found or find_secret(cluster, namespace, name),
-                write=lambda secret: _renew_one(
-                    request, signer, cluster, _there(secret, namespace, name)
-                ),
+                write=lambda secret: look_at(_there(secret, namespace, name)),
             )
         except PxauthError as error:
             return SecretFailure(namespace, name, error)
 
-    outcomes = run_concurrently(work, _places(request, cluster), concurrency, stop)
-    return signer, (outcome for outcome in outcomes if outcome)
+    def outcomes() -> Iterator[RenewResult | SecretFailure]:
+        places = _places(request, cluster)
+        for outcome in run_concurrently(work, places, concurrency, stop):
+            if outcome:
+                yield outcome
+        if signed == {False} and not request.names and not stop.is_set():
+            raise IdentityError(
+                "the present key signed none of these tokens: it was changed, or all are forged",
+                hint="issue them again: kubectl pxauth issue; or sign those that you know:"
+                " kubectl pxauth renew SECRET -n NAMESPACE --resign",
+            )
+
+    return signer, outcomes()
 
 
 def _places(request: RenewRequest, cluster: Cluster) -> Iterator[tuple[str, str, Secret | None]]:
@@ -117,37 +146,87 @@ def _there(secret: Secret | None, namespace: str, name: str) -> Secret:
 
 
 def _renew_one(
-    request: RenewRequest, signer: Signer, cluster: Cluster, secret: Secret
+    request: RenewRequest,
+    signer: Signer,
+    cluster: Cluster,
+    secret: Secret,
+    verdict: Verdict,
+    *,
+    holders: Holders,
 ) -> RenewResult | None:
     """Renew the token, if it is due; None where there is none in a Secret that nobody named."""
-    verdict = judge(secret.data.get(request.key, b"").strip(), signer.trust, request.now)
     if not verdict.is_jwt:
         if not request.names:
             return None
+        if len(secret.data.get(request.key, b"")) > LONGEST:
+            reason = verdict.problems("format")[0].message
+            raise IdentityError(f"{secret.display_name}: what is there is no token: {reason}")
         raise IdentityError(f'{secret.display_name} holds no token under its key "{request.key}"')
     left_alone = RenewResult(secret.namespace, secret.name, Outcome.UNCHANGED, verdict.expires_at)
-    if storage_cluster := storage_cluster_of(secret):
-        reason = f"the Portworx operator keeps it (StorageCluster {storage_cluster})"
-        return replace(left_alone, outcome=Outcome.SKIPPED, reason=reason)
+    if other := _who_else_renews(secret, verdict):
+        return replace(left_alone, outcome=Outcome.SKIPPED, reason=other)
     if not verdict.is_due(request.due_within, request.now):
         return left_alone
     if problem := why_unwritable(secret):
         raise problem
-    minted = _sign_again(request, signer, secret, verdict)
+    _check_signature(request, signer, secret, verdict)
+    identity, duration = _identity(secret, verdict), _duration(request, secret, verdict)
+    _check_place(request, signer, secret, verdict, holders)
+    times = lifetime(request.now, duration)
+    minted = mint_claims(signer, identity, *times, place=(secret.namespace, secret.name))
     content = token_secret_content(request.key, minted, secret)
     update_secret(cluster, secret, content, request.dry_run)
     return replace(left_alone, outcome=Outcome.RENEWED, expires_at=minted.claims.expires_at)
 
 
-def _sign_again(
+def _who_else_renews(secret: Secret, verdict: Verdict) -> str | None:
+    if storage_cluster := storage_cluster_of(secret):
+        return f"the Portworx operator keeps it (StorageCluster {storage_cluster})"
+    return made_elsewhere(verdict.issuer)
+
+
+def _check_signature(
     request: RenewRequest, signer: Signer, secret: Secret, verdict: Verdict
-) -> MintedToken:
-    if not verdict.signed and not request.resign:
-        raise IdentityError(
-            f"{secret.display_name}: the present key did not sign the token: it may be forged, or"
-            " older than the key",
-            hint="if you know that it is genuine, sign it again with --resign",
+) -> None:
+    """Raise IdentityError where another key signed, and nobody says that the token is genuine."""
+    if verdict.signed or request.resign:
+        return
+    reason = "the present key did not sign the token"
+    if verdict.issuer == signer.issuer:
+        reason += ": it may be forged, or older than the key"
+    else:
+        reason += f", and its issuer is {shown(verdict.issuer)}: it is probably another product's"
+    if not request.names:
+        raise left_out(secret, reason, renew_on_purpose(secret, verdict))
+    raise IdentityError(
+        f"{secret.display_name}: {reason}",
+        hint="if you know that it is genuine, sign it again with --resign",
+    )
+
+
+def _check_place(
+    request: RenewRequest, signer: Signer, secret: Secret, verdict: Verdict, holders: Holders
+) -> None:
+    """Raise IdentityError where a token is not for that Secret, or only if somebody says so."""
+    if not request.names:
+        reason = why_left_out(
+            verdict,
+            secret,
+            request.now,
+            grace=request.grace,
+            trusted_namespaces=signer.namespaces,
+            other_holder=holders.other,
         )
+        if reason:
+            raise left_out(secret, reason, renew_on_purpose(secret, verdict))
+    elif not request.resign and (other := issued_elsewhere(verdict, secret)):
+        raise IdentityError(
+            f"{secret.display_name}: its token was issued for {other}",
+            hint="if its user is meant to be here too, sign it again with --resign",
+        )
+
+
+def _identity(secret: Secret, verdict: Verdict) -> Identity:
     user = verdict.user
     missing = [claim for claim in OWNER_CLAIMS if getattr(user, claim) is None]
     if missing:
@@ -155,25 +234,14 @@ def _sign_again(
             f"{secret.display_name}: the token names no {' and no '.join(missing)}",
             hint="issue it anew: kubectl pxauth issue",
         )
-    identity = user.over(Identity("", "", "", roles=(), groups=None))
-    duration = request.duration or _duration(secret, verdict)
-    issued_at, expires_at = lifetime(request.now, duration)
-    return mint_claims(Claims(signer.issuer, identity, issued_at, expires_at), signer)
+    return user.over(Identity("", "", "", roles=(), groups=None))
 
 
-def _duration(secret: Secret, verdict: Verdict) -> timedelta:
-    """For how long the token was made to live from then on."""
-    if verdict.issued_at is None or verdict.expires_at is None:
+def _duration(request: RenewRequest, secret: Secret, verdict: Verdict) -> timedelta:
+    duration = request.duration or duration_of(secret, verdict)
+    if duration is None:
         raise IdentityError(
             f"{secret.display_name}: the token does not say how long it was to live",
             hint="say it with --duration",
         )
-    span = verdict.expires_at - verdict.issued_at
-    # Our own are set back by this, and would live longer with each renewal.
-    if secret.annotations.get(EXPIRES) == rfc3339(verdict.expires_at):
-        span -= CLOCK_SKEW
-    if span <= timedelta():
-        raise IdentityError(
-            f"{secret.display_name}: the token ends before it begins", hint="say it with --duration"
-        )
-    return span
+    return duration

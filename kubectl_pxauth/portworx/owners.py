@@ -2,7 +2,9 @@
 
 from kubectl_pxauth.cluster.secrets import Secret
 from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.text import printable
 
+_LONGEST_NAME = 253  # of an object
 _SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
 
 
@@ -11,7 +13,7 @@ def storage_cluster_of(secret: Secret) -> str | None:
     for owner in secret.manifest["metadata"].get("ownerReferences") or []:
         group = owner.get("apiVersion", "").partition("/")[0]
         if owner.get("kind") == "StorageCluster" and group == "core.libopenstorage.org":
-            return str(owner["name"])
+            return printable(str(owner["name"]), _LONGEST_NAME)  # nobody checks it
     return None
 
 

@@ -30,6 +30,7 @@ from kubectl_pxauth.portworx.discovery import (
     read_shared_secret,
 )
 from kubectl_pxauth.portworx.settings import APPLICATION_ISSUERS
+from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
@@ -208,7 +209,11 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
     specs = attempt(discovery.specs)
     if isinstance(specs, PxauthError):
         return signer
-    return replace(signer, operators_namespace=specs.operators_namespace)
+    return replace(
+        signer,
+        operators_namespace=specs.operators_namespace,
+        namespaces=signer.namespaces.union(spec.namespace for spec in specs.specs),
+    )
 
 
 def _signer(
@@ -217,7 +222,10 @@ def _signer(
     key = found.shared_secret if found else source.signing_key
     if key is None:
         raise DiscoveryError("a public key does not sign", hint="name the key that signs")
-    return Signer(issuer, key, (*warnings, *key.warnings()))
+    named = source.portworx_namespace
+    where = {named, found.reference.namespace if found and found.reference else None}
+    namespaces = frozenset(filter(None, where))
+    return Signer(issuer, key, (*warnings, *key.warnings()), namespaces=namespaces)
 
 
 @dataclass(frozen=True)
@@ -321,7 +329,7 @@ def made_elsewhere(issuer: str) -> str | None:
     if issuer in APPLICATION_ISSUERS:
         return "Portworx' own applications make it for themselves"
     if issuer.startswith("https://"):
-        return f'the OpenID Connect provider "{issuer}" makes it'
+        return f"the OpenID Connect provider {shown(issuer)} makes it"
     return None
 
 

@@ -1,9 +1,15 @@
 """What is written to a token's Secret: data key, labels, annotations."""
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from kubectl_pxauth.cluster.objects import MANAGED_BY
 from kubectl_pxauth.cluster.secrets import Secret, SecretContent
-from kubectl_pxauth.token.claims import rfc3339
+from kubectl_pxauth.token.claims import CLOCK_SKEW, rfc3339
 from kubectl_pxauth.token.minting import MintedToken
+
+if TYPE_CHECKING:
+    from kubectl_pxauth.token.verdict import Verdict
 
 AUTH_TOKEN = "auth-token"  # noqa: S105 - a key's name; Portworx looks under no other
 SKIP_BACKUP = "stork.libopenstorage.org/skip-resource"
@@ -25,3 +31,14 @@ def token_secret_content(key: str, minted: MintedToken, found: Secret | None) ->
     if MANAGED_BY not in (metadata.get("labels") or {}):
         labels[MANAGED_BY] = "kubectl-pxauth"
     return SecretContent({key: minted.token.encode()}, labels, annotations)
+
+
+def duration_of(secret: Secret, verdict: "Verdict") -> timedelta | None:
+    """How long the token in that Secret was made to live from then on; None if it does not say."""
+    if verdict.issued_at is None or verdict.expires_at is None:
+        return None
+    span = verdict.expires_at - verdict.issued_at
+    # Our own are set back by this, and would live longer each time they are signed again.
+    if secret.annotations.get(EXPIRES) == rfc3339(verdict.expires_at):
+        span -= CLOCK_SKEW
+    return span if span > timedelta() else None

@@ -15,8 +15,12 @@ from kubectl_pxauth.token.verdict import Trust, Verdict, judge
 
 
 class Status(StrEnum):
-    """What is to be said of a token, the worst first."""
+    """What is to be said of a token, the worst first.
 
+    A foreign one names another issuer and was signed by another key: it is another product's.
+    """
+
+    FOREIGN = "foreign"
     BAD_SIGNATURE = "bad signature"
     WRONG_ISSUER = "wrong issuer"
     EXPIRED = "expired"
@@ -24,6 +28,10 @@ class Status(StrEnum):
     DUPLICATE_SUBJECT = "duplicate subject"
     EXPIRING = "expiring"
     VALID = "valid"
+
+
+UNSIGNED = (Status.FOREIGN, Status.BAD_SIGNATURE)
+"""What is said of tokens that no key of the cluster's made."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,8 @@ def status_of(
     problems = {found.check for found in verdict.problems()}
     if "signature" in problems and not key_known:
         problems.remove("signature")
+    if {"signature", "issuer"} <= problems:
+        return Status.FOREIGN
     for check, status in (
         ("signature", Status.BAD_SIGNATURE),
         ("issuer", Status.WRONG_ISSUER),

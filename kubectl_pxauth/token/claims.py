@@ -13,14 +13,27 @@ The Portworx operator does the same by the same amount; the SDK's generator does
 """
 
 
+SECRET_CLAIM = "kubectl-pxauth/secret"  # noqa: S105 - a claim's name
+"""The private claim with the Secret that a token is for, as NAMESPACE/NAME.
+
+OpenStorage's verifier takes tokens with claims that it does not know: it wants its required ones,
+and reads the others into a struct that has no field for them (pkg/auth/selfsigned.go and
+pkg/auth/token.go of libopenstorage/openstorage).
+"""
+
+
 @dataclass(frozen=True)
 class Claims:
-    """The claims that the OpenStorage verifier reads; times are in UTC and whole seconds."""
+    """The claims that the OpenStorage verifier reads; times are in UTC and whole seconds.
+
+    secret is the Secret that the token is for, as NAMESPACE/NAME, where the claims have to say so.
+    """
 
     issuer: str
     identity: Identity
     issued_at: datetime
     expires_at: datetime
+    secret: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """The JSON object that is signed; groups is absent where the user file has none."""
@@ -36,6 +49,8 @@ class Claims:
         }
         if identity.groups is not None:
             claims["groups"] = list(identity.groups)
+        if self.secret is not None:
+            claims[SECRET_CLAIM] = self.secret
         return claims
 
 

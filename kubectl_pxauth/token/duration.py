@@ -32,3 +32,11 @@ def parse_duration(text: str) -> timedelta:
     if not duration:
         raise UsageError(f'a token that lives "{text}" is expired when it is made', hint=_EXAMPLES)
     return duration
+
+
+def format_duration(duration: timedelta) -> str:
+    """A duration as parse_duration reads it, in the largest unit that it is whole in."""
+    for name, unit in reversed(_UNITS.items()):
+        if duration >= unit and not duration % unit:
+            return f"{duration // unit}{name}"
+    return f"{duration // _UNITS['s']}s"

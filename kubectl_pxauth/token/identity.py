@@ -55,6 +55,17 @@ def default_identity(
     return Identity(sub=address, name=account, email=address, roles=roles, groups=groups)
 
 
+def default_secret(user: PartialIdentity | Identity, issuer: str) -> str | None:
+    """The Secret whose default user this is, as NAMESPACE/NAME; None for every other user.
+
+    A token of that issuer for such a user says by itself which Secret it is for.
+    """
+    account, at, of = (user.sub or "").partition("@")
+    secret, dot, namespace = account.rpartition(".")
+    is_default = user.name == account and user.email == user.sub and of == issuer
+    return f"{namespace}/{secret}" if at and dot and is_default else None
+
+
 def generated_sub(name: str, email: str) -> str:
     """The sub that the generators make for a user file without one.
 

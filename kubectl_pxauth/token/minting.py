@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.token.claims import Claims
+from kubectl_pxauth.token.claims import Claims, lifetime
 from kubectl_pxauth.token.identity import (
     NOBODY,
     Identity,
     PartialIdentity,
     default_identity,
+    default_secret,
     placeholders,
 )
 from kubectl_pxauth.token.jwt import SigningKey, sign
@@ -23,19 +24,25 @@ if TYPE_CHECKING:
     from kubectl_pxauth.token.verdict import Trust
 
 
+DEFAULT_DURATION = timedelta(days=365)
+"""How long a token lives where nothing says otherwise: the year of the Portworx docs."""
+
+
 @dataclass(frozen=True)
 class Signer:
     """What makes a token one of a cluster's: its issuer, and the key that signs.
 
     warnings say what is only guessed of them, what is odd about the key, and where what was given
     is not what the cluster has. operators_namespace is the one in which the Portworx operator
-    keeps tokens of its own, if it does.
+    keeps tokens of its own, if it does. namespaces are where Portworx, or the Secret with its key,
+    was found to be.
     """
 
     issuer: str
     key: SigningKey
     warnings: tuple[str, ...] = ()
     operators_namespace: str | None = None
+    namespaces: frozenset[str] = frozenset()
 
     @property
     def trust(self) -> "Trust":
@@ -53,7 +60,8 @@ class Signer:
 class TokenRequest:
     """A token that somebody asks for; secret is the name of the Secret that is to hold it.
 
-    user is a user file's, already with the flags applied; named is what the flags say.
+    user is a user file's, already with the flags applied; named is what the flags say. duration is
+    None where the user does not say how long the token is to live.
     """
 
     profile: Profile | None
@@ -61,8 +69,7 @@ class TokenRequest:
     named: PartialIdentity
     secret: str
     now: datetime
-    issued_at: datetime
-    expires_at: datetime
+    duration: timedelta | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,8 @@ def identity_for(
 ) -> Identity:
     """Who the token is for: the user file's, or the flags over what is kept over the default.
 
-    The default is the user of the Secret in that namespace.
+    The default is the user of the Secret in that namespace, with what the profile lets it do; who
+    is kept may do what it could before, and no more.
 
     Raises UsageError where neither a profile nor a user file is named.
     """
@@ -97,13 +105,27 @@ def identity_for(
         request.profile.roles,
         request.profile.groups,
     )
-    return request.named.over(kept.over(default))
+    base = default if kept == NOBODY else replace(default, roles=(), groups=None)
+    return request.named.over(kept.over(base))
 
 
-def mint(request: TokenRequest, signer: Signer, identity: Identity) -> MintedToken:
-    """A token for the identity; raises SharedSecretError where the key can't sign."""
-    claims = Claims(signer.issuer, identity, request.issued_at, request.expires_at)
-    minted = mint_claims(claims, signer)
+def mint(
+    request: TokenRequest,
+    signer: Signer,
+    identity: Identity,
+    *,
+    kept_duration: timedelta | None = None,
+    namespace: str | None = None,
+) -> MintedToken:
+    """A token for the identity, to live as long as asked, or as kept, or by default.
+
+    namespace is that of the Secret that it is for, None for a token that is in none. Raises
+    SharedSecretError where the key can't sign, and UsageError where the end is past any date.
+    """
+    duration = request.duration or kept_duration or DEFAULT_DURATION
+    issued_at, expires_at = lifetime(request.now, duration)
+    place = (namespace, request.secret) if namespace else None
+    minted = mint_claims(signer, identity, issued_at, expires_at, place)
     return replace(minted, warnings=(*minted.warnings, *_doubts(request, identity)))
 
 
@@ -124,6 +146,20 @@ def _doubts(request: TokenRequest, identity: Identity) -> Iterator[str]:
         yield f"an unfilled placeholder is kept from the token that is there: {blank}"
 
 
-def mint_claims(claims: Claims, signer: Signer) -> MintedToken:
-    """A token that says just this; raises SharedSecretError where the key can't sign."""
+def mint_claims(
+    signer: Signer,
+    identity: Identity,
+    issued_at: datetime,
+    expires_at: datetime,
+    place: tuple[str, str] | None,
+) -> MintedToken:
+    """A token for the identity between these times, and for the Secret in that place, if any.
+
+    place is a namespace and a name. A claim names the Secret, unless the user does. Raises
+    SharedSecretError where the key can't sign.
+    """
+    secret = "/".join(place) if place else None
+    if secret == default_secret(identity, signer.issuer):
+        secret = None
+    claims = Claims(signer.issuer, identity, issued_at, expires_at, secret)
     return MintedToken(sign(claims, signer.key), claims, signer.warnings)

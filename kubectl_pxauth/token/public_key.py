@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     )
 
 _BLOCK = re.compile(
-    rb"^-----BEGIN ([^\n]*)-----[ \t\r]*\n((?:(?!-----BEGIN ).*\n)*?)-----END \1-----[ \t\r]*$",
+    rb"^-----BEGIN ([^\n]*)-----[ \t]*\r?\n((?:(?!-----BEGIN ).*\n)*?)"
+    rb"-----END \1-----[ \t]*(?:\r?\n|\Z)",
     re.MULTILINE,
 )
 _HEADER_LINES = re.compile(rb"\A(?:.*:.*\n)+")

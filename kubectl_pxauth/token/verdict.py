@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.go_json import GoJSONError, kind, read_object
 from kubectl_pxauth.token.identity import NOBODY, OWNER_CLAIMS, PartialIdentity, is_placeholder
 
@@ -43,6 +44,14 @@ _CHECKS = (
     "not before", "expiry",
 )  # fmt: skip
 
+LONGEST = 16 * 1024
+"""How many bytes a token has at most; what is longer is refused before it is looked at.
+
+A token travels in a gRPC header. gRPC's core takes 16 KiB of headers unless it is told otherwise
+(GRPC_ARG_ABSOLUTE_MAX_METADATA_SIZE in include/grpc/impl/channel_arg_names.h of grpc/grpc). grpc-go
+alone takes 16 MiB so far, and is to take 8 KiB (internal/transport/defaults.go of grpc/grpc-go).
+"""
+
 NO_KEY = "the cluster has no key for"
 """How the finding about a signature begins where there is nothing to check it with."""
 
@@ -56,7 +65,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_ONE = int((datetime(1, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
 _FRESH = timedelta(minutes=5).total_seconds()
 _LONG_LIFE = timedelta(days=3653).total_seconds()
-_LONGEST_SHOWN = 60
+_SPELLINGS = 4  # of one claim that are named
 
 
 class Severity(StrEnum):
@@ -161,6 +170,9 @@ def judge(token: bytes, trust: Trust, now: datetime) -> Verdict:
     keys = _Keys.read(trust)
     seconds = (now - _EPOCH) // timedelta(seconds=1)
     notes = _Notes()
+    if len(token) > LONGEST:
+        notes.problem("format", f"{len(token)} bytes; gRPC carries no token of more than {LONGEST}")
+        return Verdict(notes.findings(), {}, {})
     segments = token.split(b".")
     if len(segments) != _SEGMENTS:
         dots = len(segments) - 1
@@ -268,7 +280,7 @@ def _check_algorithm(header: _Members, notes: _Notes) -> str | None:
     if algorithm not in _ALGORITHMS:
         notes.problem(
             "algorithm",
-            f"the verifier does not take {_shown(algorithm)}; it takes {', '.join(_ALGORITHMS)}",
+            f"the verifier does not take {shown(algorithm)}; it takes {', '.join(_ALGORITHMS)}",
         )
         return None
     if algorithm not in _GENERATED:
@@ -377,18 +389,22 @@ def _check_claims(claims: _Members, trust: Trust, notes: _Notes) -> PartialIdent
     if missing:
         notes.problem("claims", f"missing: {', '.join(missing)}")
     texts, lists = _read_fields(claims, notes)
-    for name in dict.fromkeys(_fold(key) for key in present):
-        spelled = [key for key in present if _fold(key) == name]
-        if name in _TEXTS + _LISTS and spelled != [name]:
-            keys = ", ".join(map(_shown, spelled))
-            notes.warning("claims", f"{keys}: counts as {name}, the last value wins")
+    spellings: dict[str, list[str]] = {}
+    for key in present:
+        spellings.setdefault(_fold(key), []).append(key)
+    for name in (*_TEXTS, *_LISTS):
+        spelled = spellings.get(name, [name])
+        if spelled != [name]:
+            more = f" and {len(spelled) - _SPELLINGS} more" if len(spelled) > _SPELLINGS else ""
+            keys = ", ".join(map(shown, spelled[:_SPELLINGS]))
+            notes.warning("claims", f"{keys}{more}: counts as {name}, the last value wins")
     notes.ok("claims", "all that are required")
     _check_issuer(texts["iss"], trust.issuer, notes)
     _check_user(texts, trust.username_claim, notes)
     roles = lists["roles"] or ()
     if not roles:
         notes.warning("roles", "none: Portworx takes the token, but it may do next to nothing")
-    notes.ok("roles", ", ".join(_shown(role) for role in roles[:8]))
+    notes.ok("roles", ", ".join(shown(role) for role in roles[:8]))
     owner = {claim: texts[claim] or None for claim in OWNER_CLAIMS}
     return PartialIdentity(
         owner["sub"], owner["name"], owner["email"], lists["roles"], lists["groups"]
@@ -401,6 +417,7 @@ def _read_fields(
     """The claims as the verifier's struct has them: it minds no case, and null changes nothing."""
     texts = dict.fromkeys(_TEXTS, "")
     lists: dict[str, tuple[str, ...] | None] = dict.fromkeys(_LISTS)
+    below: dict[str, list[str]] = {name: [] for name in _LISTS}
     for key, value in claims:
         name = _fold(key)
         if name in _TEXTS and value is not None:
@@ -416,8 +433,24 @@ def _read_fields(
             elif wrong := [item for item in items if not isinstance(item, str | None)]:
                 notes.problem(check, f"{name} holds {kind(wrong[0])}; it must hold text alone")
             else:
-                lists[name] = None if value is None else tuple(item or "" for item in items)
+                _lay_over(below[name], items)
+                lists[name] = None if value is None else tuple(below[name][: len(items)])
     return texts, lists
+
+
+def _lay_over(below: list[str], items: list[str | None]) -> None:
+    """Read a list into the array that Go's slice of that name is a part of.
+
+    A list that is given again is laid over the one before, so that null uncovers what stood there.
+    Source: array of Go's encoding/json/decode.go.
+    """
+    if not items:
+        below.clear()
+    for index, item in enumerate(items):
+        if index == len(below):
+            below.append(item or "")
+        elif item is not None:
+            below[index] = item
 
 
 def _fold(key: str) -> str:
@@ -429,11 +462,11 @@ def _check_issuer(issuer: str, trusted: str | None, notes: _Notes) -> None:
     if not issuer:
         notes.problem("issuer", "it names none")
     elif trusted is None:
-        notes.warning("issuer", f"{_shown(issuer)}, not compared: the cluster's is not known")
+        notes.warning("issuer", f"{shown(issuer)}, not compared: the cluster's is not known")
     elif issuer != trusted:
-        notes.problem("issuer", f"{_shown(issuer)}; the cluster trusts {_shown(trusted)}")
+        notes.problem("issuer", f"{shown(issuer)}; the cluster trusts {shown(trusted)}")
     else:
-        notes.ok("issuer", _shown(issuer))
+        notes.ok("issuer", shown(issuer))
 
 
 def _check_user(texts: dict[str, str], claim: UsernameClaim, notes: _Notes) -> None:
@@ -441,8 +474,8 @@ def _check_user(texts: dict[str, str], claim: UsernameClaim, notes: _Notes) -> N
     if not texts[claim]:
         notes.problem("user name", f"the cluster takes it from {claim}, which is empty")
     elif blank:
-        notes.warning("user name", f"{blank[0]} is a placeholder: {_shown(texts[blank[0]])}")
-    notes.ok("user name", f"{_shown(texts[claim])}, from {claim}")
+        notes.warning("user name", f"{blank[0]} is a placeholder: {shown(texts[blank[0]])}")
+    notes.ok("user name", f"{shown(texts[claim])}, from {claim}")
 
 
 def _check_times(
@@ -515,8 +548,3 @@ def _moment(seconds: int) -> str:
     if moment := _datetime(seconds):
         return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
     return f"{seconds} s after 1970, which the verifier makes of a number out of its range"
-
-
-def _shown(text: str) -> str:
-    short = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in short) + '"'

@@ -20,6 +20,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 from kubectl_pxauth.operations.doctor.tokens import Place
 from kubectl_pxauth.parallel import Background, attempt, run_concurrently
 from kubectl_pxauth.portworx.volumes import CLAIMS_NAMESPACE, SECRET_PAIRS
+from kubectl_pxauth.text import command_line
 
 _AT_ONCE = 16
 _EXPAND = "controller-expand"
@@ -225,8 +226,9 @@ def _check_claim(
 
 def _anew(name: str) -> str:
     return (
-        f"make it anew: kubectl delete storageclass {name} (volumes stay), then"
-        f" kubectl pxauth storageclass {name} -n NAMESPACE with its other parameters"
+        f"make it anew: {command_line('kubectl', 'delete', 'storageclass', name)} (volumes stay),"
+        f" then {command_line('kubectl', 'pxauth', 'storageclass', name)} -n NAMESPACE with its"
+        " other parameters"
     )
 
 

@@ -17,9 +17,11 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     warning,
 )
 from kubectl_pxauth.portworx.owners import storage_cluster_of
+from kubectl_pxauth.portworx.resigning import GRACE, renew_on_purpose, why_left_out
 from kubectl_pxauth.portworx.signing import TrustedKeys, made_elsewhere
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.portworx.token_secrets import (
+    UNSIGNED,
     Scope,
     Status,
     StoredToken,
@@ -27,12 +29,14 @@ from kubectl_pxauth.portworx.token_secrets import (
     stored,
     unusable,
 )
+from kubectl_pxauth.text import command_line, shown
 from kubectl_pxauth.token.identity import placeholders
 from kubectl_pxauth.token.verdict import NO_KEY
 
 _ALL = "kubectl pxauth list -A"
 _SHOWN = 3  # Secrets of one user that are named
 _IN_DAYS = timedelta(days=2)
+_OPERATORS_TOKENS = ("px-user-token", "px-admin-token")
 _FINE = (Status.VALID, Status.EXPIRING)
 
 Place = tuple[str, str]
@@ -43,12 +47,16 @@ Place = tuple[str, str]
 class Kept:
     """A token in a Secret; padded is whether white space is around it.
 
-    storage_cluster is the StorageCluster whose operator keeps the Secret, if one does.
+    storage_cluster is the StorageCluster whose operator keeps the Secret, if one does. renewal is
+    the command that signs it again, and doubtful is whether it may be there for somebody who has
+    no right to it.
     """
 
     token: StoredToken
     storage_cluster: str | None
     padded: bool
+    renewal: str
+    doubtful: bool
 
     @property
     def display_name(self) -> str:
@@ -67,10 +75,10 @@ class Kept:
             return f"{maker}: see its log"
         if any(NO_KEY in problem for problem in self.token.problems):
             return "name its public key: --rsa-public-keyfile or --ecdsa-public-keyfile"
-        command = f"kubectl pxauth renew {self.token.secret} -n {self.token.namespace}"
+        command = f"{self.renewal} --all" if self.padded else self.renewal
         if self.token.status is Status.BAD_SIGNATURE:
-            return f"if you know that it is genuine: {command} --resign"
-        return f"{command} --all" if self.padded else command
+            return f"if you know that it is genuine: {command}"
+        return f"if it is meant to be there: {command}" if self.doubtful else command
 
 
 @dataclass(frozen=True)
@@ -87,13 +95,27 @@ def read_kept_tokens(
     """The tokens of all namespaces, or where they can't be read of the usual ones."""
     refused = None
     found: dict[Place, Kept] = {}
+    where = trusted.key.reference if trusted.key else None
     for namespace in (None, *usual):
         try:
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
                 data = secret.data[AUTH_TOKEN]
                 token = stored(secret, verdict, trusted, now, within)
-                kept = Kept(token, storage_cluster_of(secret), padded=data != data.strip())
-                found[secret.namespace, secret.name] = kept
+                doubtful = verdict.signed and why_left_out(
+                    verdict,
+                    secret,
+                    now,
+                    grace=GRACE,
+                    trusted_namespaces=[where.namespace] if where else (),
+                    other_holder=lambda *_: None,  # which is a check of its own
+                )
+                found[secret.namespace, secret.name] = Kept(
+                    token,
+                    storage_cluster_of(secret),
+                    padded=data != data.strip(),
+                    renewal=renew_on_purpose(secret, verdict),
+                    doubtful=bool(doubtful),
+                )
         except ClusterError as error:
             refused = refused or error
             continue
@@ -111,7 +133,9 @@ def trouble_with(
         says = f"{one.display_name} holds no valid token: {problems}"
         return problem("tokens", says, one.remedy) if problems else None
     namespace, name = place
-    issue = f"kubectl pxauth issue kubernetes --secret {name} -n {namespace}"
+    issue = command_line(
+        *("kubectl", "pxauth", "issue", "kubernetes", "--secret", name, "-n", namespace)
+    )
     try:
         secret = find_secret(cluster, namespace, name)
     except ClusterError as error:
@@ -147,7 +171,13 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
         yield replace(
             from_error("tokens", kept.refusal), message=f"not all are checked: {kept.refusal}"
         )
-    tokens = list(kept.found.values())
+    foreign = [
+        warning("tokens", f"{one.display_name} holds no token of Portworx': {_why_foreign(one)}")
+        for one in kept.found.values()
+        if one.token.status is Status.FOREIGN
+    ]
+    yield from limited(foreign, _ALL)
+    tokens = [one for one in kept.found.values() if one.token.status is not Status.FOREIGN]
     bad = [one for one in tokens if one.token.status not in _FINE]
     fine = [one for one in tokens if one.token.status in _FINE]
     refused = [
@@ -184,8 +214,12 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
     yield from limited(padded, _ALL)
     if fine:
         yield _well(fine, trusted, now)
-    elif not bad and not kept.refusal:
+    elif not bad and not kept.refusal and not foreign:
         yield warning("tokens", "no Secret holds a token", "kubectl pxauth issue kubernetes")
+
+
+def _why_foreign(one: Kept) -> str:
+    return f"its issuer is {shown(one.token.issuer)}, and another key signed it"
 
 
 def _well(fine: list[Kept], trusted: TrustedKeys, now: datetime) -> Diagnosis:
@@ -200,26 +234,52 @@ def _well(fine: list[Kept], trusted: TrustedKeys, now: datetime) -> Diagnosis:
 
 def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
     """Whether each token is another user's, by the claim that Portworx takes for the user."""
-    places: dict[str, list[str]] = {}
+    holders: dict[str, list[Kept]] = {}
     for one in kept.found.values():
-        if user := getattr(one.token.user, claim):
-            places.setdefault(user, []).append(one.display_name)
-    shared = []
-    for user, secrets in places.items():
-        if len(secrets) > 1:
-            more = f" and {len(secrets) - _SHOWN} more" if len(secrets) > _SHOWN else ""
-            shared.append(
-                problem(
-                    "subjects",
-                    f'one user for all volumes, {claim} "{user}": {", ".join(secrets[:_SHOWN])}'
-                    f"{more}",
-                    "make one its own user: kubectl pxauth issue kubernetes --secret NAME"
-                    " -n NAMESPACE --change-identity (its volumes so far stay the old user's)",
-                )
+        # Whoever has no key could claim to be anybody.
+        if one.token.status not in UNSIGNED and (user := getattr(one.token.user, claim)):
+            holders.setdefault(user, []).append(one)
+    shared = [(user, found) for user, found in holders.items() if len(found) > 1]
+    # The Portworx docs tell users to copy the operator's token into their namespaces.
+    copies = [(user, found) for user, found in shared if any(map(_is_operators, found))]
+    others = [(user, found) for user, found in shared if not any(map(_is_operators, found))]
+    yield from limited(
+        [
+            warning("subjects", f"{_shared(claim, user, found)}: copies of the operator's token")
+            for user, found in copies
+        ],
+        _ALL,
+    )
+    yield from limited(
+        [
+            problem(
+                "subjects",
+                _shared(claim, user, found),
+                "make one its own user: kubectl pxauth issue kubernetes --secret NAME"
+                " -n NAMESPACE --change-identity (its volumes so far stay the old user's)",
             )
-    yield from limited(shared, _ALL)
-    if places and not shared:
+            for user, found in others
+        ],
+        _ALL,
+    )
+    if holders and not shared:
         yield ok("subjects", f"each token has another {claim}")
+
+
+def _shared(claim: str, user: str, found: list[Kept]) -> str:
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    secrets = ", ".join(one.display_name for one in found[:_SHOWN])
+    return f"one user for all volumes, {claim} {shown(user)}: {secrets}{more}"
+
+
+def _is_operators(one: Kept) -> bool:
+    """Whether the token is one that the operator makes, wherever it is.
+
+    Source: drivers/storage/portworx/component/auth.go of libopenstorage/operator.
+    """
+    user = one.token.user
+    address = f"{user.name}@{one.token.issuer}"
+    return user.name in _OPERATORS_TOKENS and user.sub == user.email == address
 
 
 def _moment(one: Kept, now: datetime) -> str:

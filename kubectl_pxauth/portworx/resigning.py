@@ -1,0 +1,181 @@
+"""Whether a token may be signed again for the Secret that holds it.
+
+Who may write a Secret can put any token there that they ever held: another user's, an
+administrator's, one that ended long ago. To sign that again would make it live. So where nobody
+names the Secret, which is to say that its token is known to be meant to be there:
+- a token stays with the Secret that it was issued for: its private claim names that, or else its
+  user does, where it is the Secret's default user;
+- a token that says nothing of a Secret, like pxctl's, is signed again where no other Secret holds
+  one of the same user, and names its Secret from then on;
+- one that ended longer ago than a grace stays ended;
+- one of a storage administrator is signed again only where Portworx and its administrators are.
+All this is about tokens that the cluster's key signed: what another key signed may say anything.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from threading import Lock
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secrets import Secret, list_secrets
+from kubectl_pxauth.errors import ForbiddenError, LeftOutError
+from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.text import command_line, printable, shown
+from kubectl_pxauth.token.claims import SECRET_CLAIM
+from kubectl_pxauth.token.duration import format_duration
+from kubectl_pxauth.token.identity import default_secret
+from kubectl_pxauth.token.roles import ADMIN
+from kubectl_pxauth.token.verdict import Trust, Verdict, judge
+
+GRACE = timedelta(days=7)
+"""How long ago a token may have ended, to be signed again unasked, where no flag says otherwise."""
+
+_KNOWN = 2  # Secrets of one user that are kept in mind: one beside any
+_DOTS = 2  # of a token
+_LONGEST_NAME = 320  # of a Secret with its namespace
+
+
+def issued_for(verdict: Verdict) -> str | None:
+    """The Secret that a token was issued for, as NAMESPACE/NAME; None where it does not say.
+
+    To be believed only of a token that the cluster's key signed.
+    """
+    claim = verdict.claims.get(SECRET_CLAIM)
+    if claim is not None:
+        return claim if isinstance(claim, str) else ""
+    return default_secret(verdict.user, verdict.issuer)
+
+
+def issued_elsewhere(verdict: Verdict, secret: Secret) -> str | None:
+    """The other Secret that a token was issued for, in words; None where it may be this one."""
+    other = issued_for(verdict)
+    if other is None or other == f"{secret.namespace}/{secret.name}":
+        return None
+    return f"Secret {printable(other, _LONGEST_NAME)}" if other else "no Secret that can be told"
+
+
+def why_left_out(
+    verdict: Verdict,
+    secret: Secret,
+    now: datetime,
+    *,
+    grace: timedelta,
+    trusted_namespaces: Iterable[str],
+    other_holder: Callable[[str, Secret], str | None],
+) -> str | None:
+    """Why this token of the cluster's key is not signed again unasked; None where it may be.
+
+    secret is where it was found; for the rest see why_user_left_out and why_roles_left_out.
+    """
+    return why_user_left_out(
+        verdict, secret, now, grace=grace, other_holder=other_holder
+    ) or why_roles_left_out(verdict.user.roles or (), secret, trusted_namespaces)
+
+
+def why_user_left_out(
+    verdict: Verdict,
+    secret: Secret,
+    now: datetime,
+    *,
+    grace: timedelta,
+    other_holder: Callable[[str, Secret], str | None],
+) -> str | None:
+    """Why the token's user is given no new token in that Secret unasked; None if it may be.
+
+    grace is how long ago the token may have ended. other_holder is asked, for tokens that say
+    nothing of a Secret, where else a token of that sub is.
+    """
+    if other := issued_elsewhere(verdict, secret):
+        return f"its token was issued for {other}"
+    if verdict.expires_at and now - verdict.expires_at > grace:
+        ended = f"{verdict.expires_at:%Y-%m-%d}"
+        return f"its token ended on {ended}, longer ago than {format_duration(grace)}"
+    sub = verdict.user.sub
+    if sub and issued_for(verdict) is None and (holder := other_holder(sub, secret)):
+        return (
+            f"Secret {holder} holds a token of the same user {shown(sub)}, and nothing"
+            " says which of them it was issued for"
+        )
+    return None
+
+
+def why_roles_left_out(
+    roles: Iterable[str], secret: Secret, trusted_namespaces: Iterable[str]
+) -> str | None:
+    """Why a token with these roles is not signed again in that Secret unasked; None if it may be.
+
+    trusted_namespaces are where Portworx or tokens of its administrators are, beside the usual
+    ones. What a custom role lets its user do is the cluster's business: it may be.
+    """
+    if ADMIN in roles and secret.namespace not in {*USUAL_NAMESPACES, *trusted_namespaces}:
+        return f"its token has the role {ADMIN}, and is not in a namespace of Portworx"
+    return None
+
+
+def left_out(secret: Secret, reason: str, on_purpose: str) -> LeftOutError:
+    """The error for a Secret whose token is left as it is, with the command that signs it."""
+    return LeftOutError(
+        f"{secret.display_name} is left out: {reason}",
+        hint=f"if the token is meant to be there: {on_purpose}",
+    )
+
+
+def renew_on_purpose(secret: Secret, verdict: Verdict) -> str:
+    """The command that signs the token in that Secret again all the same."""
+    doubtful = not verdict.signed or issued_elsewhere(verdict, secret)
+    command = ("kubectl", "pxauth", "renew", secret.name, "-n", secret.namespace)
+    return command_line(*command, *(["--resign"] if doubtful else []))
+
+
+class Holders:
+    """Which Secrets hold a token of a user; they are read once, when that is first asked."""
+
+    def __init__(
+        self, cluster: Cluster, trusts: Iterable[Trust], namespace: str | None, now: datetime
+    ) -> None:
+        """Only tokens count that a key of one of these signed, under whatever key of the data.
+
+        Where the Secrets of all namespaces can't be listed, it is those of this one, if any, or
+        else none.
+        """
+        self._cluster = cluster
+        self._trusts = tuple(trusts)
+        self._namespaces = dict.fromkeys([None, namespace])
+        self._now = now
+        self._lock = Lock()
+        self._names: dict[str, list[str]] | None = None
+
+    def other(self, sub: str, secret: Secret) -> str | None:
+        """Another Secret that holds a token of this user, as NAMESPACE/NAME.
+
+        Raises ClusterErrors.
+        """
+        with self._lock:
+            if self._names is None:
+                self._names = self._read()
+        this = f"{secret.namespace}/{secret.name}"
+        return next((name for name in self._names.get(sub, ()) if name != this), None)
+
+    def _read(self) -> dict[str, list[str]]:
+        for namespace in self._namespaces:
+            with suppress(ForbiddenError):
+                return self._listed(namespace)
+        return {}
+
+    def _listed(self, namespace: str | None) -> dict[str, list[str]]:
+        names: dict[str, list[str]] = {}
+        for secret in list_secrets(self._cluster, namespace):
+            name = f"{secret.namespace}/{secret.name}"
+            for value in secret.data.values():
+                if sub := self._user_of(value.strip()):
+                    known = names.setdefault(sub, [])
+                    if len(known) < _KNOWN and name not in known:
+                        known.append(name)
+        return names
+
+    def _user_of(self, token: bytes) -> str | None:
+        if token.count(b".") != _DOTS:
+            return None
+        verdicts = (judge(token, trust, self._now) for trust in self._trusts)
+        return next((verdict.user.sub for verdict in verdicts if verdict.signed), None)
