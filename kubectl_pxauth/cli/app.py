@@ -21,6 +21,7 @@ PROGRAM = "kubectl pxauth"
 COMMANDS = {
     "issue": "Issue a token into a Secret: make it, or renew it in place.",
     "storageclass": "Make the StorageClass that uses the token, or bring it up to date.",
+    "snapshotclass": "Make the VolumeSnapshotClass that uses the token, or change it.",
     "token": "Make a token and print it; nothing is stored in the cluster.",
     "list": "List the Secrets that hold a token, and what state it is in.",
     "renew": "Sign tokens again that end soon, for the same user and as long.",
