@@ -44,7 +44,7 @@ class SnapshotClassRequest:
         """What is to stand in the VolumeSnapshotClass."""
         listed = not is_template(self.namespace + self.secret)
         return SnapshotClassContent(
-            driver=Provisioner.CSI,
+            driver=str(Provisioner.CSI),
             parameters={
                 **self.parameters,
                 **snapshot_parameters(self.secret, self.namespace, listed=listed),

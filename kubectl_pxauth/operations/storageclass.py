@@ -51,7 +51,7 @@ class StorageClassRequest:
             self.provisioner, self.secret, self.namespace, direct_access=self.direct_access
         )
         return StorageClassContent(
-            provisioner=self.provisioner,
+            provisioner=str(self.provisioner),
             parameters={**self.parameters, **secret},
             reclaim_policy=self.reclaim_policy,
             allow_volume_expansion=self.allow_volume_expansion,
