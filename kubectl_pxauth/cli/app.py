@@ -33,8 +33,10 @@ COMMANDS = {
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",
     "keys create": "Make the keys that Portworx is started with.",
     "keys rotate": "Put a new shared secret in the place of the old one.",
+    "pxctl": "Run pxctl in a Portworx pod, with a token made for it.",
     "context create": "Make a token and save it as a pxctl context on every node.",
     "context delete": "Delete a pxctl context on every node.",
+    "context set": "Make a pxctl context the current one on every node.",
     "context list": "List the pxctl contexts of every node.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""

@@ -1,36 +1,51 @@
-"""pxctl's contexts on the nodes: save a token as one, delete one, list them.
+"""pxctl on the nodes: run it with a token; save a token as a context, delete, choose, list them.
 
 pxctl keeps its contexts on the node where it runs, so every node is asked. What it takes and says
 is known from the Portworx docs, reference/cli/authorization and pxctl-reference/context-reference:
 `context create` also updates, and `context list` prints YAML.
 """
 
+import os
 import platform
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from threading import Event
 from typing import Any, Generic, TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.exec import DEFAULT_TIMEOUT, run_in_pod
+from kubectl_pxauth.cluster.exec import DEFAULT_TIMEOUT, Finished, run_in_pod
 from kubectl_pxauth.cluster.pods import Pod, find_pods
+from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, PxctlError
 from kubectl_pxauth.parallel import attempt, run_concurrently
 from kubectl_pxauth.portworx.discovery import FoundKey, Search
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
-from kubectl_pxauth.token.minting import MintedToken
 from kubectl_pxauth.token.verdict import Trust, judge
 
 _AT_ONCE = 16
 _NAME_IT = "say which namespace is Portworx' own: --portworx-namespace NAME"
 _LONGEST_MESSAGE = 300
 
-# pxctl takes a token as an argument alone. That argument is made in the pod: what a client asks to
-# be executed goes into the API server's audit log. Nothing is put into the script's text.
-_WITH_TOKEN = 'IFS= read -r token && exec "$0" "$@" --token="$token"'  # noqa: S105 - a script
+# What a client asks to be executed goes into the API server's audit log, so a token comes on
+# standard input, and becomes an argument or a variable in the pod. Nothing is put into the scripts'
+# text.
+_VARIABLE = "PXCTL_AUTH_TOKEN"
+
+
+class TokenBy(StrEnum):
+    """How pxctl gets a token, each with the script that hands it over in a pod.
+
+    Contexts are made of an argument alone. The variable is in no docs of Portworx; its own
+    px_healthcheck.sh uses it.
+    """
+
+    ARGUMENT = 'IFS= read -r token && exec "$0" "$@" --token="$token"'
+    VARIABLE = f'IFS= read -r {_VARIABLE} && export {_VARIABLE} && exec "$0" "$@" </dev/null'
+
 
 Value = TypeVar("Value")
 
@@ -48,14 +63,24 @@ class PodQuery:
 
 @dataclass(frozen=True)
 class PxctlNode:
-    """A node, and the way to its pxctl.
+    """A node, and the way to its pxctl; ready is whether that may work.
 
-    run takes pxctl's arguments and perhaps a token to give it; it returns what pxctl prints, and
-    raises PxctlError where pxctl says no, and other PxauthErrors where it can't be asked.
+    execute takes pxctl's arguments and perhaps a token to give it, and raises PxauthErrors where
+    pxctl can't be asked.
     """
 
     name: str
-    run: Callable[[Sequence[str], str | None], str]
+    pxctl: str
+    ready: bool
+    execute: Callable[[Sequence[str], str | None, TokenBy], Finished]
+
+    def run(self, arguments: Sequence[str], token: str | None = None) -> str:
+        """What pxctl prints; raises PxctlError where it says no, and others as execute."""
+        done = self.execute(arguments, token, TokenBy.ARGUMENT)
+        if done.code != 0:
+            how = done.message if done.code is None else f"exit code {done.code}"
+            raise _pxctl_error(self.pxctl, done.errors or done.output, how, token)
+        return done.output
 
 
 @dataclass(frozen=True)
@@ -79,22 +104,22 @@ class PxctlContext:
 
 
 def find_nodes(
-    query: PodQuery, connect: Callable[[], Cluster], minted: MintedToken | None = None
+    query: PodQuery, connect: Callable[[], Cluster], token: str | None = None
 ) -> list[PxctlNode]:
     """The nodes that run Portworx, or those named, whether they do or not; in order.
 
-    A pod that waits for a node stands for the one that it will get. minted is the token that is
+    A pod that waits for a node stands for the one that it will get. token is the one that is
     to go there, if one is: anybody can give a pod the label, so it goes only where the user says,
     or where Portworx is known to run. Raises NotFoundError where no pod is Portworx', and
     PxauthError where that is not clear.
     """
     cluster = connect()
-    pods = _portworx_pods(cluster, query, minted)
+    pods = _portworx_pods(cluster, query, token)
     by_node: dict[str, Pod] = {}
     for pod in sorted(pods, key=lambda pod: (not pod.ready, pod.name)):
         by_node.setdefault(pod.node or f"of pod {pod}", pod)
     return [
-        PxctlNode(node, _in_pod(cluster, query, by_node[node]) if node in by_node else _no_pod())
+        _pod_node(cluster, query, node, by_node.get(node))
         for node in dict.fromkeys(query.nodes or sorted(by_node))
     ]
 
@@ -103,8 +128,9 @@ def this_machine(pxctl: str, timeout: timedelta | None) -> PxctlNode:
     """The machine that this runs on; there the token is an argument of pxctl's own."""
     seconds = (timeout or DEFAULT_TIMEOUT).total_seconds()
 
-    def run(arguments: Sequence[str], token: str | None) -> str:
-        secret = [f"--token={token}"] if token is not None else []
+    def execute(arguments: Sequence[str], token: str | None, by: TokenBy) -> Finished:
+        secret = [f"--token={token}"] if token is not None and by is TokenBy.ARGUMENT else []
+        variable = {_VARIABLE: token} if token is not None and by is TokenBy.VARIABLE else {}
         try:
             done = subprocess.run(  # noqa: S603 - the command is the user's own
                 [pxctl, *arguments, *secret],
@@ -112,29 +138,89 @@ def this_machine(pxctl: str, timeout: timedelta | None) -> PxctlNode:
                 capture_output=True,
                 check=False,
                 timeout=seconds,
+                env=os.environ | variable,
             )
         except subprocess.TimeoutExpired:
             raise PxctlError(f"{pxctl}: no end within {seconds:g} s") from None
         except OSError as error:
             raise PxctlError(f"{pxctl}: {error.strerror}") from None
         output, errors = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
-        if done.returncode:
-            raise _pxctl_error(pxctl, errors or output, f"exit code {done.returncode}", token)
-        return output
+        return Finished(done.returncode, output, errors, "")
 
-    return PxctlNode(platform.node(), run)
+    return PxctlNode(platform.node(), pxctl, ready=True, execute=execute)
+
+
+def run_pxctl(arguments: Sequence[str], token: str, nodes: Sequence[PxctlNode]) -> Finished:
+    """Run pxctl once, on the first node that is ready, with a token; what it says has none.
+
+    Raises PxauthErrors where pxctl can't be asked, or nobody says how it ended.
+    """
+    node = next((node for node in nodes if node.ready), nodes[0])
+    done = node.execute(arguments, token, TokenBy.VARIABLE)
+    if done.code is None:
+        raise _pxctl_error(node.pxctl, done.errors or done.output, done.message, token)
+    output, errors = (text.replace(token, "[token]") for text in (done.output, done.errors))
+    return Finished(done.code, output, errors, done.message)
+
+
+@dataclass(frozen=True)
+class KeptToken:
+    """A token that was read from a Secret, and when it ends."""
+
+    token: str
+    expires_at: datetime | None
+
+
+def read_token(reference: SecretKeyReference, cluster: Cluster, now: datetime) -> KeptToken:
+    """The token in a Secret, which is not verified; raises PxauthErrors, also if it has ended."""
+    secret = find_secret(cluster, reference.namespace, reference.name)
+    token = reference.value_in(secret).strip()
+    verdict = judge(token, Trust(issuer=None), now)
+    if not verdict.is_jwt:
+        raise PxauthError(f"{reference.display_name} holds no token")
+    if verdict.expires_at and verdict.expires_at <= now:
+        raise PxauthError(
+            f"the token in {reference.display_name} has ended: {verdict.expires_at:%Y-%m-%d %H:%M}"
+            " UTC",
+            hint="whoever keeps the Secret has to renew it; without --from-secret a token is made",
+        )
+    return KeptToken(token.decode(), verdict.expires_at)
 
 
 def create_context(
-    name: str, endpoint: str | None, minted: MintedToken, nodes: Sequence[PxctlNode], stop: Event
-) -> Iterator[NodeResult[None]]:
-    """Save the token as a context of each node, over one of that name; each result as it comes."""
+    name: str, endpoint: str | None, token: str, nodes: Sequence[PxctlNode], stop: Event
+) -> Iterator[NodeResult[str]]:
+    """Save the token as a context of each node, over one of that name; each result as it comes.
+
+    The value is the node's current context then, empty where it has none, and None where that
+    could not be read.
+    """
     arguments = ["context", "create", name, *([f"--endpoint={endpoint}"] if endpoint else [])]
 
-    def create(node: PxctlNode) -> None:
-        node.run(arguments, minted.token)
+    def create(node: PxctlNode) -> str | None:
+        node.run(arguments, token)
+        try:
+            return next((found.name for found in _read_list(node) if found.current), "")
+        except PxauthError:
+            return None
 
     return run_concurrently(_asking(create), nodes, _AT_ONCE, stop)
+
+
+def set_context(name: str, nodes: Sequence[PxctlNode], stop: Event) -> Iterator[NodeResult[None]]:
+    """Make the context the current one of each node; each result as it comes."""
+
+    def choose(node: PxctlNode) -> None:
+        try:
+            node.run(["context", "set", name])
+        except PxctlError:
+            if _lacks(node, name):
+                raise NotFoundError(
+                    f'there is no context "{name}"', hint=f"kubectl pxauth context create {name}"
+                ) from None
+            raise
+
+    return run_concurrently(_asking(choose), nodes, _AT_ONCE, stop)
 
 
 def delete_context(
@@ -144,7 +230,7 @@ def delete_context(
 
     def delete(node: PxctlNode) -> bool:
         try:
-            node.run(["context", "delete", name], None)
+            node.run(["context", "delete", name])
         except PxctlError:
             if not _lacks(node, name):
                 raise
@@ -161,12 +247,12 @@ def list_contexts(
     return run_concurrently(_asking(_read_list), nodes, _AT_ONCE, stop)
 
 
-def _portworx_pods(cluster: Cluster, query: PodQuery, minted: MintedToken | None) -> list[Pod]:
+def _portworx_pods(cluster: Cluster, query: PodQuery, token: str | None) -> list[Pod]:
     if query.namespace is not None:
         pods = find_pods(cluster, query.namespace, query.selector)
         asked = f"namespace {query.namespace}"
     else:
-        pods, asked = _pods_anywhere(cluster, query.selector, strictly=minted is not None)
+        pods, asked = _pods_anywhere(cluster, query.selector, strictly=token is not None)
     if not pods:
         raise NotFoundError(
             f"no pod with the labels {query.selector} in {asked}",
@@ -175,8 +261,8 @@ def _portworx_pods(cluster: Cluster, query: PodQuery, minted: MintedToken | None
         )
     if query.namespace is None:
         _check_one_namespace(query, {pod.namespace for pod in pods})
-        if minted:
-            _check_receiver(cluster, pods[0].namespace, minted)
+        if token is not None:
+            _check_receiver(cluster, pods[0].namespace, token)
     return pods
 
 
@@ -188,7 +274,7 @@ def _check_one_namespace(query: PodQuery, namespaces: set[str]) -> None:
         )
 
 
-def _check_receiver(cluster: Cluster, namespace: str, minted: MintedToken) -> None:
+def _check_receiver(cluster: Cluster, namespace: str, token: str) -> None:
     """Raise PxauthError unless the Portworx there may be given the token.
 
     Whoever owns a namespace can make all objects in it that say that Portworx runs there. What
@@ -224,7 +310,7 @@ def _check_receiver(cluster: Cluster, namespace: str, minted: MintedToken) -> No
         key.reference is None or key.reference.namespace == namespace
     )
     secret = key.shared_secret.value if isinstance(key, FoundKey) and theirs else None
-    verdict = judge(minted.token.encode(), Trust(None, shared_secret=secret), datetime.now(UTC))
+    verdict = judge(token.encode(), Trust(None, shared_secret=secret), datetime.now(UTC))
     if not verdict.signed:
         raise PxauthError(
             f"the Portworx in namespace {namespace} is not known to be started with the key that"
@@ -257,36 +343,28 @@ def _pods_anywhere(cluster: Cluster, selector: str, *, strictly: bool) -> tuple[
     return pods, f"namespace {' or '.join(asked)}, and pods of other namespaces may not be listed"
 
 
-def _in_pod(
-    cluster: Cluster, query: PodQuery, pod: Pod
-) -> Callable[[Sequence[str], str | None], str]:
-    def run(arguments: Sequence[str], token: str | None) -> str:
+def _pod_node(cluster: Cluster, query: PodQuery, name: str, pod: Pod | None) -> PxctlNode:
+    def execute(arguments: Sequence[str], token: str | None, by: TokenBy) -> Finished:
+        if pod is None:
+            raise NotFoundError("no Portworx pod is there")
         if not pod.ready:
-            raise PxctlError(f"pod {pod} is not ready")
+            raise PxauthError(f"pod {pod} is not ready")
         command = [query.pxctl, *arguments]
         if token is not None:
-            command = ["sh", "-c", _WITH_TOKEN, *command]
-        done = run_in_pod(cluster, pod, query.container, command, token)
-        if done.code != 0:
-            how = done.message if done.code is None else f"exit code {done.code}"
-            raise _pxctl_error(query.pxctl, done.errors or done.output, how, token)
-        return done.output
+            command = ["sh", "-c", by, *command]
+        return run_in_pod(cluster, pod, query.container, command, token)
 
-    return run
-
-
-def _no_pod() -> Callable[[Sequence[str], str | None], str]:
-    def run(*_: object) -> str:
-        raise NotFoundError("no Portworx pod is there")
-
-    return run
+    return PxctlNode(name, query.pxctl, ready=bool(pod and pod.ready), execute=execute)
 
 
 def _pxctl_error(pxctl: str, said: str, how: str, token: str | None) -> PxctlError:
-    """What pxctl said when it failed, or how it failed, without any token that it repeats."""
+    """What pxctl said when it failed, or how it failed, without any token that it repeats.
+
+    Of a long text the end is kept, where the cause is.
+    """
     message = " ".join(_without_tokens(said.strip() or f"{pxctl} failed: {how}", token).split())
     if len(message) > _LONGEST_MESSAGE:
-        message = message[:_LONGEST_MESSAGE] + "…"
+        message = "…" + message[-_LONGEST_MESSAGE:]
     return PxctlError(message)
 
 
@@ -310,7 +388,7 @@ def _lacks(node: PxctlNode, name: str) -> bool:
 def _read_list(node: PxctlNode) -> list[PxctlContext]:
     import yaml
 
-    text = node.run(["context", "list"], None)
+    text = node.run(["context", "list"])
     try:
         content = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - all is text
         config = content.get("contextconfig", content) or {}
@@ -332,7 +410,7 @@ def _context(item: dict[str, Any], current: str | None) -> PxctlContext:
     )
 
 
-def _asking(work: Callable[[PxctlNode], Value]) -> Callable[[PxctlNode], NodeResult[Value]]:
+def _asking(work: Callable[[PxctlNode], Value | None]) -> Callable[[PxctlNode], NodeResult[Value]]:
     """The work as one that tells a node's problem and does not raise it."""
 
     def ask(node: PxctlNode) -> NodeResult[Value]:

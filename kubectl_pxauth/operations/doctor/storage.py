@@ -256,8 +256,8 @@ def _check_class(
     if secured:
         for step in one.missing():
             says = warning if one.direct_access and step in (Step.STAGE, Step.ATTACH) else problem
-            lacks = f"{step.pair}-name and no {step.pair}-namespace"
-            message = f"{who} has no parameter {lacks}: {WITHOUT[step]}"
+            both = f"{step.pair}-name and no {step.pair}-namespace"
+            message = f"{who} has no parameter {both}: {WITHOUT[step]}"
             yield says("classes", message, _anew(one.name))
         if one.provisioner is Provisioner.IN_TREE and version:
             for place in one.named():
