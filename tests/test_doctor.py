@@ -38,7 +38,7 @@ IS_PENDING = "is Pending: StorageClass"
 OPERATOR = [{"apiVersion": f"{GROUP}/v1", "kind": "StorageCluster", "name": "px", "uid": "1"}]
 KINDS = (
     "storageclusters,secrets,daemonsets,storageclasses,persistentvolumeclaims,persistentvolumes,"
-    "roles,rolebindings"
+    "deployments,roles,rolebindings"
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import claims_of, forge
 from tests.snapshots import SNAPSHOT_CRD, wait_for_snapshot_classes
-from tests.test_discovery import OURS
+from tests.test_discovery import OTHERS, OURS, SECRET_VARIABLE, from_secret, self_signed
 from tests.test_doctor import (
     Patient,
     Said,
@@ -341,3 +341,114 @@ def test_snapshot_classes_that_may_not_be_read(patient: Patient) -> None:
             assert said.startswith('not checked: user "lister" may not list VolumeSnapshotClasses')
         finally:
             patient.kubectl("delete", "crd", SNAPSHOT_CRD["metadata"]["name"])
+
+
+STORK_KEY = b"never-shown: the key of stork"
+
+
+def stork(*env: dict[str, Any], namespace: str = "kube-system") -> dict[str, Any]:
+    labels = {"name": "stork"}
+    containers = [{"name": "stork", "image": "stork", "env": list(env)}]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "stork", "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+        },
+    }
+
+
+@pytest.fixture
+def with_stork(patient: Patient) -> Patient:
+    """A Portworx that is started with a key for stork, as the Portworx docs have it."""
+    patient.lay_secret("kube-system/storks", STORK_KEY, "stork-secret")
+    patient.lay_secret("kube-system/others", OTHERS, "stork-secret")
+    key = from_secret("PORTWORX_AUTH_STORK_KEY", "storks", "stork-secret")
+    patient.restarted(
+        args=["-jwt_issuer", "portworx.com"], env=[from_secret(SECRET_VARIABLE, "pxkeys"), key]
+    )
+    return patient
+
+
+def issuer(text: str) -> dict[str, Any]:
+    return {"name": "PX_JWT_ISSUER", "value": text}
+
+
+STORKS: list[tuple[list[dict[str, Any]], str, str]] = [
+    (
+        [from_secret("PX_SHARED_SECRET", "storks", "stork-secret"), issuer("stork.openstorage.io")],
+        "ok",
+        'signs as "stork.openstorage.io" with the key that Portworx has for it',
+    ),
+    (
+        [from_secret("PX_SHARED_SECRET", "storks", "stork-secret")],
+        "ok",
+        'signs as "stork.openstorage.io" with the key that Portworx has for it',
+    ),
+    (
+        [from_secret("PX_SHARED_SECRET", "others", "stork-secret")],
+        "warning",
+        'PX_SHARED_SECRET is not the key that Portworx has for tokens of "stork.openstorage.io":'
+        " DaemonSet kube-system/portworx container portworx env PORTWORX_AUTH_STORK_KEY",
+    ),
+    (
+        [{"name": "PX_SHARED_SECRET", "value": OTHERS.decode()}],
+        "warning",
+        'PX_SHARED_SECRET is not the key that Portworx has for tokens of "stork.openstorage.io":'
+        " DaemonSet kube-system/portworx container portworx env PORTWORX_AUTH_STORK_KEY",
+    ),
+    (
+        [from_secret("PX_SHARED_SECRET", "storks", "stork-secret"), issuer("apps.portworx.io")],
+        "warning",
+        'Portworx is started with no key for tokens of "apps.portworx.io", which stork makes',
+    ),
+    (
+        [from_secret("PX_SHARED_SECRET", "pxkeys"), issuer("operator.portworx.io")],
+        "warning",
+        'Portworx is started with no key for tokens of "operator.portworx.io", which stork makes',
+    ),
+    (
+        [from_secret("PX_SHARED_SECRET", "pxkeys"), issuer("portworx.com")],
+        "warning",
+        'PX_JWT_ISSUER is "portworx.com", and stork starts with apps.portworx.io,'
+        " stork.openstorage.io, operator.portworx.io alone",
+    ),
+    ([], "warning", "it has no PX_SHARED_SECRET, and asks Portworx without a token"),
+    (
+        [from_secret("PX_SHARED_SECRET", "gone", "stork-secret")],
+        "warning",
+        "PX_SHARED_SECRET is in kube-system/gone:stork-secret, which is not there",
+    ),
+]
+
+
+@pytest.mark.parametrize(("env", "severity", "says"), STORKS)
+def test_storks_key_and_issuer(
+    with_stork: Patient, env: list[dict[str, Any]], severity: str, says: str
+) -> None:
+    with_stork.lay(stork(*env), stork(namespace="red"))
+    found = [one for one in with_stork.doctor() if one.kind.endswith(" stork")]
+    assert [(one.kind, one.message) for one in found] == [
+        (f"{severity} stork", f"Deployment kube-system/stork: {says}")
+    ]
+    assert "never-shown" not in with_stork.pxauth("doctor").out
+
+
+def test_the_operators_stork(bare: Patient) -> None:
+    bare.lay_secret("px/px-shared-secret")
+    bare.lay_secret("px/px-system-secrets", STORK_KEY, "apps-secret")
+    bare.storage_cluster("px/px", security=self_signed())
+    key = from_secret("PX_SHARED_SECRET", "px-system-secrets", "apps-secret")
+    bare.lay(stork(key, issuer("apps.portworx.io"), namespace="px"))
+    found = [one for one in bare.doctor() if one.kind.endswith(" stork")]
+    assert [one.message for one in found] == [
+        'Deployment px/stork: signs as "apps.portworx.io" with the key that Portworx has for it'
+    ]
+
+
+def test_a_stork_where_security_is_off(bare: Patient) -> None:
+    bare.daemon_set(args=["-c", "cluster"])
+    bare.lay(stork(issuer("portworx.com")))
+    assert not [one for one in bare.doctor(code=1) if one.kind.endswith(" stork")]

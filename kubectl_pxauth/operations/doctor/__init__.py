@@ -18,6 +18,7 @@ from kubectl_pxauth.operations.doctor.rights import check_rights
 from kubectl_pxauth.operations.doctor.signing import check_signing
 from kubectl_pxauth.operations.doctor.snapshots import check_snapshot_classes
 from kubectl_pxauth.operations.doctor.storage import check_storage, find_classes, find_volume_claims
+from kubectl_pxauth.operations.doctor.stork import check_stork
 from kubectl_pxauth.operations.doctor.tokens import (
     check_subjects,
     check_tokens,
@@ -74,3 +75,7 @@ def diagnose(
         "classes", lambda: check_snapshot_classes(snapshots, look, secured=secured)
     )
     yield from errors_as_diagnoses("volumes", lambda: check_volumes(volumes, look, secured=secured))
+    if secured:
+        yield from errors_as_diagnoses(
+            "stork", lambda: check_stork(cluster, signing.search, trusted)
+        )
