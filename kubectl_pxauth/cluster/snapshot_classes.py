@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import MANAGED_BY, DryRun, explain_forbidden, write_query
+from kubectl_pxauth.cluster.objects import (
+    MANAGED_BY,
+    DryRun,
+    explain_forbidden,
+    holds,
+    write_for_sure,
+    write_query,
+)
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
 
@@ -104,7 +111,7 @@ def list_snapshot_classes(cluster: Cluster) -> list[SnapshotClass] | None:
     Raises ForbiddenError and other ClusterErrors.
     """
     try:
-        return [_snapshot_class(item) for item in cluster.get(*_PATH)["items"]]
+        return [_snapshot_class(item) for item in cluster.items(*_PATH)]
     except NotFoundError:
         return None
     except ForbiddenError as error:
@@ -124,7 +131,15 @@ def create_snapshot_class(
     if dry_run is DryRun.CLIENT:
         return SnapshotClass(name, content.manifest(name))
     try:
-        answer = cluster.post(*_PATH, body=content.manifest(name), **write_query(dry_run))
+        manifest, query = content.manifest(name), write_query(dry_run)
+        answer = write_for_sure(
+            cluster,
+            f"VolumeSnapshotClass {name}",
+            (*_PATH, name),
+            lambda: cluster.post(*_PATH, body=manifest, **query),
+            done=lambda there: holds(there, manifest),
+            free=lambda there: there is None,
+        )
     except NotFoundError:
         raise NotFoundError(
             "this cluster knows no VolumeSnapshotClasses",
@@ -143,7 +158,15 @@ def update_snapshot_class(
     precondition = {"resourceVersion": found.manifest["metadata"]["resourceVersion"]}
     body = change | {"metadata": precondition | change.get("metadata", {})}
     try:
-        answer = cluster.merge_patch(*_PATH, found.name, body=body, **write_query(dry_run))
+        query = write_query(dry_run)
+        answer = write_for_sure(
+            cluster,
+            f"VolumeSnapshotClass {found.name}",
+            (*_PATH, found.name),
+            lambda: cluster.merge_patch(*_PATH, found.name, body=body, **query),
+            done=lambda there: holds(there, change),
+            free=lambda there: holds(there, {"metadata": precondition}),
+        )
     except NotFoundError as error:
         raise ConflictError(f"VolumeSnapshotClass {found.name}: {error}") from None
     except ForbiddenError as error:

@@ -35,8 +35,7 @@ class Volume:
 def list_volumes(cluster: Cluster) -> Iterator[Volume]:
     """All of them, page by page; raises ForbiddenError and other ClusterErrors."""
     try:
-        for page in cluster.pages("api", "v1", "persistentvolumes"):
-            yield from map(_volume, page["items"])
+        yield from map(_volume, cluster.items("api", "v1", "persistentvolumes"))
     except ForbiddenError as error:
         what = "PersistentVolumes"
         raise explain_forbidden(
