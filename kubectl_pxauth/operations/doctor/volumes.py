@@ -93,10 +93,11 @@ def check_volumes(
         trouble, of_secret = troubles[place], volumes[place]
         if uses := [use for use in of_secret.uses if secured or use != _DELETED]:
             message = f"{of_secret.describe(uses)}: {trouble.message}"
-            hint = trouble.hint and (
-                f"a volume keeps the Secret that it was made with; for the same user as before:"
-                f" {trouble.hint}"
-            )
+            hint = trouble.hint
+            if not secured:
+                hint = "a volume keeps the Secret that it was made with: make one of that name"
+            elif hint:
+                hint = f"a volume keeps the Secret, and the user, that it was made with: {hint}"
             found.append(replace(trouble, check="volumes", message=message, hint=hint))
     yield from limited(found, "kubectl get pv -o yaml")
     if volumes and not found:
