@@ -16,7 +16,7 @@ from kubectl_pxauth.cli.flags import (
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.parameter_groups import takes_groups
-from kubectl_pxauth.operations.context import run_pxctl
+from kubectl_pxauth.operations.pxctl import run_pxctl
 from kubectl_pxauth.operations.token import make_token
 from kubectl_pxauth.token.profile import PROFILES
 

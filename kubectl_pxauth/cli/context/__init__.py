@@ -12,14 +12,8 @@ from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.many import FAILED, Stop, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
-from kubectl_pxauth.operations.context import (
-    NodeResult,
-    PodQuery,
-    PxctlNode,
-    Value,
-    find_nodes,
-    this_machine,
-)
+from kubectl_pxauth.operations.context import NodeResult, Value
+from kubectl_pxauth.portworx.pxctl import PodQuery, PxctlNode, find_nodes, this_machine
 
 _NOT_THERE = "not there"
 
