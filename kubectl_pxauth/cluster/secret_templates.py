@@ -82,7 +82,7 @@ def fill_in(text: str, values: Mapping[str, str]) -> str | None:
 def _check(text: str, known: tuple[str, ...], what: str) -> None:
     if wrong := _unknown(text, known):
         raise UsageError(
-            f'"{text}" has {", ".join(wrong)}, which is not filled in in {what}',
+            f'"{text}" has {", ".join(wrong)}, which is not filled into {what}',
             hint=f"what is filled in there: {', '.join(f'${{{name}}}' for name in known)}",
         )
 

@@ -51,9 +51,11 @@ def test_what_is_filled_in(templates: SecretTemplates, namespace: str, name: str
 def test_what_is_not(templates: SecretTemplates, namespace: str, name: str, wrong: str) -> None:
     assert templates.wrong(namespace, name) == wrong
     check, text = (
-        (templates.check_name, name) if " name" in wrong else (templates.check_namespace, namespace)
+        (templates.check_name, name)
+        if "its name " in f"{wrong} "
+        else (templates.check_namespace, namespace)
     )
-    with pytest.raises(UsageError, match="which is not filled in in a Secret's name"):
+    with pytest.raises(UsageError, match="which is not filled into a Secret's name"):
         check(text)
 
 
