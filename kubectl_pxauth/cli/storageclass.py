@@ -74,7 +74,7 @@ def command(
         bool | None,
         typer.Option(
             help="Name the Secret for attaching too, as FlashArray and FlashBlade volumes want.",
-            show_default="with -p backend=pure_block or pure_file",
+            show_default="with -p backend=pure_block, pure_file or pure_fa_file",
         ),
     ] = None,
     parameter: Annotated[

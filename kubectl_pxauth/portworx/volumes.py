@@ -78,9 +78,9 @@ SECRET_PARAMETERS = frozenset(
 def is_direct_access(parameters: Mapping[str, str]) -> bool:
     """Whether a StorageClass's volumes are of a FlashArray or a FlashBlade by themselves.
 
-    Source: libopenstorage/openstorage, api/api.go (SpecBackendPureBlock, SpecBackendPureFile).
+    Source: Portworx docs, PX-CSI, reference/storage-class (parameters.backend).
     """
-    return parameters.get("backend") in ("pure_block", "pure_file")
+    return parameters.get("backend") in ("pure_block", "pure_file", "pure_fa_file")
 
 
 def needed_steps(*, expands: bool, direct_access: bool) -> tuple[Step, ...]:

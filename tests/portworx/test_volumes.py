@@ -40,7 +40,13 @@ def test_what_a_class_needs() -> None:
 
 @pytest.mark.parametrize(
     ("backend", "direct"),
-    [("pure_block", True), ("pure_file", True), ("pure_fa_file", False), (None, False)],
+    [
+        ("pure_block", True),
+        ("pure_file", True),
+        ("pure_fa_file", True),
+        ("proxy", False),
+        (None, False),
+    ],
 )
 def test_direct_access(backend: str | None, direct: bool) -> None:
     assert is_direct_access({"backend": backend} if backend else {}) is direct
