@@ -7,7 +7,7 @@ from functools import partial
 from kubectl_pxauth.cluster.access import server_version
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.snapshot_classes import list_snapshot_classes
-from kubectl_pxauth.errors import ClusterError, ForbiddenError
+from kubectl_pxauth.errors import ClusterError, ForbiddenError, PxauthError
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
     errors_as_diagnoses,
@@ -27,7 +27,7 @@ from kubectl_pxauth.operations.doctor.tokens import (
     trouble_with,
 )
 from kubectl_pxauth.operations.doctor.volumes import check_volumes, find_volumes
-from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.portworx.signing import KeySource
 
@@ -74,7 +74,10 @@ def diagnose(
     yield from errors_as_diagnoses(
         "classes", lambda: check_snapshot_classes(snapshots, look, secured=secured)
     )
-    yield from errors_as_diagnoses("volumes", lambda: check_volumes(volumes, look, secured=secured))
+    if not isinstance(attempt(classes.result), PxauthError):  # or nobody needs to hear more of it
+        yield from errors_as_diagnoses(
+            "volumes", lambda: check_volumes(volumes, look, secured=secured)
+        )
     if secured:
         yield from errors_as_diagnoses(
             "stork", lambda: check_stork(cluster, signing.search, trusted)
