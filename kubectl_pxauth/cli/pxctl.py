@@ -37,7 +37,7 @@ EXAMPLES = (
 def command(
     *,
     arguments: Annotated[
-        list[str], typer.Argument(metavar="-- ARGUMENT...", help="What pxctl is to do.")
+        list[str], typer.Argument(metavar="ARGUMENT...", help="What pxctl is to do.")
     ],
     profile: Annotated[
         str,

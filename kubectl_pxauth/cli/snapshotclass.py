@@ -22,7 +22,7 @@ parameters of the class stay."""
 
 EXAMPLES = (
     (
-        "The class for the token in Secret portworx/px-k8s-user, and the default one",
+        "The default class, for the token in Secret portworx/px-k8s-user",
         "kubectl pxauth snapshotclass px-snapclass -n portworx --default",
     ),
     (
