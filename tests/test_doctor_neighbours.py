@@ -155,6 +155,13 @@ def test_a_class_for_encryption_where_security_is_off(bare: Patient) -> None:
     ]
 
 
+def test_a_class_for_encryption_where_nobody_says_whether_security_is_on(patient: Patient) -> None:
+    patient.restarted(args=["-jwt_issuer", "portworx.com"])
+    patient.lay(*encrypted())
+    found = patient.doctor()
+    assert "StorageClass encrypted: Secret px/px-secret" in [one.message for one in found]
+
+
 def test_a_class_for_encryption_where_security_is_on(patient: Patient) -> None:
     patient.lay(*encrypted(allowVolumeExpansion=False))
     said = patient.ill("problem classes")
