@@ -1,4 +1,4 @@
-"""Stand in for pxctl: what the Portworx docs say of `pxctl context`, and no more.
+"""Stand in for pxctl: what the Portworx docs say of `pxctl context`, and a `status` for tests.
 
 Contexts are kept in ~/.pxctl/contextconfig, and `context list` prints them as the docs show it.
 """
@@ -6,6 +6,7 @@ Contexts are kept in ~/.pxctl/contextconfig, and `context list` prints them as t
 import argparse
 import base64
 import json
+import os
 import pathlib
 import re
 import sys
@@ -16,7 +17,11 @@ FILE = pathlib.Path.home() / ".pxctl" / "contextconfig"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="pxctl", allow_abbrev=False)
-    context = parser.add_subparsers(required=True).add_parser("context")
+    commands = parser.add_subparsers(required=True, dest="command")
+    context = commands.add_parser("context")
+    status = commands.add_parser("status")
+    status.add_argument("--exit", type=int, default=0)
+    status.add_argument("--show-token", action="store_true")
     verbs = context.add_subparsers(dest="verb", required=True)
     create = verbs.add_parser("create", allow_abbrev=False)
     create.add_argument("context")
@@ -26,6 +31,8 @@ def main() -> None:
         verbs.add_parser(verb, allow_abbrev=False).add_argument("context")
     verbs.add_parser("list", allow_abbrev=False)
     arguments = parser.parse_args()
+    if arguments.command == "status":
+        sys.exit(say_status(arguments))
     config = read()
     names = [item["context"] for item in config["configurations"]]
     if arguments.verb == "create":
@@ -42,6 +49,15 @@ def main() -> None:
         write({"current": current, "configurations": kept})
     else:
         write(config | {"current": arguments.context})
+
+
+def say_status(arguments: argparse.Namespace) -> int:
+    """Say who asks, by the token of the environment; and end as the test wants it."""
+    token = os.environ["PXCTL_AUTH_TOKEN"]
+    payload = token.split(".")[1]
+    print(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode())
+    print("asked:", repr(sys.stdin.read()), token if arguments.show_token else "", file=sys.stderr)
+    return int(arguments.exit)
 
 
 def configuration(context: str, token: str, endpoint: str) -> dict[str, Any]:

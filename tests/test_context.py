@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BIN, Portworx, Run, Shell, decode, judge
+from tests.conftest import BIN, Portworx, Run, Shell, claims_of, decode, forge, judge
 
 NODES = Portworx.nodes
 
@@ -47,7 +47,8 @@ def saved(done: Run, context: str = "admin") -> list[str]:
 def test_a_token_goes_to_every_node_and_into_no_secret(portworx: Portworx) -> None:
     before = portworx.shell.kubectl("get", "secrets", "-A", "-o", "name").out
     done = portworx.context("create", "admin", "-n", "portworx")
-    assert (done.code, done.err, saved(done)) == (0, "3 saved\n", list(NODES))
+    unset = "current context: none (kubectl pxauth context set admin)\n3 saved\n"
+    assert (done.code, done.err, saved(done)) == (0, unset, list(NODES))
     (token,) = {portworx.token(node) for node in NODES}
     assert token
     assert judge(token)["accepted"]
@@ -99,7 +100,7 @@ def test_no_name_is_read_by_a_shell(portworx: Portworx, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-x", "--token", "a\nb"])
 def test_names_that_pxctl_would_misread_are_refused(offline: Shell, name: str) -> None:
-    for command in ("create", "delete"):
+    for command in ("create", "delete", "set"):
         offline.refused("context", command, "--", name, code=2)
 
 
@@ -144,6 +145,81 @@ def test_lists_that_hide_the_token_or_are_none(portworx: Portworx, tmp_path: Pat
     for text in ("[1", "nothing here", "contextconfig: 1"):
         odd = portworx.context("list", *flags, pxctl=script(tmp_path, f"echo '{text}'"))
         assert "is not the YAML" in failures(odd)["node-a"]
+
+
+def test_set_makes_it_the_current_one_on_every_node(portworx: Portworx) -> None:
+    portworx.context("create", "old")
+    portworx.context("create", "admin", "--node", "node-a,node-b")
+    done = portworx.context("set", "admin")
+    assert sorted(done.out.splitlines()) == [
+        f"context/admin set on node {node}" for node in ("node-a", "node-b")
+    ]
+    assert failures(done) == {
+        "node-c": 'there is no context "admin" (kubectl pxauth context create admin)'
+    }
+    assert portworx.context("set", "old", "--node", "node-c").code == 0
+    items = json.loads(portworx.context("list", "-o", "json").out)["items"]
+    assert {item["node"]: item["context"] for item in items if item["current"]} == {
+        "node-a": "admin",
+        "node-b": "admin",
+        "node-c": "old",
+    }
+    again = portworx.context("create", "admin")
+    assert again.err == (
+        "current context: admin on node-a, node-b; old on node-c (kubectl pxauth context set"
+        " admin)\n3 saved\n"
+    )
+    assert portworx.context("create", "admin", "--node", "node-a").err == (
+        "admin is the current context\n1 saved\n"
+    )
+
+
+def test_nodes_that_can_not_be_asked_are_not_nodes_without_contexts(
+    portworx: Portworx, tmp_path: Path
+) -> None:
+    broken = script(tmp_path, "exit 1")
+    none = portworx.context("list", pxctl=broken)
+    assert list(failures(none)) == list(NODES)
+    assert "No contexts" not in none.err
+    deleted = portworx.context("delete", "admin", pxctl=broken)
+    assert sorted(failures(deleted)) == list(NODES)
+    assert "there is no context" not in deleted.err
+    one = script(tmp_path, '[ "$(basename "$HOME")" = node-b ] && exit 1', "echo '{}'")
+    some = portworx.context("list", pxctl=one)
+    assert list(failures(some)) == ["node-b"]
+    assert "No contexts found on node-a, node-c.\n" in some.err
+
+
+def test_of_a_long_error_the_end_is_told(portworx: Portworx, tmp_path: Path) -> None:
+    long = script(tmp_path, "yes usage | head -n 500 >&2", "echo the cause >&2", "exit 1")
+    said = failures(portworx.context("list", "--node", "node-a", pxctl=long))["node-a"]
+    assert said.startswith("…")
+    assert said.endswith("usage the cause")
+    assert len(said) < 320
+
+
+def test_a_token_of_a_secret_is_saved_as_it_is(portworx: Portworx) -> None:
+    shell = portworx.shell
+    shell.issue("admin", "--duration", "1d")
+    kept = shell.token("px-admin-token")
+    where = f"{shell.namespace}/px-admin-token"
+    done = portworx.context("create", "admin", "--from-secret", where)
+    assert saved(done) == list(NODES)
+    assert re.match(r"the token ends 20\d\d-\d\d-\d\d \d\d:\d\d UTC\n", done.err)
+    assert {portworx.token(node) for node in NODES} == {kept}
+    assert saved(portworx.context("create", "b", "--from-secret", "px-admin-token:auth-token"), "b")
+    for secret, says in (
+        ("nope", f"Secret {shell.namespace}/nope not found"),
+        ("px-admin-token:other", 'has no key "other"; its keys: auth-token'),
+        ("kube-system/pxkeys:shared-secret", "holds no token"),
+    ):
+        refused = portworx.context("create", "admin", "--from-secret", secret)
+        assert (refused.code, says in refused.err) == (1, True), refused.err
+    shell.keep("late", forge(claims_of("late", days=10, age_days=11)))
+    late = portworx.context("create", "admin", "--from-secret", "late")
+    assert f'the token in Secret {shell.namespace}/late key "auth-token" has ended: 20' in late.err
+    for flags in (["--duration", "1d"], ["--sub", "a"], ["--issuer", "a"], ["-f", "user.yaml"]):
+        assert portworx.context("create", "a", "--from-secret", where, *flags).code == 2
 
 
 def test_delete(portworx: Portworx) -> None:
@@ -477,7 +553,8 @@ def test_through_the_kubeconfigs_proxy(
 def test_local(offline: Shell, pxctl: Path) -> None:
     local = ["--local", "--pxctl", str(pxctl)]
     done = offline.pxauth("context", "create", "admin", *local)
-    assert (done.code, done.err) == (0, "1 saved\n")
+    unset = "current context: none (kubectl pxauth context set admin)\n1 saved\n"
+    assert (done.code, done.err) == (0, unset)
     file = offline.home / ".pxctl" / "contextconfig"
     (item,) = json.loads(file.read_text())["configurations"]
     assert judge(item["token"])["accepted"]

@@ -37,7 +37,8 @@ DAEMON_SET = "DaemonSet kube-system/portworx container portworx"
 IS_PENDING = "is Pending: StorageClass"
 OPERATOR = [{"apiVersion": f"{GROUP}/v1", "kind": "StorageCluster", "name": "px", "uid": "1"}]
 KINDS = (
-    "storageclusters,secrets,daemonsets,storageclasses,persistentvolumeclaims,roles,rolebindings"
+    "storageclusters,secrets,daemonsets,storageclasses,persistentvolumeclaims,persistentvolumes,"
+    "deployments,roles,rolebindings"
 )
 
 
@@ -633,13 +634,12 @@ def test_a_class_with_a_pair_missing(patient: Patient) -> None:
 def test_a_class_that_can_not_grow_needs_no_secret_to_grow_with(patient: Patient) -> None:
     keys = ("expand-secret-name", "expand-secret-namespace")
     patient.lay(storage_class("small", without(csi("px"), *keys), allowVolumeExpansion=False))
-    says = (
-        "StorageClass small has no parameter csi.storage.k8s.io/controller-expand-secret-name"
-        " and no csi.storage.k8s.io/controller-expand-secret-namespace"
-    )
-    assert patient.ill("warning classes").message == says
+    assert all(one.kind.startswith("ok ") for one in patient.doctor())
     patient.done("patch", "storageclass", "small", "-p", '{"allowVolumeExpansion": true}')
-    assert patient.ill("problem classes").message == says
+    assert patient.ill("problem classes").message == (
+        "StorageClass small has no parameter csi.storage.k8s.io/controller-expand-secret-name and"
+        " no csi.storage.k8s.io/controller-expand-secret-namespace: volumes grow without a token"
+    )
 
 
 def test_a_class_and_a_claim_whose_secret_is_not_there(patient: Patient) -> None:
@@ -688,8 +688,9 @@ def test_a_class_of_the_old_provisioner(patient: Patient) -> None:
         for part, value in (("name", "px-k8s-user"), ("namespace", "px"))
     }
     in_tree = {"provisioner": "kubernetes.io/portworx-volume"}
-    patient.lay(storage_class("old", pair, **in_tree))
-    assert "StorageClass old: Secret px/px-k8s-user" in [one.message for one in patient.doctor()]
+    pair["openstorage.io/auth-secret-name"] = "px-user-token"
+    patient.lay(token("px/px-user-token"), storage_class("old", pair, **in_tree))
+    assert "StorageClass old: Secret px/px-user-token" in [one.message for one in patient.doctor()]
     patient.lay(storage_class("older", without(pair, "namespace"), **in_tree))
     assert patient.ill("problem classes").message == (
         "StorageClass older has no parameter openstorage.io/auth-secret-namespace"
@@ -705,7 +706,7 @@ def test_tenants_need_a_secret_each_where_they_have_a_claim(patient: Patient) ->
         claim("red/a", "tenants"),
         claim("red/b", "tenants"),
         claim("red/px-k8s-user", "by-name"),
-        claim("red/c", "unknown"),
+        claim("red/c", "unknown", annotations={"team": "px-k8s-user"}),
     )
     found = [one.message for one in patient.doctor()]
     for line in (

@@ -115,13 +115,71 @@ def test_tenants_have_their_own_tokens(made: Class) -> None:
 
 
 def test_the_old_provisioner(made: Class) -> None:
-    assert made.make("--in-tree").err == ""
+    done = made.make("--in-tree")
+    assert done.err.startswith(
+        f"warning: Secret {made.shell.namespace}/px-k8s-user may not be read when a volume is"
+        " mounted: Kubernetes v1."
+    )
+    assert done.err.endswith("; without --in-tree this is no concern\n")
+    assert len(done.err.splitlines()) == 1
     found = made.read()
     assert found["provisioner"] == "kubernetes.io/portworx-volume"
     assert found["parameters"] == {
         "openstorage.io/auth-secret-name": "px-k8s-user",
         "openstorage.io/auth-secret-namespace": made.shell.namespace,
     }
+
+
+def test_the_old_provisioner_with_the_secret_that_kubelets_can_read(made: Class) -> None:
+    made.shell.issue("kubernetes", "--secret", "px-user-token")
+    assert made.make("--in-tree", "--secret", "px-user-token").err == ""
+
+
+def test_the_old_provisioner_for_tenants(made: Class) -> None:
+    done = made.make("--in-tree", "--multitenant", "--secret", "px-user-token")
+    assert done.err.startswith("warning: Secret ${pvc.namespace}/px-user-token may not be read")
+    assert len(done.err.splitlines()) == 1
+    assert made.read()["parameters"] == {
+        "openstorage.io/auth-secret-name": "px-user-token",
+        "openstorage.io/auth-secret-namespace": "${pvc.namespace}",
+    }
+    again = made.make("--in-tree", "--multitenant", "--secret", "px-user-token")
+    assert again.out == f"{made.resource} unchanged\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "namespace", "secret"),
+    [
+        (["--multitenant", "--secret", "${pvc.name}"], "${pvc.namespace}", "${pvc.name}"),
+        (["-n", "${pvc.namespace}"], "${pvc.namespace}", "px-k8s-user"),
+        (["-n", "${pv.name}", "--secret", "${pv.name}"], "${pv.name}", "${pv.name}"),
+        (
+            ["-n", "px", "--secret", "team-${pvc.annotations['example.com/team']}"],
+            "px",
+            "team-${pvc.annotations['example.com/team']}",
+        ),
+    ],
+)
+def test_what_the_csi_provisioner_fills_in_is_written_as_it_is(
+    made: Class, flags: list[str], namespace: str, secret: str
+) -> None:
+    assert made.make(*flags).err == ""
+    assert made.read()["parameters"] == csi(namespace, secret)
+
+
+def test_direct_access_volumes_are_attached_with_the_token_too(made: Class, other: Class) -> None:
+    attached = {
+        f"csi.storage.k8s.io/{step}-secret-{part}": value
+        for step in ("node-stage", "controller-publish")
+        for part, value in (("name", "px-k8s-user"), ("namespace", made.shell.namespace))
+    }
+    assert made.make("-p", "backend=pure_block").err == ""
+    whole = csi(made.shell.namespace) | attached
+    assert made.read()["parameters"] == whole | {"backend": "pure_block"}
+    other.make("--direct-access")
+    assert other.read()["parameters"] == whole
+    left = other.refused("-p", "backend=pure_file", "--no-direct-access")
+    assert "parameters.csi.storage.k8s.io/node-stage-secret-name" in left.err
 
 
 def test_the_flags_of_the_class(made: Class) -> None:
@@ -194,6 +252,7 @@ def test_what_cannot_change_is_shown_and_left(made: Class) -> None:
         ' parameters.repl "2" -> "3", reclaimPolicy "Delete" -> "Retain"'
     )
     assert f"kubectl delete storageclass {made.name}" in hint
+    assert "go on using the Secret that they were made with" in hint
     in_tree = made.refused("--in-tree", "--dry-run=server")
     assert 'provisioner "pxd.portworx.com" -> "kubernetes.io/portworx-volume"' in in_tree.err
     assert made.read() == before
@@ -315,7 +374,15 @@ def test_many_at_once_leave_one_class(made: Class) -> None:
         ["px-sc", "-p", "csi.storage.k8s.io/node-publish-secret-name=mine"],
         ["px-sc", "-p", "csi.storage.k8s.io/Provisioner-secret-namespace=mine"],
         ["px-sc", "-p", "openstorage.io/auth-secret-name=mine"],
-        ["px-sc", "--multitenant", "--in-tree"],
+        ["px-sc", "--direct-access", "--in-tree"],
+        ["px-sc", "-p", "csi.storage.k8s.io/secret-name=mine"],
+        ["px-sc", "-p", "csi.storage.k8s.io/node-stage-secret-name=mine"],
+        ["px-sc", "--secret", "${pvc.labels['a']}"],
+        ["px-sc", "--secret", "$pvc.name"],
+        ["px-sc", "--secret", "${pvc.name"],
+        ["px-sc", "--secret", "A-${pvc.name}"],
+        ["px-sc", "-n", "${pvc.name}"],
+        ["px-sc", "-n", "${pvc.annotations['a']}"],
         ["px-sc", "--reclaim-policy", "Recycle"],
         ["px-sc", "--allow-volume-expansion=maybe"],
         ["px-sc", "--secret", "Not_A_Name"],

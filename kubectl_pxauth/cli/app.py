@@ -21,6 +21,7 @@ PROGRAM = "kubectl pxauth"
 COMMANDS = {
     "issue": "Issue a token into a Secret: make it, or renew it in place.",
     "storageclass": "Make the StorageClass that uses the token, or bring it up to date.",
+    "snapshotclass": "Make the VolumeSnapshotClass that uses the token, or change it.",
     "token": "Make a token and print it; nothing is stored in the cluster.",
     "list": "List the Secrets that hold a token, and what state it is in.",
     "renew": "Sign tokens again that end soon, for the same user and as long.",
@@ -32,8 +33,10 @@ COMMANDS = {
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",
     "keys create": "Make the keys that Portworx is started with.",
     "keys rotate": "Put a new shared secret in the place of the old one.",
+    "pxctl": "Run pxctl in a Portworx pod, with a token made for it.",
     "context create": "Make a token and save it as a pxctl context on every node.",
     "context delete": "Delete a pxctl context on every node.",
+    "context set": "Make a pxctl context the current one on every node.",
     "context list": "List the pxctl contexts of every node.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""

@@ -5,22 +5,27 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.class_flags import read_class_namespace, read_parameters
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     NamespaceFlag,
     WriteFlags,
 )
-from kubectl_pxauth.cli.inputs import read_namespace
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
-from kubectl_pxauth.cluster.names import check_secret_name, check_storage_class_name
+from kubectl_pxauth.cluster.names import check_storage_class_name
+from kubectl_pxauth.cluster.secret_templates import STORAGE_CLASS
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.operations.storageclass import (
     StorageClassRequest,
     make_storage_class,
 )
-from kubectl_pxauth.portworx.volumes import SECRET_PARAMETERS, TokenModel
+from kubectl_pxauth.portworx.volumes import (
+    CLAIMS_NAMESPACE,
+    Provisioner,
+    is_direct_access,
+)
 from kubectl_pxauth.token.profile import PROFILES
 
 HELP = """Volumes of the class are asked for with the token in a Secret, as `kubectl
@@ -35,6 +40,10 @@ EXAMPLES = (
     (
         "For tenants: each claim is made with the token of its own namespace",
         "kubectl pxauth storageclass px-tenant-sc --multitenant -p repl=3",
+    ),
+    (
+        "For claims that have a Secret each, called like the claim",
+        "kubectl pxauth storageclass px-claim-sc --multitenant --secret '${pvc.name}'",
     ),
     (
         "A manifest for kubectl or for Git, without touching the cluster",
@@ -61,6 +70,13 @@ def command(
             "--in-tree", help="Use the old provisioner kubernetes.io/portworx-volume, not CSI."
         ),
     ] = False,
+    direct_access: Annotated[
+        bool | None,
+        typer.Option(
+            help="Name the Secret for attaching too, as FlashArray and FlashBlade volumes want.",
+            show_default="with -p backend=pure_block, pure_file or pure_fa_file",
+        ),
+    ] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,12 +104,23 @@ def command(
     """Parse, make the class, print."""
     connection = connection_flags.connection()
     source = read_verifying_source(verification)
+    parameters = read_parameters(parameter or [])
+    if in_tree and direct_access:
+        raise UsageError(
+            "--in-tree and --direct-access exclude each other",
+            hint="the old provisioner has one Secret for all",
+        )
+    if direct_access is None:
+        direct_access = is_direct_access(parameters)
     request = StorageClassRequest(
         name=check_storage_class_name(name),
-        secret=check_secret_name(secret),
-        namespace=read_namespace(namespace, connection),
-        model=_model(multitenant=multitenant, in_tree=in_tree),
-        parameters=_parameters(parameter or []),
+        secret=STORAGE_CLASS.check_name(secret),
+        namespace=read_class_namespace(
+            namespace, CLAIMS_NAMESPACE if multitenant else None, STORAGE_CLASS, connection
+        ),
+        provisioner=Provisioner.IN_TREE if in_tree else Provisioner.CSI,
+        direct_access=direct_access,
+        parameters=parameters,
         reclaim_policy=reclaim_policy,
         allow_volume_expansion=allow_volume_expansion,
         default=default,
@@ -103,31 +130,3 @@ def command(
     output.warnings(result.warnings)
     what = f"storageclass.storage.k8s.io/{result.name}"
     output.written(what, result.change, result.manifest, write.dry_run, write.form)
-
-
-def _model(*, multitenant: bool, in_tree: bool) -> TokenModel:
-    if multitenant and in_tree:
-        raise UsageError(
-            "--multitenant and --in-tree exclude each other",
-            hint="only the CSI provisioner takes the Secret in the namespace of each claim",
-        )
-    if multitenant:
-        return TokenModel.MULTITENANT
-    return TokenModel.IN_TREE if in_tree else TokenModel.CSI
-
-
-def _parameters(arguments: list[str]) -> dict[str, str]:
-    parameters: dict[str, str] = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f'parameter "{argument}" is not KEY=VALUE')
-        if key in parameters:
-            raise UsageError(f'parameter "{key}" is given twice')
-        if key.lower() in SECRET_PARAMETERS:
-            raise UsageError(
-                f'parameter "{key}" names the token\'s Secret',
-                hint="name it with --secret and -n, or with --multitenant",
-            )
-        parameters[key] = value
-    return parameters

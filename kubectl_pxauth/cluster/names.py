@@ -14,9 +14,12 @@ _NAMESPACE_LENGTH = 63
 _SUBDOMAIN_LENGTH = 253
 
 
-def check_secret_name(name: str) -> str:
-    """Pass on a Secret's name, also as -o name has it; raises UsageError for a wrong one."""
-    return _check_subdomain(name.removeprefix("secret/"), "Secret")
+def check_secret_name(name: str, *, shown: str | None = None) -> str:
+    """Pass on a Secret's name, also as -o name has it; raises UsageError for a wrong one.
+
+    shown is what errors say in its place.
+    """
+    return _check_subdomain(name.removeprefix("secret/"), "Secret", shown)
 
 
 def check_storage_class_name(name: str) -> str:
@@ -24,21 +27,29 @@ def check_storage_class_name(name: str) -> str:
     return _check_subdomain(name, "StorageClass")
 
 
-def _check_subdomain(name: str, kind: str) -> str:
+def check_snapshot_class_name(name: str) -> str:
+    """Pass on a VolumeSnapshotClass's name; raises UsageError for a wrong one."""
+    return _check_subdomain(name, "VolumeSnapshotClass")
+
+
+def _check_subdomain(name: str, kind: str, shown: str | None = None) -> str:
     if not re.fullmatch(_SUBDOMAIN, name) or len(name) > _SUBDOMAIN_LENGTH:
         raise UsageError(
-            f'"{name}" is not a name for a {kind}',
+            f'"{shown or name}" is not a name for a {kind}',
             hint="a name has lower case letters, digits, '-' and '.', begins and ends with a"
             f" letter or digit, and has {_SUBDOMAIN_LENGTH} characters at most",
         )
     return name
 
 
-def check_namespace(name: str) -> str:
-    """Pass on a namespace's name; raises UsageError for one that Kubernetes would refuse."""
+def check_namespace(name: str, *, shown: str | None = None) -> str:
+    """Pass on a namespace's name; raises UsageError for one that Kubernetes would refuse.
+
+    shown is what errors say in its place.
+    """
     if not re.fullmatch(_LABEL, name) or len(name) > _NAMESPACE_LENGTH:
         raise UsageError(
-            f'"{name}" is not a name for a namespace',
+            f'"{shown or name}" is not a name for a namespace',
             hint="a namespace has lower case letters, digits and '-', begins and ends with a"
             f" letter or digit, and has {_NAMESPACE_LENGTH} characters at most",
         )

@@ -1,16 +1,14 @@
-"""Make the StorageClass whose volumes are asked for with a Secret's token, or bring it up to date.
-
-Which parameters name the Secret: Portworx docs, security, shared-secret model, StorageClass setup.
-"""
+"""Make the StorageClass that asks for volumes with a Secret's token, or bring it up to date."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from kubectl_pxauth.cluster.access import server_version
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
-from kubectl_pxauth.cluster.secrets import find_secret
+from kubectl_pxauth.cluster.secret_templates import is_template
 from kubectl_pxauth.cluster.storage_classes import (
     ReclaimPolicy,
     StorageClass,
@@ -22,24 +20,25 @@ from kubectl_pxauth.cluster.storage_classes import (
 )
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.signing import KeySource, find_trusted_keys
-from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
-from kubectl_pxauth.portworx.token_secrets import unusable
-from kubectl_pxauth.portworx.volumes import TokenModel
+from kubectl_pxauth.portworx.class_secrets import secret_problems
+from kubectl_pxauth.portworx.signing import KeySource
+from kubectl_pxauth.portworx.volumes import Provisioner, in_tree_doubt, storage_parameters
 
 
 @dataclass(frozen=True)
 class StorageClassRequest:
     """A StorageClass, the Secret with its token, and how it is to be written.
 
-    parameters are all of the class but those that name the Secret. A default of None leaves it
-    to others whether the class is the default.
+    secret and namespace may have templates. direct_access is whether its volumes are of a
+    FlashArray or a FlashBlade by themselves. parameters are all of the class but those that name
+    the Secret. A default of None leaves it to others whether the class is the default.
     """
 
     name: str
     secret: str
     namespace: str
-    model: TokenModel
+    provisioner: Provisioner
+    direct_access: bool
     parameters: Mapping[str, str]
     reclaim_policy: ReclaimPolicy
     allow_volume_expansion: bool
@@ -48,9 +47,11 @@ class StorageClassRequest:
 
     def content(self) -> StorageClassContent:
         """What is to stand in the StorageClass."""
-        secret = self.model.secret_parameters(self.secret, self.namespace)
+        secret = storage_parameters(
+            self.provisioner, self.secret, self.namespace, direct_access=self.direct_access
+        )
         return StorageClassContent(
-            provisioner=self.model.provisioner,
+            provisioner=str(self.provisioner),
             parameters={**self.parameters, **secret},
             reclaim_policy=self.reclaim_policy,
             allow_volume_expansion=self.allow_volume_expansion,
@@ -99,7 +100,8 @@ def _write(
         raise ClusterError(
             f"StorageClass {request.name} exists, and can't be changed in {', '.join(differences)}",
             hint=f"choose another name, or make it anew: kubectl delete storageclass {request.name}"
-            " (the volumes that were made with it stay as they are), then this command again",
+            " (the volumes that were made with it stay, and go on using the Secret that they were"
+            " made with), then this command again",
         )
     if change := content.change(found):
         return Change.CONFIGURED, update_storage_class(cluster, found, change, request.dry_run)
@@ -110,9 +112,28 @@ def _warnings(request: StorageClassRequest, source: KeySource, cluster: Cluster)
     """What will keep the class from working as its user means it; it is made all the same."""
     if request.default:
         yield from _other_defaults(request.name, cluster)
-    # With multitenant each claim's namespace has a Secret of its own, which may be yet to come.
-    if request.model is not TokenModel.MULTITENANT:
-        yield from _token_problems(request, source, cluster)
+    if request.provisioner is Provisioner.IN_TREE:
+        yield from _in_tree_problems(request, cluster)
+    # Each claim, or each claim's namespace, has a Secret of its own, which may be yet to come.
+    if not is_template(request.namespace + request.secret):
+        yield from secret_problems(
+            request.namespace,
+            request.secret,
+            source,
+            cluster,
+            datetime.now(UTC),
+            needed="no volume of the class can be made",
+        )
+
+
+def _in_tree_problems(request: StorageClassRequest, cluster: Cluster) -> Iterator[str]:
+    try:
+        version = server_version(cluster)
+    except ClusterError as error:
+        yield f"what Kubernetes makes of {request.provisioner} could not be told: {error}"
+        return
+    if doubt := in_tree_doubt(request.namespace, request.secret, version):
+        yield f"{doubt}; without --in-tree this is no concern"
 
 
 def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
@@ -127,27 +148,3 @@ def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
             f"there are other default StorageClasses: {others}; Kubernetes takes the one that was"
             " made last"
         )
-
-
-def _token_problems(
-    request: StorageClassRequest, source: KeySource, cluster: Cluster
-) -> Iterator[str]:
-    where = f"Secret {request.namespace}/{request.secret}"
-    try:
-        secret = find_secret(cluster, request.namespace, request.secret)
-    except ClusterError as error:
-        yield f"{where} was not checked for a valid token: {error}"
-        return
-    if secret is None:
-        yield (
-            f"{where} does not exist, and without its token no volume of the class can be made:"
-            f" kubectl pxauth issue kubernetes --secret {request.secret} -n {request.namespace}"
-        )
-        return
-    trusted = find_trusted_keys(cluster, source)
-    if trusted.no_key and AUTH_TOKEN in secret.data:
-        yield f"the signature of the token in {where} was not checked: {trusted.no_key}"
-    if not trusted.no_key:
-        yield from trusted.warnings
-    if problem := unusable(secret, trusted, datetime.now(UTC)):
-        yield f"{where} {problem}"

@@ -1,48 +1,140 @@
-"""How a StorageClass names the Secret with the token that its volumes are asked for with.
+"""How classes name the Secrets with the tokens that Portworx is asked with, and what each is for.
 
-Which parameters those are: Portworx docs, security, shared-secret model, StorageClass setup.
+Sources: which pairs of parameters there are, and that csi.storage.k8s.io/secret-… stands for those
+that are not there: kubernetes-csi/external-provisioner, pkg/controller/controller.go
+(getSecretReference). Which calls take their token from a Secret: libopenstorage/openstorage, csi/
+(setupContext). What Kubernetes makes of the old provisioner's pair: kubernetes/csi-translation-lib,
+plugins/portworx.go (TranslateInTreeStorageClassToCSI). Which ones Direct Access volumes want, and
+which a VolumeSnapshotClass: Portworx docs.
 """
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 CLAIMS_NAMESPACE = "${pvc.namespace}"  # which the CSI provisioner fills in
+SNAPSHOTS_NAMESPACE = "${volumesnapshot.namespace}"  # which the CSI snapshotter fills in
+CLAIMS_SECRET = "openstorage.io/auth-secret"  # noqa: S105 - what annotations begin with
+"""What the annotations of a claim or a volume begin with that name its Secret, as well as the
+parameters of the old provisioner, before -name and -namespace."""
+
+_KUBELETS_SECRETS = ("px-user-token", "px-admin-token")
+_CSI_TAKES_OVER = (1, 31)
+_VERSION = re.compile(r"v(\d+)\.(\d+)")
 
 
-class TokenModel(StrEnum):
-    """Whose token a volume is asked for with, and through which provisioner."""
+class Provisioner(StrEnum):
+    """What makes Portworx' volumes; the first is the driver of their snapshots as well."""
 
-    CSI = "csi"
-    MULTITENANT = "multitenant"
-    IN_TREE = "in-tree"
+    CSI = "pxd.portworx.com"
+    IN_TREE = "kubernetes.io/portworx-volume"
+
+
+class Step(StrEnum):
+    """What a Secret's token is needed for; each names a pair of a StorageClass's parameters."""
+
+    MAKE = "provisioner"
+    MOUNT = "node-publish"
+    GROW = "controller-expand"
+    STAGE = "node-stage"
+    ATTACH = "controller-publish"
+    GROW_ON_NODE = "node-expand"
+    MODIFY = "controller-modify"
 
     @property
-    def provisioner(self) -> str:
-        """The StorageClass's provisioner."""
-        if self is TokenModel.IN_TREE:
-            return "kubernetes.io/portworx-volume"
-        return "pxd.portworx.com"
-
-    def secret_parameters(self, name: str, namespace: str) -> dict[str, str]:
-        """The StorageClass's parameters that name the token's Secret."""
-        if self is TokenModel.MULTITENANT:
-            namespace = CLAIMS_NAMESPACE
-        pairs = _IN_TREE_PAIRS if self is TokenModel.IN_TREE else _CSI_PAIRS
-        values = {"name": name, "namespace": namespace}
-        return {f"{pair}-{part}": value for pair in pairs for part, value in values.items()}
+    def pair(self) -> str:
+        """What the two parameters begin with, before -name and -namespace."""
+        return f"csi.storage.k8s.io/{self}-secret"
 
 
-_CSI_PAIRS = tuple(
-    f"csi.storage.k8s.io/{step}-secret"
-    for step in ("provisioner", "node-publish", "controller-expand")
-)
-_IN_TREE_PAIRS = ("openstorage.io/auth-secret",)
-SECRET_PAIRS = {
-    TokenModel.CSI.provisioner: _CSI_PAIRS,
-    TokenModel.IN_TREE.provisioner: _IN_TREE_PAIRS,
+DEFAULT_PAIR = "csi.storage.k8s.io/secret"
+"""The pair that stands for every other one that a StorageClass does not have."""
+
+_USUAL = (Step.MAKE, Step.MOUNT, Step.GROW)
+_DIRECT_ACCESS = (Step.STAGE, Step.ATTACH)
+_SNAPSHOTTER = "csi.storage.k8s.io/snapshotter-secret"
+_SNAPSHOT_LIST = "csi.storage.k8s.io/snapshotter-list-secret"
+SNAPSHOT_PAIRS = (_SNAPSHOTTER, _SNAPSHOT_LIST)
+"""Those of a VolumeSnapshotClass: to make and delete snapshots, and to look at those that were not
+made through Kubernetes."""
+
+WITHOUT = {
+    Step.MAKE: "volumes are made and deleted without a token",
+    Step.MOUNT: "volumes are mounted without a token",
+    Step.GROW: "volumes grow without a token",
+    Step.STAGE: "Direct Access volumes are attached on their node without a token",
+    Step.ATTACH: "Direct Access volumes are attached and detached without a token",
 }
-"""For each provisioner what the parameters that name the Secret begin with, before -name and
--namespace; the first pair's token makes volumes."""
+"""What happens where a StorageClass does not have the pair."""
+
 SECRET_PARAMETERS = frozenset(
-    f"{pair}-{part}" for pair in _CSI_PAIRS + _IN_TREE_PAIRS for part in ("name", "namespace")
+    f"{pair}-{part}"
+    for pair in (*(step.pair for step in Step), DEFAULT_PAIR, CLAIMS_SECRET, *SNAPSHOT_PAIRS)
+    for part in ("name", "namespace")
 )
-"""The names of all parameters that name the token's Secret, in each model."""
+"""The names of all parameters that name a Secret, of each kind of class."""
+
+
+def is_direct_access(parameters: Mapping[str, str]) -> bool:
+    """Whether a StorageClass's volumes are of a FlashArray or a FlashBlade by themselves.
+
+    Source: Portworx docs, PX-CSI, reference/storage-class (parameters.backend).
+    """
+    return parameters.get("backend") in ("pure_block", "pure_file", "pure_fa_file")
+
+
+def needed_steps(*, expands: bool, direct_access: bool) -> tuple[Step, ...]:
+    """What such a StorageClass needs a token for."""
+    steps = _USUAL + (_DIRECT_ACCESS if direct_access else ())
+    return tuple(step for step in steps if expands or step is not Step.GROW)
+
+
+def in_tree_doubt(namespace: str, name: str, version: str) -> str | None:
+    """Why volumes of the old provisioner may not be mounted with that Secret, None if they are.
+
+    version is the API server's, as v1.37.2. From 1.31 on Kubernetes hands such volumes to CSI, with
+    the Secret that their annotations name, as it stands there: TranslateInTreePVToCSI of
+    kubernetes/csi-translation-lib, plugins/portworx.go. A kubelet can read the Secrets that a pod
+    of its node mounts, which the operator's DaemonSet portworx-api does with two: Portworx operator
+    release notes, 24.2.3.
+    """
+    found = _VERSION.match(version)
+    handed_over = found is None or (int(found[1]), int(found[2])) >= _CSI_TAKES_OVER
+    template = "$" in namespace + name
+    if handed_over and (template or name not in _KUBELETS_SECRETS):
+        return (
+            f"Secret {namespace}/{name} may not be read when a volume is mounted: Kubernetes"
+            f" {version} mounts those of {Provisioner.IN_TREE} by CSI, and a kubelet reads only"
+            f" {' and '.join(_KUBELETS_SECRETS)} of Portworx' namespace then, or what a DaemonSet"
+            " of your own mounts"
+        )
+    if template:
+        return (
+            f"Secret {namespace}/{name}: Kubernetes {version} leaves it to Portworx whether"
+            " anything is filled in there"
+        )
+    return None
+
+
+def storage_parameters(
+    provisioner: Provisioner, name: str, namespace: str, *, direct_access: bool
+) -> dict[str, str]:
+    """The StorageClass's parameters that name the token's Secret."""
+    if provisioner is Provisioner.IN_TREE:
+        return _parameters((CLAIMS_SECRET,), name, namespace)
+    steps = _USUAL + (_DIRECT_ACCESS if direct_access else ())
+    return _parameters(tuple(step.pair for step in steps), name, namespace)
+
+
+def snapshot_parameters(name: str, namespace: str, *, listed: bool) -> dict[str, str]:
+    """The VolumeSnapshotClass's parameters that name the token's Secret.
+
+    listed is whether the token looks at snapshots as well; no VolumeSnapshot is known there, so
+    that the Secret can't be one of its namespace.
+    """
+    return _parameters(SNAPSHOT_PAIRS if listed else (_SNAPSHOTTER,), name, namespace)
+
+
+def _parameters(pairs: tuple[str, ...], name: str, namespace: str) -> dict[str, str]:
+    values = {"name": name, "namespace": namespace}
+    return {f"{pair}-{part}": value for pair in pairs for part, value in values.items()}

@@ -9,18 +9,11 @@ import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.many import FAILED, Stop, finish, with_progress
+from kubectl_pxauth.cli.many import FAILED, Stop, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
-from kubectl_pxauth.operations.context import (
-    NodeResult,
-    PodQuery,
-    PxctlNode,
-    Value,
-    find_nodes,
-    this_machine,
-)
-from kubectl_pxauth.token.minting import MintedToken
+from kubectl_pxauth.operations.context import NodeResult, Value
+from kubectl_pxauth.portworx.pxctl import PodQuery, PxctlNode, find_nodes, this_machine
 
 _NOT_THERE = "not there"
 
@@ -62,7 +55,7 @@ def read_nodes(
     flags: PxctlFlags,
     portworx_namespace: str | None,
     connection: Connection,
-    minted: MintedToken | None = None,
+    token: str | None = None,
 ) -> list[PxctlNode]:
     """The nodes whose pxctl the flags name, and if one is to go there may get that token.
 
@@ -80,7 +73,7 @@ def read_nodes(
         nodes=nodes,
         pxctl=flags.pxctl,
     )
-    return find_nodes(query, connection.open, minted)
+    return find_nodes(query, connection.open, token)
 
 
 def show(
@@ -89,8 +82,11 @@ def show(
     results: Iterator[NodeResult[Value]],
     nodes: list[PxctlNode],
     stop: Stop,
-) -> None:
-    """A line for each node as it is done, then how many there were, and the exit code for it."""
+) -> Counter[str]:
+    """A line for each node as it is done; returns how many came to what.
+
+    Raises NotFoundError where no node has the context.
+    """
     counts: Counter[str] = Counter()
     for result in with_progress(results, f"context {name}", len(nodes), stop, counts):
         if result.problem:
@@ -105,4 +101,4 @@ def show(
         raise NotFoundError(
             f'there is no context "{name}" on {", ".join(node.name for node in nodes)}'
         )
-    finish(counts, len(nodes), stop)
+    return counts

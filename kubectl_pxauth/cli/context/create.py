@@ -1,5 +1,8 @@
 """The command `kubectl pxauth context create`."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -15,21 +18,29 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
-from kubectl_pxauth.cli.many import interruptible
+from kubectl_pxauth.cli.many import finish, interruptible
 from kubectl_pxauth.cli.parameter_groups import takes_groups
-from kubectl_pxauth.operations.context import create_context
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.operations.context import NodeResult, create_context, read_token
 from kubectl_pxauth.operations.token import make_token
+from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 
 HELP = """pxctl keeps contexts on its node, so one is saved in every Portworx pod. The token
 is the one that `kubectl pxauth token` makes of the same words, and is stored in
-no Secret. A context of that name that is there gets the new token. A node that
-fails is named, and the others are done; each has 60 s, or --request-timeout."""
+no Secret; or it is a Secret's, with --from-secret. A context of that name that is
+there gets the new token. A node that fails is named, and the others are done; each
+has 60 s, or --request-timeout."""
 
 EXAMPLES = (
     ("The storage administrator's, on every node", "kubectl pxauth context create admin"),
     (
         "On two nodes, the user of a file, for a day",
         "kubectl pxauth context create alice -f alice.yaml --duration 1d --node a,b",
+    ),
+    (
+        "With the token that the Portworx operator keeps, which lives a day",
+        "kubectl pxauth context create admin --from-secret portworx/px-admin-token",
     ),
     (
         "On this machine, a node, without a cluster",
@@ -46,6 +57,13 @@ def command(
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="Endpoint that pxctl is to use with it.")
     ] = None,
+    from_secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[NAMESPACE/]NAME[:KEY]",
+            help="Secret whose token is saved, instead of a new one.",
+        ),
+    ] = None,
     namespace: NamespaceFlag = None,
     token: TokenFlags,
     identity: IdentityFlags,
@@ -56,10 +74,52 @@ def command(
     """Parse, make the token, save it on each node, print."""
     name = check_name(context_name)
     connection = connection_flags.connection()
-    source = read_signing_source(authority, identity.filename)
-    request = read_token_request(profile, identity, token, needs_secret=False)
-    minted = make_token(request, read_namespace(namespace, connection), source, connection.open)
-    nodes = read_nodes(pxctl, authority.portworx_namespace, connection, minted)
-    output.warnings(minted.warnings)
+    in_namespace = read_namespace(namespace, connection)
+    if from_secret is not None:
+        made = (identity, token, replace(authority, portworx_namespace=None))
+        if made != (IdentityFlags(), TokenFlags(), AuthorityFlags()):
+            raise UsageError("--from-secret excludes the flags that say how to make a token")
+        default = SecretKeyReference(in_namespace, "", AUTH_TOKEN)
+        reference = SecretKeyReference.parse(from_secret, default)
+        kept = read_token(reference, connection.open(), datetime.now(UTC))
+        text = kept.token
+        if kept.expires_at:
+            output.note(f"the token ends {kept.expires_at:%Y-%m-%d %H:%M} UTC")
+    else:
+        source = read_signing_source(authority, identity.filename)
+        request = read_token_request(profile, identity, token, needs_secret=False)
+        minted = make_token(request, in_namespace, source, connection.open)
+        output.warnings(minted.warnings)
+        text = minted.token
+    nodes = read_nodes(pxctl, authority.portworx_namespace, connection, text)
+    current: dict[str, str] = {}
     with interruptible() as stop:
-        show(name, "saved", create_context(name, endpoint, minted, nodes, stop), nodes, stop)
+        results = create_context(name, endpoint, text, nodes, stop)
+        counts = show(name, "saved", _noting(results, current), nodes, stop)
+        if current:
+            output.note(_current(name, current))
+        finish(counts, len(nodes), stop)
+
+
+def _noting(
+    results: Iterator[NodeResult[str]], current: dict[str, str]
+) -> Iterator[NodeResult[str]]:
+    """The results; each node's current context is put down."""
+    for result in results:
+        if result.value is not None:
+            current[result.node] = result.value
+        yield result
+
+
+def _current(name: str, current: dict[str, str]) -> str:
+    """Which context pxctl takes where none is named, and how to make it this one."""
+    nodes: dict[str, list[str]] = {}
+    for node in sorted(current):
+        nodes.setdefault(current[node], []).append(node)
+    if list(nodes) == [name]:
+        return f"{name} is the current context"
+    found = [
+        f"{context or 'none'} on {', '.join(on)}" if len(nodes) > 1 else context or "none"
+        for context, on in nodes.items()
+    ]
+    return f"current context: {'; '.join(found)} (kubectl pxauth context set {name})"

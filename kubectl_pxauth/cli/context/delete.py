@@ -5,7 +5,7 @@ from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
 )
-from kubectl_pxauth.cli.many import interruptible
+from kubectl_pxauth.cli.many import finish, interruptible
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import delete_context
 
@@ -26,4 +26,5 @@ def command(
     name = check_name(context_name)
     nodes = read_nodes(pxctl, portworx_namespace, connection_flags.connection())
     with interruptible() as stop:
-        show(name, "deleted", delete_context(name, nodes, stop), nodes, stop)
+        counts = show(name, "deleted", delete_context(name, nodes, stop), nodes, stop)
+        finish(counts, len(nodes), stop)

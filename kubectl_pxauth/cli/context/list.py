@@ -55,8 +55,9 @@ def command(
         output.objects({"items": items}, output.Format(form))
     elif found:
         _show(found)
-    else:
-        output.note("No contexts found.")
+    if not form and (without := [result.node for result in results if result.value == []]):
+        where = f" on {', '.join(without)}" if len(without) < len(results) else ""
+        output.note(f"No contexts found{where}.")
     problems = [(result.node, result.problem) for result in results if result.problem]
     for node, problem in problems:
         output.failure(problem, f"node {node}")

@@ -6,7 +6,8 @@ from functools import partial
 
 from kubectl_pxauth.cluster.access import server_version
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.errors import ClusterError, ForbiddenError
+from kubectl_pxauth.cluster.snapshot_classes import list_snapshot_classes
+from kubectl_pxauth.errors import ClusterError, ForbiddenError, PxauthError
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
     errors_as_diagnoses,
@@ -15,7 +16,9 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 )
 from kubectl_pxauth.operations.doctor.rights import check_rights
 from kubectl_pxauth.operations.doctor.signing import check_signing
+from kubectl_pxauth.operations.doctor.snapshots import check_snapshot_classes
 from kubectl_pxauth.operations.doctor.storage import check_storage, find_classes, find_volume_claims
+from kubectl_pxauth.operations.doctor.stork import check_stork
 from kubectl_pxauth.operations.doctor.tokens import (
     check_subjects,
     check_tokens,
@@ -23,7 +26,8 @@ from kubectl_pxauth.operations.doctor.tokens import (
     read_kept_tokens,
     trouble_with,
 )
-from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.operations.doctor.volumes import check_volumes, find_volumes
+from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.portworx.signing import KeySource
 
@@ -36,8 +40,10 @@ def diagnose(
     namespace is the one that commands take by default; a token that ends within that time is
     worth a warning. Only reads, and asks what the user may do. Errors are findings.
     """
+    version = None
     try:
-        yield ok("server", f"{server_version(cluster)} at {cluster.server}")
+        version = server_version(cluster)
+        yield ok("server", f"{version} at {cluster.server}")
     except ClusterError as error:
         yield from_error("server", error)
         if not isinstance(error, ForbiddenError):
@@ -45,10 +51,13 @@ def diagnose(
     rights = Background(lambda: list(check_rights(cluster, namespace)))
     classes = Background(lambda: find_classes(cluster))
     claims = Background(lambda: find_volume_claims(cluster, classes.result()))
+    snapshots = Background(lambda: list_snapshot_classes(cluster))
+    volumes = Background(lambda: find_volumes(cluster))
     signing = check_signing(cluster, source)
     trusted = signing.trusted
     yield from errors_as_diagnoses("rights", rights.result)
     yield from signing.diagnoses
+    secured = signing.asks is True
     if signing.asks is False:
         look = partial(missing, cluster=cluster)
     else:
@@ -56,8 +65,20 @@ def diagnose(
         kept = read_kept_tokens(cluster, trusted, usual, now, within)
         yield from check_tokens(kept, trusted, now)
         yield from check_subjects(kept, trusted.trust.username_claim)
-        look = partial(trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now)
-    asks = signing.asks is True
+        look = partial(
+            trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now, secured=secured
+        )
     yield from errors_as_diagnoses(
-        "classes", lambda: check_storage(classes, claims, look, secured=asks)
+        "classes", lambda: check_storage(classes, claims, look, version, secured=secured)
     )
+    yield from errors_as_diagnoses(
+        "classes", lambda: check_snapshot_classes(snapshots, look, secured=secured)
+    )
+    if not isinstance(attempt(classes.result), PxauthError):  # or nobody needs to hear more of it
+        yield from errors_as_diagnoses(
+            "volumes", lambda: check_volumes(volumes, look, secured=secured)
+        )
+    if secured:
+        yield from errors_as_diagnoses(
+            "stork", lambda: check_stork(cluster, signing.search, trusted)
+        )

@@ -49,6 +49,7 @@ class SigningCheck:
     trusted: TrustedKeys
     asks: bool | None
     diagnoses: tuple[Diagnosis, ...]
+    search: Search
 
 
 def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
@@ -76,7 +77,7 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
             errors_as_diagnoses("portworx", lambda: _check_not_used(discovery)),
         )
     odd = (warning("portworx", message) for message in malformed)
-    return SigningCheck(trusted, asks, (*diagnoses, *odd))
+    return SigningCheck(trusted, asks, (*diagnoses, *odd), discovery)
 
 
 def _asks(search: Search, no_key: PxauthError | None) -> bool | None:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secret_templates import STORAGE_CLASS, fill_in, is_template
 from kubectl_pxauth.cluster.storage_classes import StorageClass, list_storage_classes
 from kubectl_pxauth.cluster.volume_claims import VolumeClaim, list_volume_claims
+from kubectl_pxauth.cluster.volumes import secret_in_annotations
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
@@ -19,12 +21,21 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 )
 from kubectl_pxauth.operations.doctor.tokens import Place
 from kubectl_pxauth.parallel import Background, attempt, run_concurrently
-from kubectl_pxauth.portworx.volumes import CLAIMS_NAMESPACE, SECRET_PAIRS
+from kubectl_pxauth.portworx.volumes import (
+    CLAIMS_SECRET,
+    DEFAULT_PAIR,
+    WITHOUT,
+    Provisioner,
+    Step,
+    in_tree_doubt,
+    is_direct_access,
+    needed_steps,
+)
 from kubectl_pxauth.text import command_line
+from kubectl_pxauth.token.verdict import Severity
 
 _AT_ONCE = 16
-_EXPAND = "controller-expand"
-_TEMPLATE = "${"
+_NOTHING: Place = ("", "")
 # Which the operator makes, and keeps without a Secret even where security is on.
 # Source: drivers/storage/portworx/component/portworx_sc.go of libopenstorage/operator.
 _OPERATORS = re.compile(
@@ -37,36 +48,67 @@ Look = Callable[[Place], Diagnosis | None]
 
 @dataclass(frozen=True)
 class VolumeClass:
-    """A StorageClass of Portworx's; for each pair of parameters the Secret that it names.
+    """A StorageClass of Portworx's; for each pair of parameters that it has the Secret.
 
-    Namespace and name may have templates, and are empty where they are missing.
+    Namespace and name may have templates, and one of them is empty where it is missing.
     """
 
     name: str
+    provisioner: Provisioner
     pairs: Mapping[str, Place]
     expands: bool
+    direct_access: bool
 
     @property
     def provisioner_secret(self) -> Place:
-        """The Secret whose token makes volumes."""
-        return next(iter(self.pairs.values()))
+        """The Secret whose token makes volumes; empty where there is none."""
+        in_tree = self.provisioner is Provisioner.IN_TREE
+        return self.pairs.get(CLAIMS_SECRET if in_tree else Step.MAKE.pair, _NOTHING)
 
     @property
     def names_no_secret(self) -> bool:
         """Whether it names no Secret at all."""
-        return not any(map(any, self.pairs.values()))
+        return not self.pairs
 
     def named(self) -> list[Place]:
         """The Secrets that it names, each once."""
         return list(dict.fromkeys(place for place in self.pairs.values() if all(place)))
 
+    def missing(self) -> list[Step]:
+        """What it has no pair for and should have one for, if it is to have any."""
+        if self.provisioner is Provisioner.IN_TREE:
+            return []
+        steps = needed_steps(expands=self.expands, direct_access=self.direct_access)
+        return [step for step in steps if step.pair not in self.pairs]
+
+
+@dataclass
+class AnnotatedSecret:
+    """The claims that name one Secret by their annotations; the first stands for all."""
+
+    first: VolumeClaim
+    count: int = 0
+
+
+@dataclass
+class ClaimsOfClass:
+    """What the claims of one class ask for: by its templates, and by their annotations."""
+
+    tenants: dict[Place, None] = field(default_factory=dict)
+    annotated: dict[Place, AnnotatedSecret] = field(default_factory=dict)
+    without_annotation: int = 0
+
 
 @dataclass(frozen=True)
 class VolumeClaims:
-    """What the claims of Portworx's classes ask for by a template, and those that are Pending."""
+    """What the claims of each of Portworx's classes ask for, and those that are Pending."""
 
-    tenants: Mapping[str, list[Place]]
+    of_class: Mapping[str, ClaimsOfClass]
     pending: tuple[VolumeClaim, ...]
+
+    def places(self) -> set[Place]:
+        """All Secrets that they ask for."""
+        return {place for one in self.of_class.values() for place in (*one.tenants, *one.annotated)}
 
 
 def find_classes(cluster: Cluster) -> dict[str, VolumeClass]:
@@ -74,53 +116,74 @@ def find_classes(cluster: Cluster) -> dict[str, VolumeClass]:
     return {
         one.name: _volume_class(one)
         for one in list_storage_classes(cluster)
-        if one.provisioner in SECRET_PAIRS
+        if one.provisioner in tuple(Provisioner)
     }
 
 
 def _volume_class(found: StorageClass) -> VolumeClass:
-    pairs = {
-        pair: (
-            found.parameters.get(f"{pair}-namespace", ""),
-            found.parameters.get(f"{pair}-name", ""),
-        )
-        for pair in SECRET_PAIRS[found.provisioner]
-    }
-    return VolumeClass(found.name, pairs, found.allows_expansion)
+    provisioner = Provisioner(found.provisioner)
+    parameters = found.parameters
+    if provisioner is Provisioner.IN_TREE:
+        # Kubernetes' translation to CSI does not mind their case.
+        parameters = {key.lower(): value for key, value in parameters.items()}
+        pairs = {CLAIMS_SECRET: _pair(parameters, CLAIMS_SECRET)}
+    else:
+        default = _pair(parameters, DEFAULT_PAIR)
+        pairs = {step.pair: _pair(parameters, step.pair) for step in Step}
+        pairs = {pair: place if any(place) else default for pair, place in pairs.items()}
+    return VolumeClass(
+        found.name,
+        provisioner,
+        {pair: place for pair, place in pairs.items() if any(place)},
+        found.allows_expansion,
+        is_direct_access(parameters),
+    )
+
+
+def _pair(parameters: Mapping[str, str], pair: str) -> Place:
+    return parameters.get(f"{pair}-namespace", ""), parameters.get(f"{pair}-name", "")
 
 
 def find_volume_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> VolumeClaims:
     """What the claims of these classes need; raises ClusterErrors."""
-    tenants: dict[str, dict[Place, None]] = {name: {} for name in classes}
+    of_class = {name: ClaimsOfClass() for name in classes}
     pending = []
     for claim in list_volume_claims(cluster):
-        if volume_class := classes.get(claim.storage_class):
+        if (volume_class := classes.get(claim.storage_class)) is None:
+            continue
+        asked = of_class[volume_class.name]
+        if own := _annotated(claim):
+            asked.annotated.setdefault(own, AnnotatedSecret(claim)).count += 1
+        else:
+            asked.without_annotation += 1
             for place in volume_class.named():
-                if _is_template(place) and (asked := _filled_in(place, claim)):
-                    tenants[claim.storage_class][asked] = None
-            if claim.pending:
-                pending.append(claim)
-    return VolumeClaims({name: list(places) for name, places in tenants.items()}, tuple(pending))
+                if _is_template(place) and (filled := _filled_in(place, claim)):
+                    asked.tenants[filled] = None
+        if claim.pending:
+            pending.append(claim)
+    return VolumeClaims(of_class, tuple(pending))
 
 
 def check_storage(
     reading_classes: Background[dict[str, VolumeClass]],
     reading_claims: Background[VolumeClaims],
     look: Look,
+    version: str | None,
     *,
     secured: bool,
 ) -> Iterator[Diagnosis]:
     """Whether classes and claims come to good tokens; secured is whether Portworx wants any.
 
-    Raises ClusterErrors where the classes can't be read.
+    version is the API server's, None where it is not known. Raises ClusterErrors where the classes
+    can't be read.
     """
     classes, answer = reading_classes.result(), attempt(reading_claims.result)
     claims = VolumeClaims({}, ()) if isinstance(answer, PxauthError) else answer
     places = {place for one in classes.values() for place in one.named()}
-    places = {place for place in places if not _is_template(place)}.union(*claims.tenants.values())
+    places = {place for place in places if not _is_template(place)} | claims.places()
     found = run_concurrently(lambda place: (place, look(place)), places, _AT_ONCE, Event())
     troubles = {place: trouble for place, trouble in found if trouble}
-    yield from _check_classes(classes, claims, troubles, secured=secured)
+    yield from _check_classes(classes, claims, troubles, version, secured=secured)
     if isinstance(answer, PxauthError):
         yield from_error("claims", answer)
     elif classes:
@@ -131,6 +194,7 @@ def _check_classes(
     classes: Mapping[str, VolumeClass],
     claims: VolumeClaims,
     troubles: Mapping[Place, Diagnosis],
+    version: str | None,
     *,
     secured: bool,
 ) -> Iterator[Diagnosis]:
@@ -139,57 +203,83 @@ def _check_classes(
         yield ok("classes", "no StorageClass is Portworx's")
     for one in classes.values():
         if not one.names_no_secret:
-            tenants = claims.tenants.get(one.name, [])
-            found = list(_check_class(one, tenants, troubles))
-            yield from found or [_well(one, tenants)]
+            asked = claims.of_class.get(one.name, ClaimsOfClass())
+            found = list(_check_class(one, asked, troubles, version, secured=secured))
+            yield from found or [_well(one, asked)]
     bare = [one.name for one in classes.values() if one.names_no_secret]
-    for name in bare:
-        if secured and not _OPERATORS.fullmatch(name):
-            yield problem(
+    if secured:
+        operators = [name for name in bare if _OPERATORS.fullmatch(name)]
+        for name in bare:
+            if name not in operators:
+                yield _check_bare(name, claims.of_class.get(name, ClaimsOfClass()))
+        if operators:
+            yield warning(
                 "classes",
-                f"StorageClass {name} names no Secret: its volumes are asked for without a token",
-                _anew(name),
+                f"the operator's StorageClasses {', '.join(operators)} name no Secret: their"
+                " volumes are asked for as a guest",
+                "use a class with a token: kubectl pxauth storageclass NAME -n NAMESPACE",
             )
-    operators = [name for name in bare if _OPERATORS.fullmatch(name)]
-    if secured and operators:
-        yield warning(
-            "classes",
-            f"the operator's StorageClasses {', '.join(operators)} name no Secret: their volumes"
-            " are asked for as a guest",
-            "use a class with a token: kubectl pxauth storageclass NAME -n NAMESPACE",
-        )
-    if bare and not secured:
+    elif bare:
         yield ok("classes", f"{', '.join(bare)}: no Secret, and no security that would ask for one")
 
 
+def _check_bare(name: str, asked: ClaimsOfClass) -> Diagnosis:
+    """A class that names no Secret, where Portworx wants tokens; its claims can name theirs."""
+    if asked.annotated and not asked.without_annotation:
+        return ok("classes", f"StorageClass {name}: no Secret, as each claim names its own")
+    return problem(
+        "classes",
+        f"StorageClass {name} names no Secret: its volumes are asked for without a token",
+        _anew(name),
+    )
+
+
 def _check_class(
-    one: VolumeClass, tenants: list[Place], troubles: Mapping[Place, Diagnosis]
+    one: VolumeClass,
+    asked: ClaimsOfClass,
+    troubles: Mapping[Place, Diagnosis],
+    version: str | None,
+    *,
+    secured: bool,
 ) -> Iterator[Diagnosis]:
     who = f"StorageClass {one.name}"
-    for pair, (namespace, name) in one.pairs.items():
-        values = {f"{pair}-name": name, f"{pair}-namespace": namespace}
-        if lacks := [parameter for parameter, value in values.items() if not value]:
-            # Where claims can't grow, nobody asks for it.
-            says = warning if _EXPAND in pair and not one.expands else problem
-            yield says(
-                "classes", f"{who} has no parameter {' and no '.join(lacks)}", _anew(one.name)
-            )
+    for pair, place in one.pairs.items():
+        lacks = [
+            f"{pair}-{part}"
+            for part, value in zip(("namespace", "name"), place, strict=True)
+            if not value
+        ]
+        if lacks:
+            yield problem("classes", f"{who} has no parameter {lacks[0]}", _anew(one.name))
+        elif wrong := STORAGE_CLASS.wrong(*place):
+            message = f"{who} has {wrong} of {pair}, which nothing fills in: no volume is made"
+            yield problem("classes", message, _anew(one.name))
+    if secured:
+        for step in one.missing():
+            says = warning if one.direct_access and step in (Step.STAGE, Step.ATTACH) else problem
+            both = f"{step.pair}-name and no {step.pair}-namespace"
+            message = f"{who} has no parameter {both}: {WITHOUT[step]}"
+            yield says("classes", message, _anew(one.name))
+        if one.provisioner is Provisioner.IN_TREE and version:
+            for place in one.named():
+                if doubt := in_tree_doubt(*place, version):
+                    yield warning("classes", f"{who}: {doubt}", "a class without --in-tree")
     for place in one.named():
         if trouble := troubles.get(place):
             yield replace(trouble, check="classes", message=f"{who}: {trouble.message}")
     found = [
         replace(trouble, check="classes", message=f"{who}, for a claim: {trouble.message}")
-        for trouble in map(troubles.get, tenants)
+        for trouble in map(troubles.get, asked.tenants)
         if trouble
     ]
     yield from limited(found, "kubectl get pvc -A")
 
 
-def _well(one: VolumeClass, tenants: list[Place]) -> Diagnosis:
+def _well(one: VolumeClass, asked: ClaimsOfClass) -> Diagnosis:
     named = ", ".join(f"Secret {'/'.join(place)}" for place in one.named())
     templates = any(map(_is_template, one.named()))
-    asked = f"; claims ask for {len(tenants)} of them" if templates else ""
-    return ok("classes", f"StorageClass {one.name}: {named}{asked}")
+    claims = f"; claims ask for {len(asked.tenants)} of them" if templates else ""
+    return ok("classes", f"StorageClass {one.name}: {named}{claims}")
 
 
 def _check_claims(
@@ -205,19 +295,46 @@ def _check_claims(
         for claim in claims.pending
         if (finding := _check_claim(claim, classes[claim.storage_class], troubles, secured=secured))
     ]
+    for name, asked in claims.of_class.items():
+        found += _check_annotated(classes[name], asked, troubles)
     yield from limited(found, "kubectl get pvc -A")
     if not found:
         yield ok("claims", "none is Pending for want of a token")
 
 
+def _check_annotated(
+    of: VolumeClass, asked: ClaimsOfClass, troubles: Mapping[Place, Diagnosis]
+) -> Iterator[Diagnosis]:
+    """The Secrets that claims name by annotations.
+
+    Whether these or the class's count depends on Portworx' version, so a bad one is only a warning
+    where the class names one as well. Source: Portworx release notes, 2.6.0 (PWX-8385), and docs.
+    """
+    for place, of_secret in asked.annotated.items():
+        if trouble := troubles.get(place):
+            claim = of_secret.first
+            more = f" and {of_secret.count - 1} more" if of_secret.count > 1 else ""
+            message = (
+                f"PersistentVolumeClaim {claim.namespace}/{claim.name}{more} by annotation:"
+                f" {trouble.message}"
+            )
+            severity = trouble.severity if of.names_no_secret else Severity.WARNING
+            yield replace(trouble, severity=severity, check="claims", message=message)
+
+
 def _check_claim(
     claim: VolumeClaim, of: VolumeClass, troubles: Mapping[Place, Diagnosis], *, secured: bool
 ) -> Diagnosis | None:
+    if _annotated(claim):
+        return None  # _check_annotated says it
     who = f"PersistentVolumeClaim {claim.namespace}/{claim.name} is Pending: StorageClass {of.name}"
     if not all(of.provisioner_secret):
         says = warning if of.names_no_secret and _OPERATORS.fullmatch(of.name) else problem
         return says("claims", f"{who} names no Secret", _anew(of.name)) if secured else None
     place = _filled_in(of.provisioner_secret, claim)
+    if place is None and not STORAGE_CLASS.wrong(*of.provisioner_secret):
+        name = "/".join(of.provisioner_secret)
+        return problem("claims", f"{who} takes Secret {name}, and the claim has no such annotation")
     trouble = troubles.get(place) if place else None
     if trouble is None:
         return None
@@ -226,20 +343,25 @@ def _check_claim(
 
 def _anew(name: str) -> str:
     return (
-        f"make it anew: {command_line('kubectl', 'delete', 'storageclass', name)} (volumes stay),"
-        f" then {command_line('kubectl', 'pxauth', 'storageclass', name)} -n NAMESPACE with its"
+        f"make it anew: {command_line('kubectl', 'delete', 'storageclass', name)} (its volumes"
+        " stay, with the Secret that they were made with), then"
+        f" {command_line('kubectl', 'pxauth', 'storageclass', name)} -n NAMESPACE with its"
         " other parameters"
     )
 
 
 def _is_template(place: Place) -> bool:
-    return any(_TEMPLATE in part for part in place)
+    return any(map(is_template, place))
+
+
+def _annotated(claim: VolumeClaim) -> Place | None:
+    """The Secret that the claim names by its annotations."""
+    named = secret_in_annotations(claim.annotations, CLAIMS_SECRET)
+    return _filled_in(named, claim) if named else None
 
 
 def _filled_in(place: Place, claim: VolumeClaim) -> Place | None:
-    """The Secret for that claim, as the CSI provisioner fills it in; None if it takes more."""
-    values = {CLAIMS_NAMESPACE: claim.namespace, "${pvc.name}": claim.name}
-    namespace, name = place
-    for template, value in values.items():
-        namespace, name = namespace.replace(template, value), name.replace(template, value)
-    return None if _is_template((namespace, name)) else (namespace, name)
+    """The Secret for that claim, as the CSI provisioner fills it in; None if it lacks a value."""
+    values = claim.template_values()
+    namespace, name = (fill_in(part, values) for part in place)
+    return (namespace, name) if namespace and name else None

@@ -125,9 +125,18 @@ def read_kept_tokens(
 
 
 def trouble_with(
-    place: Place, cluster: Cluster, kept: KeptTokens, trusted: TrustedKeys, now: datetime
+    place: Place,
+    cluster: Cluster,
+    kept: KeptTokens,
+    trusted: TrustedKeys,
+    now: datetime,
+    *,
+    secured: bool,
 ) -> Diagnosis | None:
-    """What is wrong with a Secret that should hold a token, for checks of what names it."""
+    """What is wrong with a Secret that should hold a token, for checks of what names it.
+
+    Where Portworx wants no tokens, one without a token is well: it may be there for encryption.
+    """
     if one := kept.found.get(place):
         problems = "; ".join(one.token.problems)
         says = f"{one.display_name} holds no valid token: {problems}"
@@ -142,6 +151,8 @@ def trouble_with(
         return from_error("tokens", error)
     if secret is None:
         return problem("tokens", f"Secret {namespace}/{name} does not exist", issue)
+    if not secured and AUTH_TOKEN not in secret.data:
+        return None
     says = unusable(secret, trusted, now) or ""
     return problem("tokens", f"{secret.display_name} {says}", issue) if says else None
 

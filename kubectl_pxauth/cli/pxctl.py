@@ -1,0 +1,71 @@
+"""The command `kubectl pxauth pxctl`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.context import PxctlFlags, read_nodes
+from kubectl_pxauth.cli.flags import (
+    AuthorityFlags,
+    ConnectionFlags,
+    IdentityFlags,
+    NamespaceFlag,
+    TokenFlags,
+)
+from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
+from kubectl_pxauth.cli.parameter_groups import takes_groups
+from kubectl_pxauth.operations.pxctl import run_pxctl
+from kubectl_pxauth.operations.token import make_token
+from kubectl_pxauth.token.profile import PROFILES
+
+HELP = """pxctl runs in a Portworx pod that is ready, with a token that is made for it and
+lives for minutes. What it prints and its exit code are passed on when it ends,
+within 60 s or --request-timeout; it can't ask back."""
+
+EXAMPLES = (
+    ("", "kubectl pxauth pxctl -- status"),
+    (
+        "As a user of a file, on one node",
+        "kubectl pxauth pxctl -f alice.yaml --node worker-1 -- volume list",
+    ),
+)
+
+
+@takes_groups
+def command(
+    *,
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="ARGUMENT...", help="What pxctl is to do.")
+    ],
+    profile: Annotated[
+        str,
+        typer.Option(
+            metavar="PROFILE",
+            help="kubernetes or admin.",
+            autocompletion=lambda: list(PROFILES),
+        ),
+    ] = "admin",
+    duration: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the token lives: 5m, 1h.")
+    ] = "5m",
+    namespace: NamespaceFlag = None,
+    identity: IdentityFlags,
+    authority: AuthorityFlags,
+    pxctl: PxctlFlags,
+    connection_flags: ConnectionFlags,
+) -> None:
+    """Parse, make the token, run pxctl, pass on what it says."""
+    connection = connection_flags.connection()
+    source = read_signing_source(authority, identity.filename)
+    request = read_token_request(
+        profile, identity, TokenFlags(duration=duration), needs_secret=False
+    )
+    minted = make_token(request, read_namespace(namespace, connection), source, connection.open)
+    output.warnings(minted.warnings)
+    nodes = read_nodes(pxctl, authority.portworx_namespace, connection, minted.token)
+    done = run_pxctl(arguments, minted.token, nodes)
+    sys.stdout.write(done.output)
+    sys.stderr.write(done.errors)
+    raise typer.Exit(done.code or output.DONE)

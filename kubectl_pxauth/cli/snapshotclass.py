@@ -1,0 +1,88 @@
+"""The command `kubectl pxauth snapshotclass`."""
+
+from typing import Annotated
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.class_flags import read_class_namespace, read_parameters
+from kubectl_pxauth.cli.flags import ConnectionFlags, NamespaceFlag, WriteFlags
+from kubectl_pxauth.cli.parameter_groups import takes_groups
+from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
+from kubectl_pxauth.cluster.names import check_snapshot_class_name
+from kubectl_pxauth.cluster.secret_templates import SNAPSHOT_CLASS
+from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
+from kubectl_pxauth.operations.snapshotclass import SnapshotClassRequest, make_snapshot_class
+from kubectl_pxauth.portworx.volumes import SNAPSHOTS_NAMESPACE
+from kubectl_pxauth.token.profile import PROFILES
+
+HELP = """Snapshots of the class are asked for with the token in a Secret, as `kubectl
+pxauth issue kubernetes` makes it. A repeat changes what differs; other
+parameters of the class stay."""
+
+EXAMPLES = (
+    (
+        "The default class, for the token in Secret portworx/px-k8s-user",
+        "kubectl pxauth snapshotclass px-snapclass -n portworx --default",
+    ),
+    (
+        "For tenants: each snapshot is made with the token of its own namespace",
+        "kubectl pxauth snapshotclass px-tenant-snapclass --multitenant",
+    ),
+)
+
+
+@takes_groups
+def command(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The VolumeSnapshotClass.")],
+    namespace: NamespaceFlag = None,
+    secret: Annotated[
+        str, typer.Option(metavar="NAME", help="Secret that holds the token.")
+    ] = PROFILES["kubernetes"].secret,
+    multitenant: Annotated[
+        bool,
+        typer.Option("--multitenant", help="Take the Secret in the namespace of each snapshot."),
+    ] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="KEY=VALUE",
+            help="A parameter for Portworx, like csi.openstorage.org/snapshot-type=local;"
+            " repeatable.",
+        ),
+    ] = None,
+    deletion_policy: Annotated[
+        ReclaimPolicy, typer.Option(help="What becomes of a snapshot that is deleted here.")
+    ] = ReclaimPolicy.DELETE,
+    default: Annotated[
+        bool | None,
+        typer.Option(
+            help="Make it the class of snapshots that name none, or no longer.",
+            show_default="as it is",
+        ),
+    ] = None,
+    verification: VerificationFlags,
+    write: WriteFlags,
+    connection_flags: ConnectionFlags,
+) -> None:
+    """Parse, make the class, print."""
+    connection = connection_flags.connection()
+    source = read_verifying_source(verification)
+    request = SnapshotClassRequest(
+        name=check_snapshot_class_name(name),
+        secret=SNAPSHOT_CLASS.check_name(secret),
+        namespace=read_class_namespace(
+            namespace, SNAPSHOTS_NAMESPACE if multitenant else None, SNAPSHOT_CLASS, connection
+        ),
+        parameters=read_parameters(parameter or []),
+        deletion_policy=deletion_policy,
+        default=default,
+        dry_run=write.dry_run,
+    )
+    result = make_snapshot_class(request, source, connection.open)
+    output.warnings(result.warnings)
+    what = f"volumesnapshotclass.snapshot.storage.k8s.io/{result.name}"
+    output.written(what, result.change, result.manifest, write.dry_run, write.form)

@@ -1,0 +1,108 @@
+"""Whether volumes still come to the token that they were made to be used with.
+
+Which Secret that is is fixed when a volume is made: to mount it and to let it grow in its spec,
+which can't be changed, and to delete it in annotations. Sources: kubernetes-csi/
+external-provisioner, pkg/controller/controller.go (Provision, handleSecretsForDeletion); for
+volumes of the old provisioner kubernetes/csi-translation-lib, plugins/portworx.go
+(TranslateInTreePVToCSI).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from threading import Event
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.volumes import Volume, list_volumes, secret_in_annotations
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, limited, ok
+from kubectl_pxauth.operations.doctor.tokens import Place
+from kubectl_pxauth.parallel import Background, run_concurrently
+from kubectl_pxauth.portworx.volumes import CLAIMS_SECRET, Provisioner
+
+_AT_ONCE = 16
+_MOUNTED, _GROWN, _DELETED = "mounted", "grown", "deleted"
+_STEPS = {
+    "controllerPublish": _MOUNTED,
+    "nodeStage": _MOUNTED,
+    "nodePublish": _MOUNTED,
+    "controllerExpand": _GROWN,
+    "nodeExpand": _GROWN,
+}
+_OF_THE_OLD_PROVISIONER = "portworxVolume"  # a field of a volume's spec
+
+
+@dataclass
+class VolumesOfSecret:
+    """The volumes that need one Secret, and what for; the first of them stands for all."""
+
+    first: Volume
+    count: int = 0
+    uses: dict[str, None] = field(default_factory=dict)
+
+    def describe(self, uses: list[str]) -> str:
+        """Which volumes they are, and what can't be done with them."""
+        claim = f" (claim {self.first.claim})" if self.first.claim else ""
+        more = f" and {self.count - 1} more" if self.count > 1 else ""
+        return f"PersistentVolume {self.first.name}{claim}{more} can't be {' or '.join(uses)}"
+
+
+def find_volumes(cluster: Cluster) -> dict[Place, VolumesOfSecret]:
+    """Portworx' volumes by the Secrets that they need; raises ClusterErrors."""
+    found: dict[Place, VolumesOfSecret] = {}
+    for volume in list_volumes(cluster):
+        needed: dict[Place, list[str]] = {}
+        for place, use in _needs(volume):
+            needed.setdefault(place, []).append(use)
+        for place, uses in needed.items():
+            of_secret = found.setdefault(place, VolumesOfSecret(volume))
+            of_secret.count += 1
+            of_secret.uses |= dict.fromkeys(uses)
+    return found
+
+
+def _needs(volume: Volume) -> Iterator[tuple[Place, str]]:
+    """The Secrets that a volume of Portworx's needs, and what for."""
+    if volume.driver == Provisioner.CSI:
+        for step, place in volume.secrets.items():
+            if step in _STEPS:
+                yield place, _STEPS[step]
+        if volume.deletion and volume.deleted_with_claim:
+            yield volume.deletion, _DELETED
+    elif _OF_THE_OLD_PROVISIONER in volume.sources and (
+        named := secret_in_annotations(volume.annotations, CLAIMS_SECRET)
+    ):
+        yield named, _MOUNTED
+        yield named, _GROWN
+
+
+def check_volumes(
+    reading: Background[dict[Place, VolumesOfSecret]],
+    look: Callable[[Place], Diagnosis | None],
+    *,
+    secured: bool,
+) -> Iterator[Diagnosis]:
+    """Which volumes come to no good token; many that need one Secret are one diagnosis.
+
+    secured is whether Portworx wants tokens: a volume whose Secret is gone is deleted without one,
+    but not mounted. Raises ClusterErrors where the volumes can't be read.
+    """
+    volumes = reading.result()
+    looked = run_concurrently(lambda place: (place, look(place)), volumes, _AT_ONCE, Event())
+    troubles = {place: trouble for place, trouble in looked if trouble}
+    found = []
+    for place in sorted(troubles):
+        trouble, of_secret = troubles[place], volumes[place]
+        if uses := [use for use in of_secret.uses if secured or use != _DELETED]:
+            message = f"{of_secret.describe(uses)}: {trouble.message}"
+            hint = trouble.hint
+            if not secured:
+                hint = "a volume keeps the Secret that it was made with: make one of that name"
+            elif hint:
+                hint = f"a volume keeps the Secret, and the user, that it was made with: {hint}"
+            found.append(replace(trouble, check="volumes", message=message, hint=hint))
+    yield from limited(found, "kubectl get pv -o yaml")
+    if volumes and not found:
+        yield ok("volumes", f"they need {_count(len(volumes), 'Secret')}, and have what they need")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"

@@ -1,0 +1,140 @@
+"""Make the VolumeSnapshotClass that asks for snapshots with a Secret's token, or change it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
+from kubectl_pxauth.cluster.secret_templates import is_template
+from kubectl_pxauth.cluster.snapshot_classes import (
+    SnapshotClass,
+    SnapshotClassContent,
+    create_snapshot_class,
+    find_snapshot_class,
+    list_snapshot_classes,
+    update_snapshot_class,
+)
+from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
+from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.class_secrets import secret_problems
+from kubectl_pxauth.portworx.signing import KeySource
+from kubectl_pxauth.portworx.volumes import Provisioner, snapshot_parameters
+
+
+@dataclass(frozen=True)
+class SnapshotClassRequest:
+    """A VolumeSnapshotClass, the Secret with its token, and how it is to be written.
+
+    secret and namespace may have templates. parameters are those for Portworx. A default of None
+    leaves it to others whether the class is the default.
+    """
+
+    name: str
+    secret: str
+    namespace: str
+    parameters: Mapping[str, str]
+    deletion_policy: ReclaimPolicy
+    default: bool | None
+    dry_run: DryRun
+
+    def content(self) -> SnapshotClassContent:
+        """What is to stand in the VolumeSnapshotClass."""
+        listed = not is_template(self.namespace + self.secret)
+        return SnapshotClassContent(
+            driver=str(Provisioner.CSI),
+            parameters={
+                **self.parameters,
+                **snapshot_parameters(self.secret, self.namespace, listed=listed),
+            },
+            deletion_policy=self.deletion_policy,
+            default=self.default,
+        )
+
+
+@dataclass(frozen=True)
+class SnapshotClassResult:
+    """What was written, or with a dry run would be; manifest is the class as an object."""
+
+    name: str
+    change: Change
+    manifest: dict[str, Any] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def make_snapshot_class(
+    request: SnapshotClassRequest, source: KeySource, connect: Callable[[], Cluster]
+) -> SnapshotClassResult:
+    """Make the VolumeSnapshotClass, or change what differs; its Secret is looked at as well.
+
+    A client-side dry run calls nobody. Raises PxauthErrors, and then has changed nothing.
+    """
+    if request.dry_run is DryRun.CLIENT:
+        manifest = request.content().manifest(request.name)
+        return SnapshotClassResult(request.name, Change.CREATED, manifest)
+    cluster = connect()
+    warnings = Background(lambda: tuple(_warnings(request, source, cluster)))
+    change, written = until_no_conflict(
+        find_snapshot_class(cluster, request.name),
+        write=lambda found: _write(request, cluster, found),
+        read=lambda: find_snapshot_class(cluster, request.name),
+    )
+    return SnapshotClassResult(request.name, change, written.manifest, warnings.result())
+
+
+def _write(
+    request: SnapshotClassRequest, cluster: Cluster, found: SnapshotClass | None
+) -> tuple[Change, SnapshotClass]:
+    content = request.content()
+    if found is None:
+        made = create_snapshot_class(cluster, request.name, content, request.dry_run)
+        return Change.CREATED, made
+    if found.driver != content.driver:
+        raise ClusterError(
+            f"VolumeSnapshotClass {request.name} is of the driver {found.driver}",
+            hint="choose another name",
+        )
+    if change := content.change(found):
+        return Change.CONFIGURED, update_snapshot_class(cluster, found, change, request.dry_run)
+    return Change.UNCHANGED, found
+
+
+def _warnings(request: SnapshotClassRequest, source: KeySource, cluster: Cluster) -> Iterator[str]:
+    """What will keep the class from working as its user means it; it is made all the same."""
+    if request.default:
+        yield from _other_defaults(request.name, cluster)
+    # Each snapshot's namespace has a Secret of its own, which may be yet to come.
+    if not is_template(request.namespace + request.secret):
+        yield from secret_problems(
+            request.namespace,
+            request.secret,
+            source,
+            cluster,
+            datetime.now(UTC),
+            needed="no snapshot of the class can be made",
+        )
+
+
+def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
+    """Two defaults of one driver make all snapshots fail that name none.
+
+    Source: kubernetes-csi/external-snapshotter, pkg/common-controller/snapshot_controller.go
+    (SetDefaultSnapshotClass).
+    """
+    try:
+        classes = list_snapshot_classes(cluster) or []
+    except ClusterError as error:
+        yield f"whether another VolumeSnapshotClass is the default could not be read: {error}"
+        return
+    others = [
+        other.name
+        for other in classes
+        if other.is_default and other.driver == Provisioner.CSI and other.name != name
+    ]
+    if others:
+        yield (
+            f"there are other default VolumeSnapshotClasses of {Provisioner.CSI}:"
+            f" {', '.join(others)}; snapshots that name no class fail until one is left"
+        )
