@@ -10,11 +10,14 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
-.PHONY: test lint demo bench docs archive release clean
+.PHONY: test test-fast lint demo bench docs archive release clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
 	$(BIN)/pytest --numprocesses=2 --dist=loadgroup
+
+test-fast: $(VENV)/installed
+	$(BIN)/pytest --numprocesses=2 --dist=loadgroup -m "not slow"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -1,8 +1,6 @@
 """`kubectl pxauth inspect` and `verify`, and that their verdict is the verifier's."""
 
 import json
-import os
-import pty
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.conftest import BIN, SHARED_SECRET, Run, Shell
+from tests.terminal import run_on_terminal
 from tests.token import odd_tokens
 from tests.token.odd_tokens import KEY, Case, ask_go, ec_key, make, odd_case, pem, rsa_key
 
@@ -368,18 +367,9 @@ def test_claims_of_any_kind_are_shown(apart: Shell) -> None:
 @pytest.mark.parametrize("no_colour", [{}, {"NO_COLOR": "1"}])
 def test_colour_is_for_terminals_that_want_it(apart: Shell, no_colour: dict[str, str]) -> None:
     (apart.home / "token").write_bytes(make())
-    master, slave = pty.openpty()
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(apart.home), "TERM": "xterm"}
-    subprocess.run(
-        [BIN / "kubectl", "pxauth", "inspect", "--token-file", "token", *KNOWN],
-        stdout=slave,
-        cwd=apart.home,
-        env=environment | no_colour,
-        check=True,
-    )
-    os.close(slave)
-    text = os.read(master, 65536).decode()
-    os.close(master)
+    command = ("pxauth", "inspect", "--token-file", "token", *KNOWN)
+    done, text = run_on_terminal(apart.with_environment(**no_colour), *command)
+    assert done.code == 0, done.err
     assert "made with the cluster's key" in text
     assert ("\x1b[32m" in text) == (not no_colour)
 

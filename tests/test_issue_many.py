@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from controlplane.run import ControlPlane
 from tests.conftest import BIN, Shell, claims_of, decode, forge, judge
+from tests.terminal import run_on_terminal
 
 MANY = 150
 
@@ -220,21 +219,12 @@ def test_misuse(offline: Shell, flags: list[str]) -> None:
 
 
 def test_a_bar_on_a_terminals_standard_error_alone(shell: Shell, tenants: list[str]) -> None:
-    ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [BIN / "kubectl", "pxauth", "issue", "kubernetes", *(f"-n={name}" for name in tenants)],
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        text=True,
-        env=shell.environment | {"PATH": f"{BIN}:/usr/bin:/bin", "TERM": "xterm"},
-    )
-    os.close(theirs)
-    shown = os.read(ours, 1 << 16).decode()
-    os.close(ours)
-    assert done.returncode == 0
+    flags = [f"-n={name}" for name in tenants]
+    done, shown = run_on_terminal(shell, "pxauth", "issue", "kubernetes", *flags, stream="stderr")
+    assert done.code == 0
     assert "issuing" in shown
     assert "3/3" in shown
-    assert sorted(done.stdout.splitlines()) == [
+    assert sorted(done.out.splitlines()) == [
         f"secret/px-k8s-user created in namespace {name}" for name in tenants
     ]
 
@@ -251,7 +241,7 @@ def test_ctrl_c_ends_cleanly_and_a_second_run_does_the_rest(shell: Shell, tmp_pa
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env=shell.environment | {"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"},
+            env=shell.popen_environment | {"PYTHONUNBUFFERED": "1"},
         ) as process,
     ):
         assert process.stdout

@@ -15,6 +15,7 @@ from kubectl_pxauth.token.identity import Identity
 from kubectl_pxauth.token.jwt import sign
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from tests.conftest import Run, Shell
+from tests.portworx_site import csi
 
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 WAS_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
@@ -80,14 +81,6 @@ def grant(shell: Shell, verbs: str, resource: str, *, everywhere: bool = False) 
     ):
         done = shell.kubectl(*arguments, *where)
         assert done.code == 0, done.err
-
-
-def csi(namespace: str, secret: str = "px-k8s-user") -> dict[str, str]:
-    """The parameters of the Portworx docs' StorageClass for CSI."""
-    pairs = [f"csi.storage.k8s.io/{step}-secret" for step in ("provisioner", "node-publish")]
-    pairs.append("csi.storage.k8s.io/controller-expand-secret")
-    names = {f"{pair}-name": secret for pair in pairs}
-    return names | {f"{pair}-namespace": namespace for pair in pairs}
 
 
 def test_it_is_the_class_of_the_docs(made: Class) -> None:

@@ -6,28 +6,12 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
 
 from kubectl_pxauth.token.verdict import Trust
 from tests.conftest import Shell
-from tests.token.odd_tokens import Case, ask_go, ec_key, pem, rsa_key
+from tests.token.odd_tokens import FORMS, Case, ask_go, ec_key, pem, private, rsa_key
 
-FORMS = {
-    "traditional": PrivateFormat.TraditionalOpenSSL,  # PKCS #1 for RSA, SEC 1 for ECDSA
-    "PKCS #8": PrivateFormat.PKCS8,
-}
 KINDS = ["rsa", "ecdsa"]
-
-
-def private(key: Any, form: str = "PKCS #8", password: bytes | None = None) -> bytes:
-    encryption = BestAvailableEncryption(password) if password else NoEncryption()
-    text: bytes = key.private_bytes(Encoding.PEM, FORMS[form], encryption)
-    return text
 
 
 def signing(kind: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
