@@ -116,20 +116,29 @@ def test_a_token_that_is_not_there_is_an_error(shell: Shell, command: str) -> No
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        ["name", "--token-file", "token"],
-        ["--token-file", "-", "--shared-secret-file", "-"],
-        ["--token-file", "-", "--rsa-public-keyfile", "-"],
-        ["--shared-secret-file", "key", "--shared-secret-from", "a/b"],
-        ["--username-claim", "uid"],
-        ["--issuer", ""],
-        ["No_Name"],
-        ["-o", "name"],
+        (["name", "--token-file", "token"], "SECRET and --token-file exclude each other"),
+        (
+            ["--token-file", "-", "--shared-secret-file", "-"],
+            "--token-file and --shared-secret-file can't both read standard input",
+        ),
+        (
+            ["--token-file", "-", "--rsa-public-keyfile", "-"],
+            "--token-file and --rsa-public-keyfile can't both read standard input",
+        ),
+        (
+            ["--shared-secret-file", "key", "--shared-secret-from", "a/b"],
+            "--shared-secret-file and --shared-secret-from exclude each other",
+        ),
+        (["--username-claim", "uid"], "'uid' is not one of 'sub', 'name', 'email'"),
+        (["--issuer", ""], "the issuer is empty"),
+        (["No_Name"], '"No_Name" is not a name for a Secret'),
+        (["-o", "name"], "'name' is not one of 'json', 'yaml'"),
     ],
 )
-def test_misuse_ends_with_2(apart: Shell, command: str, arguments: list[str]) -> None:
-    apart.refused(command, *arguments, code=2)
+def test_misuse_ends_with_2(apart: Shell, command: str, arguments: list[str], says: str) -> None:
+    assert says in apart.refused(command, *arguments, code=2).err
 
 
 def test_no_cluster_is_needed_with_an_issuer_and_a_key(apart: Shell) -> None:

@@ -206,16 +206,19 @@ def test_a_client_dry_run_needs_no_cluster(offline: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "says"),
     [
-        ["-n", "a", "--namespace-selector", "b"],
-        ["-n", "a", "-n", "B"],
-        ["-n", "a", "--concurrency", "0"],
-        ["-n", "a", "--if-needed", "--within", "soon"],
+        (
+            ["-n", "a", "--namespace-selector", "b"],
+            "--namespace and --namespace-selector exclude each other",
+        ),
+        (["-n", "a", "-n", "B"], '"B" is not a name for a namespace'),
+        (["-n", "a", "--concurrency", "0"], "0 is not in the range 1<=x<=256"),
+        (["-n", "a", "--if-needed", "--within", "soon"], '"soon" is not a duration for a token'),
     ],
 )
-def test_misuse(offline: Shell, flags: list[str]) -> None:
-    offline.refused("issue", "kubernetes", *flags, code=2)
+def test_misuse(offline: Shell, flags: list[str], says: str) -> None:
+    assert says in offline.refused("issue", "kubernetes", *flags, code=2).err
 
 
 def test_a_bar_on_a_terminals_standard_error_alone(shell: Shell, tenants: list[str]) -> None:

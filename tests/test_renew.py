@@ -191,11 +191,18 @@ def test_nobodys_change_is_lost(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["a", "-A"], ["a", "-l", "b=c"], ["A"], ["--within", "x"], ["--duration", "0s"], ["--key=/"]],
+    ("arguments", "says"),
+    [
+        (["a", "-A"], "names exclude --all-namespaces and --selector"),
+        (["a", "-l", "b=c"], "names exclude --all-namespaces and --selector"),
+        (["A"], '"A" is not a name for a Secret'),
+        (["--within", "x"], '"x" is not a duration for a token'),
+        (["--duration", "0s"], 'a token that lives "0s" is expired'),
+        (["--key=/"], '"/" is not a key for a Secret\'s data'),
+    ],
 )
-def test_misuse(offline: Shell, arguments: list[str]) -> None:
-    offline.refused("renew", *arguments, code=2)
+def test_misuse(offline: Shell, arguments: list[str], says: str) -> None:
+    assert says in offline.refused("renew", *arguments, code=2).err
 
 
 def test_another_key_of_the_secret(shell: Shell) -> None:

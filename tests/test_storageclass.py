@@ -297,24 +297,38 @@ def test_many_at_once_leave_one_class(made: Class) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        [],
-        ["Not_A_Name"],
-        ["px-sc", "px-sc-2"],
-        ["px-sc", "-p", "repl"],
-        ["px-sc", "-p", "=3"],
-        ["px-sc", "-p", "repl=3", "-p", "repl=2"],
-        ["px-sc", "-p", "csi.storage.k8s.io/node-publish-secret-name=mine"],
-        ["px-sc", "-p", "csi.storage.k8s.io/Provisioner-secret-namespace=mine"],
-        ["px-sc", "-p", "openstorage.io/auth-secret-name=mine"],
-        ["px-sc", "--multitenant", "--in-tree"],
-        ["px-sc", "--reclaim-policy", "Recycle"],
-        ["px-sc", "--allow-volume-expansion=maybe"],
-        ["px-sc", "--secret", "Not_A_Name"],
-        ["px-sc", "-n", "a.b"],
-        ["px-sc", "-o", "table"],
+        ([], "Missing argument 'NAME'"),
+        (["Not_A_Name"], '"Not_A_Name" is not a name for a StorageClass'),
+        (["px-sc", "px-sc-2"], "unexpected extra argument(s) (px-sc-2)"),
+        (["px-sc", "-p", "repl"], 'parameter "repl" is not KEY=VALUE'),
+        (["px-sc", "-p", "=3"], 'parameter "=3" is not KEY=VALUE'),
+        (["px-sc", "-p", "repl=3", "-p", "repl=2"], 'parameter "repl" is given twice'),
+        (
+            ["px-sc", "-p", "csi.storage.k8s.io/node-publish-secret-name=mine"],
+            "node-publish-secret-name\" names the token's Secret",
+        ),
+        (
+            ["px-sc", "-p", "csi.storage.k8s.io/Provisioner-secret-namespace=mine"],
+            "Provisioner-secret-namespace\" names the token's Secret",
+        ),
+        (
+            ["px-sc", "-p", "openstorage.io/auth-secret-name=mine"],
+            "auth-secret-name\" names the token's Secret",
+        ),
+        (["px-sc", "--multitenant", "--in-tree"], "--multitenant and --in-tree exclude each other"),
+        (["px-sc", "--reclaim-policy", "Recycle"], "'Recycle' is not one of 'Delete', 'Retain'"),
+        (
+            ["px-sc", "--allow-volume-expansion=maybe"],
+            "Option '--allow-volume-expansion' does not take a value",
+        ),
+        (["px-sc", "--secret", "Not_A_Name"], '"Not_A_Name" is not a name for a Secret'),
+        (["px-sc", "-n", "a.b"], '"a.b" is not a name for a namespace'),
+        (["px-sc", "-o", "table"], "'table' is not one of 'name', 'json', 'yaml'"),
     ],
 )
-def test_misuse_ends_with_2_before_anything_is_asked(offline: Shell, arguments: list[str]) -> None:
-    offline.refused("storageclass", *arguments, code=2)
+def test_misuse_ends_with_2_before_anything_is_asked(
+    offline: Shell, arguments: list[str], says: str
+) -> None:
+    assert says in offline.refused("storageclass", *arguments, code=2).err
