@@ -3,6 +3,8 @@
 import hmac
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,7 @@ class Site(Shell):
         namespace: str = "kube-system",
         args: list[str] | None = None,
         env: list[dict[str, Any]] | None = None,
+        name: str = "portworx",
     ) -> None:
         labels = {"name": "portworx"}
         container = {"name": "portworx", "image": "portworx/oci-monitor:2.13"}
@@ -115,7 +118,7 @@ class Site(Shell):
             {
                 "apiVersion": "apps/v1",
                 "kind": "DaemonSet",
-                "metadata": {"name": "portworx", "labels": labels},
+                "metadata": {"name": name, "labels": labels},
                 "spec": {
                     "selector": {"matchLabels": labels},
                     "template": {
@@ -141,6 +144,18 @@ class Site(Shell):
             "create", "rolebinding", name, f"--role={name}", f"--user={user}", "-n", namespace
         )
 
+    @contextmanager
+    def everywhere(self, user: str, *resources: str) -> Iterator[None]:
+        """Let the user get and list that in all namespaces."""
+        role = ["--verb=get,list", f"--resource={','.join(resources)}"]
+        self.done("create", "clusterrole", user, *role)
+        try:
+            binding = [f"--clusterrole={user}", f"--user={user}"]
+            self.done("create", "clusterrolebinding", user, *binding)
+            yield
+        finally:
+            self.kubectl("delete", f"clusterrole/{user}", f"clusterrolebinding/{user}")
+
     def discover(self, *arguments: str) -> dict[str, Any]:
         done = self.pxauth("discover", "-o", "json", *arguments)
         assert done.code == 0, done.err
@@ -151,6 +166,14 @@ class Site(Shell):
         done = super().pxauth(*arguments, stdin=stdin)
         assert "never-shown" not in done.out + done.err
         return done
+
+    def takes(self, issuer: str, *arguments: str) -> None:
+        """Issue a token; each command that judges it agrees, and knows that issuer."""
+        assert self.pxauth("issue", "kubernetes", *arguments).code == 0
+        assert f'ok       issuer     "{issuer}"' in self.pxauth("verify", *arguments).out
+        assert json.loads(self.pxauth("inspect", *arguments, "-o=json").out)["accepted"] is True
+        (token,) = json.loads(self.pxauth("list", *arguments, "-o=json").out)["items"]
+        assert (token["status"], token["issuer"]) == ("valid", issuer)
 
     def signs_with(self, key: bytes, issuer: str, *arguments: str) -> str:
         """Make a token with what is found, and have it judged; returns what was said beside it."""

@@ -494,3 +494,44 @@ def test_a_key_that_only_the_nodes_have_leaves_the_verdict_open(site: Site) -> N
     said = site.refused("issue", "kubernetes").err
     assert "Portworx verifies with a public key" in said
     assert "; not used: Secret kube-system/pxkeys:shared-secret\n" in said
+
+
+def test_a_secret_that_the_user_names_says_which_issuer_is_usual(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("px/key")
+    for secret, issuer in (("px-shared-secret", "operator.portworx.io"), ("key", "portworx.com")):
+        flag = ("--shared-secret-from", f"px/{secret}")
+        assert site.signs_with(OURS, issuer, *flag) == ""
+        site.takes(issuer, *flag)
+        site.done("delete", "secret", "px-k8s-user", "-n", "px")
+
+
+def test_a_daemon_set_beside_the_secret_that_the_user_names_is_believed(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys", OTHERS)
+    site.lay_secret("other/key")
+    site.daemon_set("other", ["-jwt_issuer", "px.example", "-username_claim", "email"])
+    flag = ("--shared-secret-from", "other/key")
+    assert site.signs_with(OURS, "px.example", *flag) == ""
+    site.takes("px.example", *flag)
+    assert "from email" in site.pxauth("verify", *flag).out
+
+
+def test_a_secret_that_a_strangers_daemon_set_hides_stops_nobody(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.lay_secret("other/hidden", OTHERS)
+    site.daemon_set("other", env=[from_secret(SECRET_VARIABLE, "hidden")])
+    site.allow("reader", "kube-system", "get", "secrets/pxkeys")
+    with site.everywhere("reader", "daemonsets.apps", f"storageclusters.{GROUP}"):
+        for secret in ("hidden", "nowhere"):
+            said = site.signs_with(OURS, "portworx.com", "--as", "reader")
+            assert "DaemonSet other/portworx may be anybody's" in said, secret
+            site.done("delete", "daemonset", "portworx", "-n", "other")
+            site.daemon_set("other", env=[from_secret(SECRET_VARIABLE, "nowhere")])
+
+
+def test_a_daemon_set_of_another_name_is_not_portworx(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    env = [variable(SECRET_VARIABLE, OTHERS.decode())]
+    site.daemon_set(args=["-jwt_issuer", "other.example"], env=env, name="portworx-api")
+    assert site.discover()["sharedSecret"]["statedBy"] == "by its name"
+    assert site.signs_with(OURS, "portworx.com") == ""

@@ -2,8 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,18 +77,6 @@ class Patient(Site):
         self.done(
             "create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": manifests}
         )
-
-    @contextmanager
-    def everywhere(self, user: str, *resources: str) -> Iterator[None]:
-        """Let the user get and list that in all namespaces."""
-        role = ["--verb=get,list", f"--resource={','.join(resources)}"]
-        self.done("create", "clusterrole", user, *role)
-        try:
-            binding = [f"--clusterrole={user}", f"--user={user}"]
-            self.done("create", "clusterrolebinding", user, *binding)
-            yield
-        finally:
-            self.kubectl("delete", f"clusterrole/{user}", f"clusterrolebinding/{user}")
 
     def remove(self, *arguments: str) -> None:
         self.done("delete", *arguments)
@@ -329,6 +315,38 @@ def test_a_cluster_without_portworx(bare: Patient) -> None:
         "there is no StorageCluster, no DaemonSet named portworx, and no shared secret"
     )
     assert found["ok classes"].message == "no StorageClass is Portworx's"
+
+
+def test_a_class_that_names_no_secret_where_nothing_is_known_of_security(bare: Patient) -> None:
+    bare.lay(storage_class("bare", {}), claim("px/bare", "bare"))
+    kinds = [one.kind for one in bare.doctor(code=1)]
+    assert "ok classes" in kinds
+    assert not {"problem classes", "warning classes", "problem claims"} & set(kinds)
+    bare.lay_secret("kube-system/pxkeys")
+    kinds = [one.kind for one in bare.doctor(code=1)]
+    assert {"problem classes", "problem claims"} <= set(kinds)
+
+
+def test_a_server_that_keeps_its_version_to_itself(patient: Patient) -> None:
+    """All else is looked at."""
+    bindings = ("clusterrolebinding", "system:public-info-viewer", "system:discovery")
+    saved = patient.done("get", *bindings, "-o", "json")
+    kinds = ("secrets", "daemonsets.apps", f"storageclusters.{GROUP}", "storageclasses")
+    patient.remove(*bindings)
+    try:
+        with patient.everywhere("shy", *kinds, "persistentvolumeclaims"):
+            found = {one.kind: one for one in patient.doctor("--as", "shy")}
+    finally:
+        patient.done("create", "-f", "-", stdin=without_versions(json.loads(saved)))
+    assert found.pop("warning server").message.startswith("not checked: ")
+    assert {"ok key", "ok issuer", "ok portworx", "ok tokens", "ok classes"} <= set(found)
+
+
+def without_versions(items: dict[str, Any]) -> dict[str, Any]:
+    """A list of objects that can be made anew."""
+    for item in items["items"]:
+        del item["metadata"]["resourceVersion"], item["metadata"]["uid"]
+    return items
 
 
 def test_a_key_that_is_named_and_not_there(patient: Patient) -> None:

@@ -328,6 +328,19 @@ def test_inspect_goes_without_a_cluster(apart: Shell) -> None:
     assert shown["Accepted"] == ["no"]
 
 
+def test_a_key_of_another_kind_is_no_key_for_the_token(apart: Shell) -> None:
+    """The key that is given is the one that counts: its finding is a problem, whoever is asked."""
+    token = make(header='{"alg":"RS256"}', algorithm="RS256")
+    problem = "problem: signature: the cluster has no key for RS256"
+    shown = rows(examined(apart, "inspect", token, "--shared-secret-file", "key"))
+    assert problem in shown["Checks"]
+    assert shown["Accepted"] == ["no"]
+    shown = rows(examined(apart, "inspect", make(), "--rsa-public-keyfile", "rsa.pem"))
+    assert "problem: signature: the cluster has no key for HS256" in shown["Checks"]
+    shown = rows(examined(apart, "inspect", token))
+    assert "warning: signature: not checked" in shown["Checks"]
+
+
 def test_a_token_that_another_key_signed_is_shown_as_such(shell: Shell) -> None:
     token = make(key=b"another key of a good length for HS256").decode()
     shell.create({"metadata": {"name": "t"}, "stringData": {"auth-token": token}})

@@ -158,6 +158,48 @@ def test_another_tokens_sub_is_refused(shell: Shell, tenants: list[str]) -> None
     assert "did not sign" in shell.refused(*repeat).err
 
 
+def test_a_sub_is_looked_for_under_the_usual_key_too(shell: Shell, tenants: list[str]) -> None:
+    theirs = f"{shell.namespace}-theirs"
+    shell.keep("by-hand", forge(claims_of(theirs)))
+    command = ("issue", "kubernetes", "-n", tenants[0], "--sub", theirs, "--key", "token")
+    done = shell.refused(*command)
+    assert f'the sub "{theirs}" is that of Secret {shell.namespace}/by-hand already' in done.err
+    shell.kubectl("delete", "secret", "by-hand", "-n", shell.namespace)
+    assert shell.pxauth(*command).code == 0
+    again = ("issue", "kubernetes", "-n", tenants[1], "--sub", theirs, "--key", "token")
+    assert "is that of Secret" in shell.refused(*again).err
+
+
+def test_who_may_not_list_secrets_has_each_one_read(
+    shell: Shell, tenants: list[str], plane: ControlPlane
+) -> None:
+    user = f"jack-{shell.namespace}"
+    roles = {
+        "lists-namespaces": ["--verb=list", "--resource=namespaces"],
+        "writes-secrets": ["--verb=get,create,patch", "--resource=secrets"],
+    }
+    for role, rules in roles.items():
+        name = f"{user}-{role}"
+        assert shell.kubectl("create", "clusterrole", name, *rules).code == 0
+        binding = ["clusterrolebinding", name, f"--clusterrole={name}", f"--user={user}"]
+        assert shell.kubectl("create", *binding).code == 0
+    there, *others = tenants
+    claims = {"sub": f"px-k8s-user.{there}@portworx.com"}
+    data = {"auth-token": encoded(forge(claims, b"another key")), "mine": encoded("hands off")}
+    secret = {"metadata": {"name": "px-k8s-user", "namespace": there}, "data": data}
+    shell.create(secret)
+    jack = shell.with_environment(KUBECONFIG=str(plane.kubeconfig(user, groups=())))
+    command = ["issue", "kubernetes", f"--namespace-selector=tenant={shell.namespace}", "-v=6"]
+    key = ["--shared-secret-from=pxkeys", "--issuer=portworx.com"]
+    done = jack.pxauth(*command, *key)
+    assert done.code == 0, done.err
+    assert "1 configured" in done.err
+    assert "2 created" in done.err
+    posted = [line for line in done.err.splitlines() if line.startswith("POST ")]
+    assert len(posted) == len(others)
+    assert all(judge(token)["accepted"] for token in tokens(shell).values())
+
+
 def test_a_default_sub_pays_no_request(shell: Shell) -> None:
     flags = ["--issuer=portworx.com", "--shared-secret-from=pxkeys", "-v=6"]
     plain = shell.issue("kubernetes", *flags)

@@ -176,6 +176,11 @@ def test_two_defaults_are_worth_a_warning(made: Class, other: Class) -> None:
     assert made.read()["metadata"]["annotations"] == {IS_DEFAULT: "true"}
 
 
+def test_a_default_is_no_other_default_than_itself(made: Class) -> None:
+    assert made.make("--default").err == ""
+    assert made.make("--default").err == ""
+
+
 def test_what_cannot_change_is_shown_and_left(made: Class) -> None:
     made.make("-p", "repl=2", "-p", "io_profile=db", "--allow-volume-expansion=false")
     before = made.read()
