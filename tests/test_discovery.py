@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from controlplane.run import ControlPlane
+from tests.gate import gate
 from tests.portworx_site import (
     GROUP,
     ISSUER_VARIABLE,
@@ -437,7 +439,7 @@ def test_what_could_not_be_read_is_said_where_it_matters(site: Site) -> None:
     assert 'user "half" may not get Secret px/px-shared-secret' in said
 
 
-def test_it_asks_for_everything_at_once(site: Site) -> None:
+def test_it_asks_for_what_it_needs_and_no_more(site: Site) -> None:
     site.lay_secret("px/px-shared-secret")
     site.storage_cluster("px/cluster", security={"enabled": True})
     asked = [line for line in site.pxauth("discover", "-v=6").err.splitlines() if "GET" in line]
@@ -449,6 +451,41 @@ def test_it_asks_for_everything_at_once(site: Site) -> None:
         "apis/apps/v1/daemonsets",
         "apis/core.libopenstorage.org/v1/storageclusters",
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        (["discover"], []),
+        (["issue", "kubernetes"], ["api/v1/namespaces/px/secrets/px-k8s-user"]),
+        (
+            ["issue", "kubernetes", "--sub=mine"],
+            ["api/v1/namespaces/px/secrets/px-k8s-user", "api/v1/secrets"],
+        ),
+        (["verify"], ["api/v1/namespaces/px/secrets/px-k8s-user"]),
+    ],
+    ids=["discover", "issue", "issue --sub", "verify"],
+)
+def test_it_asks_for_everything_at_once(
+    site: Site, own_plane: ControlPlane, command: list[str], more: list[str]
+) -> None:
+    """No answer comes before all have been asked for."""
+    site.lay_secret("kube-system/pxkeys")
+    site.daemon_set(args=["-jwt_issuer", "px.example"])
+    if command == ["verify"]:
+        assert site.pxauth("issue", "kubernetes").code == 0
+    paths = [
+        "api/v1/namespaces/kube-system/secrets/px-shared-secret",
+        "api/v1/namespaces/kube-system/secrets/pxkeys",
+        "apis/apps/v1/daemonsets",
+        f"apis/{GROUP}/v1/storageclusters",
+        *more,
+    ]
+    with gate(own_plane, len(paths)) as front:
+        kubeconfig = front.kubeconfig(site.home, "px")
+        done = site.with_environment(KUBECONFIG=str(kubeconfig)).pxauth(*command)
+        assert done.code == 0, done.err
+        assert {path.removeprefix("/") for path in front.together} == set(paths)
 
 
 def test_people_read_it_in_80_columns(site: Site) -> None:

@@ -1,5 +1,8 @@
 """`kubectl pxauth renew` against a real API server."""
 
+import base64
+import json
+import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +11,11 @@ from datetime import UTC, datetime
 import pytest
 
 from controlplane.build import openstorage_tool
-from tests.conftest import SHARED_SECRET, Shell, claims_of, decode, forge, judge
+from tests.conftest import BIN, SHARED_SECRET, Shell, claims_of, decode, forge, judge
 from tests.portworx_site import OPERATOR
 
 DAY = 86400
+MANY = 60
 OTHER_KEY = b"k" * 40
 
 
@@ -158,6 +162,42 @@ def test_dry_runs_change_nothing(shell: Shell) -> None:
     assert client.out.endswith("(dry run)\n")
     assert server.out.endswith("(server dry run)\n")
     assert shell.secret() == before
+
+
+def test_ctrl_c_ends_cleanly_and_a_second_run_does_the_rest(shell: Shell) -> None:
+    items = []
+    for index in range(MANY):
+        token = forge(claims_of(f"{shell.namespace}-{index}", days=30, age_days=29))
+        data = {"auth-token": base64.b64encode(token.encode()).decode()}
+        metadata = {"name": f"token-{index}"}
+        items.append({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+    shell.create({"kind": "List", "metadata": {}, "items": items})
+    command = ["renew", "-n", shell.namespace, "--within=2d"]
+    with subprocess.Popen(
+        [BIN / "kubectl", "pxauth", *command, "--concurrency=2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=shell.popen_environment | {"PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    said = {line.split()[0] for line in (first + rest).splitlines()}
+    done = len(said)
+    assert 0 < done < MANY
+    assert err == f"error: interrupted after {done}: {done} renewed\n"
+    found = json.loads(shell.kubectl("get", "secrets", "-n", shell.namespace, "-o=json").out)
+    written = {
+        f"secret/{item['metadata']['name']}"
+        for item in found["items"]
+        if "kubectl-pxauth/expires" in item["metadata"].get("annotations", {})
+    }
+    assert written == said
+    again = shell.pxauth(*command)
+    assert (again.code, again.err) == (0, f"{MANY - done} renewed, {done} unchanged\n")
 
 
 def test_nobodys_change_is_lost(shell: Shell) -> None:
