@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from controlplane.run import ControlPlane
-from tests.gate import gate
+from tests.fault_proxy import FaultProxy, Gate
 from tests.portworx_site import (
     GROUP,
     ISSUER_VARIABLE,
@@ -481,11 +481,12 @@ def test_it_asks_for_everything_at_once(
         f"apis/{GROUP}/v1/storageclusters",
         *more,
     ]
-    with gate(own_plane, len(paths)) as front:
-        kubeconfig = front.kubeconfig(site.home, "px")
-        done = site.with_environment(KUBECONFIG=str(kubeconfig)).pxauth(*command)
+    gate = Gate(len(paths))
+    with FaultProxy(own_plane) as proxy:
+        proxy.spoil(gate, method="GET", times=len(paths))
+        done = proxy.shell(site).pxauth(*command)
         assert done.code == 0, done.err
-        assert {path.removeprefix("/") for path in front.together} == set(paths)
+    assert {path.removeprefix("/") for path in gate.waiting} == set(paths)
 
 
 def test_people_read_it_in_80_columns(site: Site) -> None:
