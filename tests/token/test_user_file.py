@@ -137,6 +137,11 @@ FIELDS = "name, email, sub, roles, groups"
         ),
         ("<<: {nbme: a}\nname: a", 'u:1: unknown field "nbme"', 'did you mean "name"?'),
         (
+            "<<: {email: e}\nname: a\nname: b",
+            'u:3: field "name" is given again; it stands in line 2 already',
+            None,
+        ),
+        (
             "name: a\nemail: b\nroles: x",
             "u:3: roles must be a list",
             "write roles: [x]",
@@ -150,7 +155,7 @@ FIELDS = "name, email, sub, roles, groups"
         ("name: a\nemail: !!binary x", "u:2: email is not base64 text", None),
         ("name: a\nemail: !!binary /w==", "u:2: email is not base64 text", None),
         (
-            'name: a\nemail: "${x}\\nmore"',
+            'name: a\nemail: "${x}\\nmore\\n"',
             'u:2: email is the unfilled placeholder "${x}"',
             None,
         ),
@@ -161,7 +166,7 @@ FIELDS = "name, email, sub, roles, groups"
             None,
         ),
     ],
-    ids=range(23),
+    ids=range(24),
 )
 def test_what_is_said_of_a_bad_file(text: str, says: str, hint: str | None) -> None:
     with pytest.raises(UserFileError) as caught:
