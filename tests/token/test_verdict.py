@@ -155,6 +155,8 @@ def test_what_a_token_leaves_out_is_nobodys() -> None:
     assert judge(make(roles="[]"), trust(), NOW).user.roles == ()
 
 
+# 26 characters, the last of which has a bit that counts for nothing.
+ODD_HEAD = encode(b'{"alg":"HS256"}    ')[:-1] + b"B"
 NEWLINES = (
     "warning format: newlines, which the verifier skips but gRPC does not carry in a header:"
     " remove them"
@@ -216,6 +218,12 @@ FRESH = "s ago: a node whose clock is further behind refuses it as yet"
         (make(nbf=str(SECOND + 1)), f"problem not before: {IN_FUTURE}"),
         (make(iat=str(SECOND - 299)), f"warning issued at: 299 {FRESH}"),
         (make(iat=str(SECOND - 300)), "ok issued at: 2026-11-23 11:55:00 UTC"),
+        (
+            ODD_HEAD + b"." + CLAIMS + b"." + TAIL,
+            f"warning format: the header {LEFT_OVER}",
+        ),
+        (make(exp="-1000"), "problem expiry: expired: 1969-12-31 23:43:20 UTC"),
+        (make(exp="1e19"), f"problem expiry: expired: -9223372036854775808 {OUT_OF_RANGE}"),
         (make(exp="1e30"), f"problem expiry: expired: -9223372036854775808 {OUT_OF_RANGE}"),
         (make(exp=str(SECOND - 600 + 3653 * 86400)), "ok expiry: 2036-11-23 11:50:00 UTC"),
         (
@@ -224,7 +232,7 @@ FRESH = "s ago: a node whose clock is further behind refuses it as yet"
         ),
         (make(iat=None, exp=str(SECOND + 3653 * 86400)), "ok expiry: 2036-11-23 12:00:00 UTC"),
     ],
-    ids=range(35),
+    ids=range(38),
 )  # fmt: skip
 def test_what_is_said_word_for_word(token: bytes, line: str) -> None:
     assert line in lines(judge(token, trust(), NOW))
