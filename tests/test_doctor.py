@@ -319,7 +319,7 @@ def test_a_cluster_without_portworx(bare: Patient) -> None:
 
 def test_a_class_that_names_no_secret_where_nothing_is_known_of_security(bare: Patient) -> None:
     bare.lay(storage_class("bare", {}), claim("px/bare", "bare"))
-    kinds = [one.kind for one in bare.doctor(code=1)]
+    kinds = [one.kind for one in bare.doctor()]
     assert "ok classes" in kinds
     assert not {"problem classes", "warning classes", "problem claims"} & set(kinds)
     bare.lay_secret("kube-system/pxkeys")
