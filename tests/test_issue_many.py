@@ -10,6 +10,7 @@ import pytest
 
 from controlplane.run import ControlPlane
 from tests.conftest import BIN, Shell, claims_of, decode, forge, judge
+from tests.tenants import namespaces, tokens
 from tests.terminal import run_on_terminal
 
 MANY = 150
@@ -19,32 +20,6 @@ MANY = 150
 def tenants(shell: Shell) -> list[str]:
     """Three namespaces with a label of their own."""
     return namespaces(shell, 3)
-
-
-def namespaces(shell: Shell, count: int) -> list[str]:
-    names = [f"{shell.namespace}-{index}" for index in range(count)]
-    labels = {"tenant": shell.namespace}
-    items = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        for name in names
-    ]
-    made = shell.kubectl(
-        "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    )
-    assert made.code == 0, made.err
-    return names
-
-
-def tokens(shell: Shell, name: str = "px-k8s-user") -> dict[str, str]:
-    """The token of each of the shell's namespaces."""
-    done = shell.kubectl(
-        "get", "secrets", "-A", f"--field-selector=metadata.name={name}", "-o=json"
-    )
-    return {
-        item["metadata"]["namespace"]: base64.b64decode(item["data"]["auth-token"]).decode()
-        for item in json.loads(done.out)["items"]
-        if item["metadata"]["namespace"].startswith(f"{shell.namespace}-") and "data" in item
-    }
 
 
 def versions(shell: Shell) -> dict[str, str]:
