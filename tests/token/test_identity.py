@@ -8,6 +8,7 @@ from kubectl_pxauth.token.identity import (
     PartialIdentity,
     default_identity,
     is_placeholder,
+    placeholders,
 )
 from kubectl_pxauth.token.roles import meant_role
 
@@ -104,3 +105,14 @@ def test_what_is_said_goes_before_what_was_there(said: PartialIdentity, whole: I
 def test_an_owner_has_no_rights() -> None:
     said = PartialIdentity("s", "n", "e", ("r",), ("g",))
     assert said.owner == PartialIdentity("s", "n", "e")
+
+
+def test_each_blank_is_named() -> None:
+    user = Identity("<sub>", "n", "the email of the admin", ("r", "${role}"), ("<group>",))
+    assert placeholders(user) == (
+        'sub "<sub>"',
+        'email "the email of the admin"',
+        'role "${role}"',
+        'group "<group>"',
+    )
+    assert placeholders(NOBODY) == ()

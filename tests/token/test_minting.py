@@ -91,6 +91,41 @@ def test_each_key_signs_what_its_cluster_takes(algorithm: str) -> None:
     assert "eyJ" not in repr(minted)
 
 
+ADMIN = replace(ALICE, roles=("system.admin",))
+SERVES_ALL = (
+    "the user file gives system.admin to the token of the profile kubernetes, which serves whoever"
+    " claims a volume of a StorageClass that names it"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "user", "says"),
+    [
+        ({}, OWN, ()),
+        ({"user": ADMIN}, ADMIN, (SERVES_ALL,)),
+        ({"user": ADMIN, "named": PartialIdentity(roles=ADMIN.roles)}, ADMIN, ()),
+        ({"user": ADMIN, "profile": find_profile("admin")}, ADMIN, ()),
+        ({"user": ADMIN, "profile": None}, ADMIN, ()),
+        ({}, ADMIN, ()),
+        ({"user": ALICE}, ALICE, ()),
+        (
+            {},
+            replace(OWN, sub="${uuid}", roles=("system.usr",)),
+            (
+                'the role "system.usr" is none of the system\'s: is "system.user" meant?',
+                'an unfilled placeholder is kept from the token that is there: sub "${uuid}"',
+            ),
+        ),
+    ],
+    ids=range(8),
+)
+def test_what_is_probably_not_meant(
+    changes: dict[str, Any], user: Identity, says: tuple[str, ...]
+) -> None:
+    signer = Signer("px.example", SHARED, ("a guess",))
+    assert mint(replace(REQUEST, **changes), signer, user).warnings == ("a guess", *says)
+
+
 def test_just_what_is_said_is_signed() -> None:
     claims = Claims("i", ALICE, ISSUED, EXPIRES)
     minted = mint_claims(claims, Signer("other", SHARED, ("w",)))

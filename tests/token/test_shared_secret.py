@@ -46,6 +46,11 @@ NOT_TEXT = (
     "the shared secret in here is not text: Portworx takes it through an environment variable,"
     " which can't hold those bytes"
 )
+REFERENCE = (
+    "the shared secret in here reads like a reference to a key, not like a key: if a tool puts the"
+    " real one in its place when Portworx starts, tokens that are signed with the reference are"
+    " refused"
+)
 NEWLINE = (
     "the shared secret in here ends in a newline; Portworx counts it as part of the key, and so"
     " does this token"
@@ -74,6 +79,7 @@ def test_what_no_portworx_could_be_given(value: bytes, says: str) -> None:
         (GOOD + b"\n", (NEWLINE,)),
         (GOOD + b"\r", (NEWLINE,)),
         (b"\n" + GOOD, ()),
+        (b"vault:secret/data/portworx#shared-secret", (REFERENCE,)),
         (
             b"k" * 31,
             (
