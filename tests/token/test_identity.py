@@ -23,6 +23,8 @@ from kubectl_pxauth.token.roles import meant_role
         "<groups the tenant participate if any",
         " <sub> ",
         "<",
+        "<XYZ>",
+        "${uuid} costs ${",
         "<" + "a" * 1_000_000,
     ],
 )
@@ -42,6 +44,7 @@ def test_blanks(value: str) -> None:
         "${",
         "{uuid}",
         "<a><b>",
+        "<<a>",
     ],
 )
 def test_what_is_written_on_purpose(value: str) -> None:
