@@ -10,11 +10,18 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
-.PHONY: test lint demo bench docs archive release clean
+.PHONY: test test-fast soak lint demo bench docs archive release clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
 	$(BIN)/pytest --numprocesses=2 --dist=loadgroup
+
+test-fast: $(VENV)/installed
+	$(BIN)/pytest --numprocesses=2 --dist=loadgroup -m "not slow"
+
+soak: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group soak
+	nice -n 15 $(BIN)/python -m soak.mutants
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -44,4 +51,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist mutants

@@ -47,7 +47,7 @@ class ControlPlane:
 
     def __init__(self, *, audit_log: Path | None = None, arguments: Sequence[str] = ()) -> None:
         """Take the file for the API server's audit log, and more of its command-line arguments."""
-        self._audit_log = audit_log
+        self.audit_log = audit_log
         self._arguments = arguments
         self._stack = contextlib.ExitStack()
 
@@ -173,12 +173,12 @@ class ControlPlane:
             # No controller makes the service account that a pod would need.
             "--disable-admission-plugins=ServiceAccount",
         ]
-        if self._audit_log:
+        if self.audit_log:
             policy = self.folder / "audit-policy.json"
             rules = [{"level": "Metadata"}]
             kind = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy"}
             policy.write_text(json.dumps(kind | {"rules": rules}))
-            arguments += [f"--audit-policy-file={policy}", f"--audit-log-path={self._audit_log}"]
+            arguments += [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"]
         return [*arguments, *self._arguments]
 
     def _wait_until_ready(

@@ -42,6 +42,11 @@ class Shell:
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def popen_environment(self) -> dict[str, str]:
+        """All that a command sees of the environment when it is run without `kubectl`."""
+        return {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(self.home)} | self.environment
+
     def with_environment(self, **variables: str) -> "Shell":
         return replace(self, environment=self.environment | variables)
 
@@ -52,7 +57,7 @@ class Shell:
             capture_output=True,
             text=True,
             cwd=self.home,
-            env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(self.home)} | self.environment,
+            env=self.popen_environment,
             timeout=120,
         )
         return Run(done.returncode, done.stdout, done.stderr)
@@ -153,7 +158,16 @@ def judge(
     return verdict
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what asks for a control plane, or for the archive, which is built for it."""
+    slow = {"plane", "own_plane", "archive"}
+    for item in items:
+        if isinstance(item, pytest.Function) and slow & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
 def leaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakWatch]:
     """A watch over the whole run, which fails at its end if a token or the key came out."""
     audit_log = tmp_path_factory.mktemp("audit") / "audit.log"
@@ -171,13 +185,34 @@ def plane(leaks: LeakWatch) -> Iterator[ControlPlane]:
         yield running
 
 
-@pytest.fixture
-def shell(plane: ControlPlane, tmp_path: Path) -> Shell:
+@pytest.fixture(scope="module")
+def plane_arguments() -> list[str]:
+    """What the API server of `own_plane` is started with; a module may have a fixture instead."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def own_plane(
+    leaks: LeakWatch, tmp_path_factory: pytest.TempPathFactory, plane_arguments: list[str]
+) -> Iterator[ControlPlane]:
+    """A module's own, for commands that look at all namespaces or at the one key."""
+    audit_log = tmp_path_factory.mktemp("audit") / "audit.log"
+    with ControlPlane(audit_log=audit_log, arguments=plane_arguments) as running:
+        yield running
+
+
+def new_shell(plane: ControlPlane, home: Path) -> Shell:
+    """A shell with a new namespace, which is its current one."""
     namespace = f"test-{next(_COUNTER)}"
     kubeconfig = plane.kubeconfig(namespace=namespace)
-    made = Shell(namespace, tmp_path, {"KUBECONFIG": str(kubeconfig)})
-    assert made.kubectl("create", "namespace", namespace).code == 0
-    return made
+    shell = Shell(namespace, home, {"KUBECONFIG": str(kubeconfig)})
+    assert shell.kubectl("create", "namespace", namespace).code == 0
+    return shell
+
+
+@pytest.fixture
+def shell(plane: ControlPlane, tmp_path: Path) -> Shell:
+    return new_shell(plane, tmp_path)
 
 
 @dataclass(frozen=True)
@@ -250,6 +285,6 @@ def portworx(shell: Shell, homes: Path, pxctl: Path) -> Iterator[Portworx]:
 
 
 @pytest.fixture
-def offline(tmp_path: Path) -> Shell:
+def offline(leaks: LeakWatch, tmp_path: Path) -> Shell:
     """A shell with a shared secret in its environment, and no kubeconfig at all."""
     return Shell("portworx", tmp_path, {"PORTWORX_AUTH_SHARED_SECRET": SHARED_SECRET.decode()})

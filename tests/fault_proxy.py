@@ -22,7 +22,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +33,7 @@ from tests.conftest import Shell
 
 _HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive"}
 _UNTIL_ENDED = 10**9  # seconds
+_PATIENCE = 20  # seconds
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,31 @@ class Stall:
         exchange.answer(reply or exchange.ask())
 
 
-Fault = Answer | Alter | First | Reset | Cut | CloseAfter | Trickle | Stall
+@dataclass(frozen=True)
+class Gate:
+    """No answer before so many requests wait for one, side by side; then all go on."""
+
+    width: int
+    waiting: list[str] = field(default_factory=list)
+    """The paths of those that wait, or have waited."""
+    _changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
+
+    def meet(self, exchange: "Exchange") -> None:
+        with self._changed:
+            self.waiting.append(exchange.path.partition("?")[0])
+            self._changed.notify_all()
+            # One that waits for too long stands alone: it lets all go, and the test sees it.
+            if not self._changed.wait_for(self._is_open, _PATIENCE):
+                self.waiting.clear()
+                self.waiting.extend(["nobody came"] * self.width)
+                self._changed.notify_all()
+        exchange.answer(exchange.ask())
+
+    def _is_open(self) -> bool:
+        return len(self.waiting) >= self.width
+
+
+Fault = Answer | Alter | First | Reset | Cut | CloseAfter | Trickle | Stall | Gate
 
 
 @dataclass(frozen=True)

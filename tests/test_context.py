@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import select
 import socket
@@ -16,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BIN, Portworx, Run, Shell, claims_of, decode, forge, judge
+from tests.conftest import Portworx, Run, Shell, claims_of, decode, forge, judge
+from tests.terminal import run_on_terminal
 
 NODES = Portworx.nodes
 
@@ -572,23 +572,11 @@ def test_local(offline: Shell, pxctl: Path) -> None:
 
 
 def test_a_terminal_sees_a_progress_bar(portworx: Portworx) -> None:
-    shell = portworx.shell
-    master, slave = pty.openpty()
-    done = subprocess.run(
-        [
-            *(BIN / "kubectl", "pxauth", "context", "create", "admin", "--pxctl", portworx.pxctl),
-            *portworx.there,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=slave,
-        text=True,
-        env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(shell.home), "TERM": "xterm"}
-        | shell.environment,
+    flags = ["--pxctl", str(portworx.pxctl), *portworx.there]
+    done, text = run_on_terminal(
+        portworx.shell, "pxauth", "context", "create", "admin", *flags, stream="stderr"
     )
-    os.close(slave)
-    text = os.read(master, 65536).decode()
-    os.close(master)
-    assert saved(Run(done.returncode, done.stdout, "")) == list(NODES)
+    assert saved(done) == list(NODES)
     assert "context admin" in text
     assert "3/3" in text
     assert "eyJ" not in text

@@ -1,16 +1,14 @@
 """Where what is given, or stated, is not what Portworx takes; and what must not be said of it."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controlplane.run import ControlPlane
 from tests.conftest import claims_of, forge
-from tests.test_discovery import (
+from tests.portworx_site import (
     ISSUER_VARIABLE,
     OTHERS,
     OURS,
@@ -29,13 +27,6 @@ __all__ = ["site"]  # a fixture
 ENVIRONMENT = "PORTWORX_AUTH_SHARED_SECRET"
 PROVIDER = "https://login.example.com/realms/px"
 APPS = b"never-shown: the key of Portworx' own applications"
-
-
-@pytest.fixture(scope="module")
-def own_plane() -> Iterator[ControlPlane]:
-    """Not the other tests': discovery looks at all namespaces."""
-    with ControlPlane() as running:
-        yield running
 
 
 @pytest.fixture

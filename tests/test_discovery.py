@@ -1,173 +1,33 @@
 """Finding the key and the issuer, in clusters laid down as the operator or the docs do it."""
 
-import hmac
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from controlplane.run import ControlPlane
-from tests.conftest import Run, Shell, judge
-from tests.token.odd_tokens import ec_key, pem
-from tests.token.test_private_key import private
+from tests.fault_proxy import FaultProxy, Gate
+from tests.portworx_site import (
+    GROUP,
+    ISSUER_VARIABLE,
+    OTHERS,
+    OURS,
+    SECRET_VARIABLE,
+    SELF_SIGNED,
+    Site,
+    fingerprint,
+    from_secret,
+    self_signed,
+    site,
+    variable,
+)
+from tests.token.odd_tokens import ec_key, pem, private
 
 pytestmark = pytest.mark.xdist_group("discovery")
 
-GROUP = "core.libopenstorage.org"
-OURS = b"never-shown: the shared secret of this cluster"
-OTHERS = b"never-shown: the shared secret of another one"
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": f"storageclusters.{GROUP}"},
-    "spec": {
-        "group": GROUP,
-        "scope": "Namespaced",
-        "names": {
-            "kind": "StorageCluster",
-            "plural": "storageclusters",
-            "singular": "storagecluster",
-        },
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
-SELF_SIGNED = "spec.security.auth.selfSigned"
-SECRET_VARIABLE = "PORTWORX_AUTH_JWT_SHAREDSECRET"
-ISSUER_VARIABLE = "PORTWORX_AUTH_JWT_ISSUER"
 
-
-@dataclass(frozen=True)
-class Site(Shell):
-    """A cluster to lay Portworx down in."""
-
-    def done(self, *arguments: str, stdin: object = None) -> str:
-        text = None if stdin is None else json.dumps(stdin)
-        done = self.kubectl(*arguments, stdin=text)
-        assert done.code == 0, done.err
-        return done.out
-
-    def post(self, path: str, manifest: dict[str, Any]) -> None:
-        self.done("create", "--raw", path, "-f", "-", stdin=manifest)
-
-    def lay_secret(self, place: str, value: bytes = OURS, key: str = "shared-secret") -> None:
-        namespace, name = place.split("/")
-        path = self.home / "value"
-        path.write_bytes(value)
-        self.done(
-            *("create", "secret", "generic", name, "-n", namespace, f"--from-file={key}={path}")
-        )
-
-    def storage_cluster(
-        self, place: str, annotations: dict[str, str] | None = None, **spec: Any
-    ) -> None:
-        namespace, name = place.split("/")
-        self.post(
-            f"/apis/{GROUP}/v1/namespaces/{namespace}/storageclusters",
-            {
-                "apiVersion": f"{GROUP}/v1",
-                "kind": "StorageCluster",
-                "metadata": {"name": name, "annotations": annotations or {}},
-                "spec": {"image": "portworx/oci-monitor:3.1.0"} | spec,
-            },
-        )
-
-    def daemon_set(
-        self,
-        namespace: str = "kube-system",
-        args: list[str] | None = None,
-        env: list[dict[str, Any]] | None = None,
-    ) -> None:
-        labels = {"name": "portworx"}
-        container = {"name": "portworx", "image": "portworx/oci-monitor:2.13"}
-        other = {"name": "csi-node-driver-registrar", "image": "csi", "args": ["--v=5"]}
-        self.post(
-            f"/apis/apps/v1/namespaces/{namespace}/daemonsets",
-            {
-                "apiVersion": "apps/v1",
-                "kind": "DaemonSet",
-                "metadata": {"name": "portworx", "labels": labels},
-                "spec": {
-                    "selector": {"matchLabels": labels},
-                    "template": {
-                        "metadata": {"labels": labels},
-                        "spec": {
-                            "containers": [
-                                container | {"args": ["-c", "px", *(args or [])], "env": env or []},
-                                other,
-                            ]
-                        },
-                    },
-                },
-            },
-        )
-
-    def allow(self, user: str, namespace: str, verb: str, resource: str) -> None:
-        name = f"{user}-{verb}-{resource.replace('/', '-').replace('.', '-')}"
-        role = ["role", name, f"--verb={verb}", f"--resource={resource.partition('/')[0]}"]
-        if named := resource.partition("/")[2]:
-            role.append(f"--resource-name={named}")
-        self.done("create", *role, "-n", namespace)
-        self.done(
-            "create", "rolebinding", name, f"--role={name}", f"--user={user}", "-n", namespace
-        )
-
-    def discover(self, *arguments: str) -> dict[str, Any]:
-        done = self.pxauth("discover", "-o", "json", *arguments)
-        assert done.code == 0, done.err
-        found: dict[str, Any] = json.loads(done.out)
-        return found
-
-    def pxauth(self, *arguments: str | Path, stdin: str | None = None) -> Run:
-        done = super().pxauth(*arguments, stdin=stdin)
-        assert "never-shown" not in done.out + done.err
-        return done
-
-    def signs_with(self, key: bytes, issuer: str, *arguments: str) -> str:
-        """Make a token with what is found, and have it judged; returns what was said beside it."""
-        done = self.pxauth("token", "kubernetes", *arguments)
-        assert done.code == 0, done.err
-        assert judge(done.out, issuer, key)["accepted"]
-        return done.err
-
-
-@pytest.fixture(scope="module")
-def own_plane() -> Iterator[ControlPlane]:
-    """Not the other tests': discovery looks at all namespaces."""
-    with ControlPlane() as running:
-        yield running
-
-
-@pytest.fixture
-def site(own_plane: ControlPlane, tmp_path: Path) -> Site:
-    """A cluster with the operator's CRD, and nothing of Portworx."""
-    site = Site("px", tmp_path, {"KUBECONFIG": str(own_plane.kubeconfig(namespace="px"))})
-    listing = ["get", "--raw", f"/apis/{GROUP}/v1/storageclusters"]
-    if site.kubectl(*listing).code != 0:
-        site.done("create", "-f", "-", stdin=CRD)
-        site.done("wait", "--for=condition=established", "crd", "--all")
-        while site.kubectl(*listing).code != 0:
-            pass  # it is served a moment after
-    kinds = "storageclusters,secrets,configmaps,daemonsets,roles,rolebindings"
-    site.done("delete", kinds, "--all", "-A")
-    for namespace in ("px", "portworx", "other"):
-        site.kubectl("create", "namespace", namespace)
-    return site
+__all__ = ["site"]  # a fixture
 
 
 @pytest.fixture
@@ -175,24 +35,6 @@ def bare(site: Site) -> Site:
     """A cluster that knows no StorageClusters."""
     site.done("delete", "crd", "--all")
     return site
-
-
-def fingerprint(key: bytes) -> str:
-    """What the plugin is to show of a key."""
-    text = b"kubectl-pxauth: fingerprint of a shared secret"
-    return hmac.digest(key, text, "sha256").hex()[:8]
-
-
-def variable(name: str, value: str) -> dict[str, Any]:
-    return {"name": name, "value": value}
-
-
-def from_secret(name: str, secret: str, key: str = "shared-secret") -> dict[str, Any]:
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
-
-
-def self_signed(**fields: str) -> dict[str, Any]:
-    return {"enabled": True, "auth": {"guestAccess": "Enabled", "selfSigned": fields}}
 
 
 def test_a_storage_cluster_names_both(site: Site) -> None:
@@ -597,7 +439,7 @@ def test_what_could_not_be_read_is_said_where_it_matters(site: Site) -> None:
     assert 'user "half" may not get Secret px/px-shared-secret' in said
 
 
-def test_it_asks_for_everything_at_once(site: Site) -> None:
+def test_it_asks_for_what_it_needs_and_no_more(site: Site) -> None:
     site.lay_secret("px/px-shared-secret")
     site.storage_cluster("px/cluster", security={"enabled": True})
     asked = [line for line in site.pxauth("discover", "-v=6").err.splitlines() if "GET" in line]
@@ -609,6 +451,42 @@ def test_it_asks_for_everything_at_once(site: Site) -> None:
         "apis/apps/v1/daemonsets",
         "apis/core.libopenstorage.org/v1/storageclusters",
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        (["discover"], []),
+        (["issue", "kubernetes"], ["api/v1/namespaces/px/secrets/px-k8s-user"]),
+        (
+            ["issue", "kubernetes", "--sub=mine"],
+            ["api/v1/namespaces/px/secrets/px-k8s-user", "api/v1/secrets"],
+        ),
+        (["verify"], ["api/v1/namespaces/px/secrets/px-k8s-user"]),
+    ],
+    ids=["discover", "issue", "issue --sub", "verify"],
+)
+def test_it_asks_for_everything_at_once(
+    site: Site, own_plane: ControlPlane, command: list[str], more: list[str]
+) -> None:
+    """No answer comes before all have been asked for."""
+    site.lay_secret("kube-system/pxkeys")
+    site.daemon_set(args=["-jwt_issuer", "px.example"])
+    if command == ["verify"]:
+        assert site.pxauth("issue", "kubernetes").code == 0
+    paths = [
+        "api/v1/namespaces/kube-system/secrets/px-shared-secret",
+        "api/v1/namespaces/kube-system/secrets/pxkeys",
+        "apis/apps/v1/daemonsets",
+        f"apis/{GROUP}/v1/storageclusters",
+        *more,
+    ]
+    gate = Gate(len(paths))
+    with FaultProxy(own_plane) as proxy:
+        proxy.spoil(gate, method="GET", times=len(paths))
+        done = proxy.shell(site).pxauth(*command)
+        assert done.code == 0, done.err
+    assert {path.removeprefix("/") for path in gate.waiting} == set(paths)
 
 
 def test_people_read_it_in_80_columns(site: Site) -> None:
@@ -654,3 +532,44 @@ def test_a_key_that_only_the_nodes_have_leaves_the_verdict_open(site: Site) -> N
     said = site.refused("issue", "kubernetes").err
     assert "Portworx verifies with a public key" in said
     assert "; not used: Secret kube-system/pxkeys:shared-secret\n" in said
+
+
+def test_a_secret_that_the_user_names_says_which_issuer_is_usual(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("px/key")
+    for secret, issuer in (("px-shared-secret", "operator.portworx.io"), ("key", "portworx.com")):
+        flag = ("--shared-secret-from", f"px/{secret}")
+        assert site.signs_with(OURS, issuer, *flag) == ""
+        site.takes(issuer, *flag)
+        site.done("delete", "secret", "px-k8s-user", "-n", "px")
+
+
+def test_a_daemon_set_beside_the_secret_that_the_user_names_is_believed(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys", OTHERS)
+    site.lay_secret("other/key")
+    site.daemon_set("other", ["-jwt_issuer", "px.example", "-username_claim", "email"])
+    flag = ("--shared-secret-from", "other/key")
+    assert site.signs_with(OURS, "px.example", *flag) == ""
+    site.takes("px.example", *flag)
+    assert "from email" in site.pxauth("verify", *flag).out
+
+
+def test_a_secret_that_a_strangers_daemon_set_hides_stops_nobody(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.lay_secret("other/hidden", OTHERS)
+    site.daemon_set("other", env=[from_secret(SECRET_VARIABLE, "hidden")])
+    site.allow("reader", "kube-system", "get", "secrets/pxkeys")
+    with site.everywhere("reader", "daemonsets.apps", f"storageclusters.{GROUP}"):
+        for secret in ("hidden", "nowhere"):
+            said = site.signs_with(OURS, "portworx.com", "--as", "reader")
+            assert "DaemonSet other/portworx may be anybody's" in said, secret
+            site.done("delete", "daemonset", "portworx", "-n", "other")
+            site.daemon_set("other", env=[from_secret(SECRET_VARIABLE, "nowhere")])
+
+
+def test_a_daemon_set_of_another_name_is_not_portworx(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    env = [variable(SECRET_VARIABLE, OTHERS.decode())]
+    site.daemon_set(args=["-jwt_issuer", "other.example"], env=env, name="portworx-api")
+    assert site.discover()["sharedSecret"]["statedBy"] == "by its name"
+    assert site.signs_with(OURS, "portworx.com") == ""

@@ -11,6 +11,7 @@ from tests.transcripts import ROOT, difference, differences, entries_of, world
 TOLD = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "```console" in path.read_text()]
 
 
+@pytest.mark.slow  # it has a control plane of its own
 @pytest.mark.parametrize("file", TOLD, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_it_shows_what_is_printed(file: Path) -> None:
     with world() as told_to:

@@ -2,11 +2,6 @@
 
 import base64
 import json
-import os
-import pty
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +10,27 @@ import pytest
 import yaml
 
 from controlplane.run import ControlPlane
-from tests.conftest import BIN, Run, claims_of, forge
-from tests.test_discovery import (
-    CRD,
+from tests.conftest import Run, claims_of, forge
+from tests.portworx_site import (
     GROUP,
     ISSUER_VARIABLE,
+    OPERATOR,
     OTHERS,
     OURS,
     SECRET_VARIABLE,
     Site,
+    csi,
     fingerprint,
     from_secret,
     variable,
 )
-from tests.test_storageclass import csi
+from tests.terminal import run_on_terminal
 from tests.token.odd_tokens import ec_key, pem
 
 pytestmark = pytest.mark.xdist_group("doctor")
 
 DAEMON_SET = "DaemonSet kube-system/portworx container portworx"
 IS_PENDING = "is Pending: StorageClass"
-OPERATOR = [{"apiVersion": f"{GROUP}/v1", "kind": "StorageCluster", "name": "px", "uid": "1"}]
 KINDS = (
     "storageclusters,secrets,daemonsets,storageclasses,persistentvolumeclaims,persistentvolumes,"
     "deployments,roles,rolebindings"
@@ -84,18 +79,6 @@ class Patient(Site):
             "create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": manifests}
         )
 
-    @contextmanager
-    def everywhere(self, user: str, *resources: str) -> Iterator[None]:
-        """Let the user get and list that in all namespaces."""
-        role = ["--verb=get,list", f"--resource={','.join(resources)}"]
-        self.done("create", "clusterrole", user, *role)
-        try:
-            binding = [f"--clusterrole={user}", f"--user={user}"]
-            self.done("create", "clusterrolebinding", user, *binding)
-            yield
-        finally:
-            self.kubectl("delete", f"clusterrole/{user}", f"clusterrolebinding/{user}")
-
     def remove(self, *arguments: str) -> None:
         self.done("delete", *arguments)
 
@@ -140,24 +123,9 @@ def without(parameters: dict[str, str], *keys: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("audit") / "audit.log"
-
-
-@pytest.fixture(scope="module")
-def own_plane(audit_log: Path) -> Iterator[ControlPlane]:
-    """Not the other tests': the doctor looks at everything. No controller ends a claim's use."""
-    plugins = "--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection"
-    with ControlPlane(audit_log=audit_log, arguments=[plugins]) as running:
-        kubeconfig = running.kubeconfig(namespace="px")
-        site = Site("px", running.folder, {"KUBECONFIG": str(kubeconfig)})
-        site.done("create", "-f", "-", stdin=CRD)
-        site.done("wait", "--for=condition=established", "crd", "--all")
-        while site.kubectl("get", "--raw", f"/apis/{GROUP}/v1/storageclusters").code != 0:
-            pass  # it is served a moment after
-        for namespace in ("px", "red", "green"):
-            site.done("create", "namespace", namespace)
-        yield running
+def plane_arguments() -> list[str]:
+    """No controller ends a claim's use."""
+    return ["--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection"]
 
 
 @pytest.fixture
@@ -165,6 +133,9 @@ def bare(own_plane: ControlPlane, tmp_path: Path) -> Patient:
     """A cluster with nothing of Portworx."""
     kubeconfig = own_plane.kubeconfig(namespace="px")
     patient = Patient("px", tmp_path, {"KUBECONFIG": str(kubeconfig)})
+    patient.serve_storage_clusters()
+    for namespace in ("px", "red", "green"):
+        patient.kubectl("create", "namespace", namespace)
     patient.done("delete", KINDS, "--all", "-A")
     return patient
 
@@ -229,11 +200,12 @@ def test_monitoring_reads_the_same(patient: Patient) -> None:
     assert yaml.safe_load(patient.pxauth("doctor", "-o", "yaml").out) == found
 
 
-def test_nothing_is_written(patient: Patient, own_plane: ControlPlane, audit_log: Path) -> None:
+def test_nothing_is_written(patient: Patient, own_plane: ControlPlane) -> None:
     kubeconfig = own_plane.kubeconfig("house", namespace="px")
     patient.lay(storage_class("ill", csi("px", "not-there")), claim("px/ill", "ill"))
     patient.with_environment(KUBECONFIG=str(kubeconfig)).pxauth("doctor")
-    events = [json.loads(line) for line in audit_log.read_text().splitlines()]
+    assert own_plane.audit_log
+    events = [json.loads(line) for line in own_plane.audit_log.read_text().splitlines()]
     done = {
         (event["verb"], event["objectRef"]["resource"] if "objectRef" in event else "version")
         for event in events
@@ -271,17 +243,8 @@ def test_a_kubeconfig_that_is_none_is_an_error_as_with_any_command(patient: Pati
 
 def test_a_terminal_gets_colours_unless_it_wants_none(patient: Patient) -> None:
     for variables, colour in (({}, "\x1b[32mok      \x1b[0m server"), ({"NO_COLOR": "1"}, "")):
-        master, slave = pty.openpty()
-        environment = {"PATH": f"{BIN}:/usr/bin:/bin", "TERM": "xterm"} | patient.environment
-        subprocess.run(
-            [BIN / "kubectl", "pxauth", "doctor"],
-            stdout=slave,
-            env=environment | variables,
-            check=True,
-        )
-        os.close(slave)
-        text = os.read(master, 65536).decode()
-        os.close(master)
+        done, text = run_on_terminal(patient.with_environment(**variables), "pxauth", "doctor")
+        assert done.code == 0, done.err
         assert text.startswith(colour or "ok       server")
         assert ("\x1b" in text) is bool(colour)
 
@@ -353,6 +316,38 @@ def test_a_cluster_without_portworx(bare: Patient) -> None:
         "there is no StorageCluster, no DaemonSet named portworx, and no shared secret"
     )
     assert found["ok classes"].message == "no StorageClass is Portworx's"
+
+
+def test_a_class_that_names_no_secret_where_nothing_is_known_of_security(bare: Patient) -> None:
+    bare.lay(storage_class("bare", {}), claim("px/bare", "bare"))
+    kinds = [one.kind for one in bare.doctor()]
+    assert "ok classes" in kinds
+    assert not {"problem classes", "warning classes", "problem claims"} & set(kinds)
+    bare.lay_secret("kube-system/pxkeys")
+    kinds = [one.kind for one in bare.doctor(code=1)]
+    assert {"problem classes", "problem claims"} <= set(kinds)
+
+
+def test_a_server_that_keeps_its_version_to_itself(patient: Patient) -> None:
+    """All else is looked at."""
+    bindings = ("clusterrolebinding", "system:public-info-viewer", "system:discovery")
+    saved = patient.done("get", *bindings, "-o", "json")
+    kinds = ("secrets", "daemonsets.apps", f"storageclusters.{GROUP}", "storageclasses")
+    patient.remove(*bindings)
+    try:
+        with patient.everywhere("shy", *kinds, "persistentvolumeclaims"):
+            found = {one.kind: one for one in patient.doctor("--as", "shy")}
+    finally:
+        patient.done("create", "-f", "-", stdin=without_versions(json.loads(saved)))
+    assert found.pop("warning server").message.startswith("not checked: ")
+    assert {"ok key", "ok issuer", "ok portworx", "ok tokens", "ok classes"} <= set(found)
+
+
+def without_versions(items: dict[str, Any]) -> dict[str, Any]:
+    """A list of objects that can be made anew."""
+    for item in items["items"]:
+        del item["metadata"]["resourceVersion"], item["metadata"]["uid"]
+    return items
 
 
 def test_a_key_that_is_named_and_not_there(patient: Patient) -> None:
@@ -513,13 +508,13 @@ def test_what_to_do_about_a_token_does_it(patient: Patient) -> None:
 
 def test_the_operators_tokens_are_the_operators_to_mend(patient: Patient) -> None:
     soon = forge(claims_of("soon", days=1), OURS)
-    patient.lay(token("px/px-admin-token", soon, ownerReferences=OPERATOR))
+    patient.lay(token("px/px-admin-token", soon, ownerReferences=[OPERATOR]))
     (well,) = (one for one in patient.doctor() if one.kind.endswith(" tokens"))
     assert well.message.startswith("2 valid; the first to end is Secret px/px-k8s-user, ")
     late = forge(claims_of("late", days=10, age_days=11), OURS)
-    patient.lay(token("px/px-user-token", late, ownerReferences=OPERATOR))
+    patient.lay(token("px/px-user-token", late, ownerReferences=[OPERATOR]))
     assert patient.ill("problem tokens").hint == (
-        "the Portworx operator keeps it (StorageCluster px): see its log"
+        "the Portworx operator keeps it (StorageCluster px-cluster): see its log"
     )
 
 

@@ -1,8 +1,6 @@
 """`kubectl pxauth inspect` and `verify`, and that their verdict is the verifier's."""
 
 import json
-import os
-import pty
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.conftest import BIN, SHARED_SECRET, Run, Shell
+from tests.terminal import run_on_terminal
 from tests.token import odd_tokens
 from tests.token.odd_tokens import KEY, Case, ask_go, ec_key, make, odd_case, pem, rsa_key
 
@@ -124,20 +123,29 @@ def test_a_token_that_is_not_there_is_an_error(shell: Shell, command: str) -> No
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        ["name", "--token-file", "token"],
-        ["--token-file", "-", "--shared-secret-file", "-"],
-        ["--token-file", "-", "--rsa-public-keyfile", "-"],
-        ["--shared-secret-file", "key", "--shared-secret-from", "a/b"],
-        ["--username-claim", "uid"],
-        ["--issuer", ""],
-        ["No_Name"],
-        ["-o", "name"],
+        (["name", "--token-file", "token"], "SECRET and --token-file exclude each other"),
+        (
+            ["--token-file", "-", "--shared-secret-file", "-"],
+            "--token-file and --shared-secret-file can't both read standard input",
+        ),
+        (
+            ["--token-file", "-", "--rsa-public-keyfile", "-"],
+            "--token-file and --rsa-public-keyfile can't both read standard input",
+        ),
+        (
+            ["--shared-secret-file", "key", "--shared-secret-from", "a/b"],
+            "--shared-secret-file and --shared-secret-from exclude each other",
+        ),
+        (["--username-claim", "uid"], "'uid' is not one of 'sub', 'name', 'email'"),
+        (["--issuer", ""], "the issuer is empty"),
+        (["No_Name"], '"No_Name" is not a name for a Secret'),
+        (["-o", "name"], "'name' is not one of 'json', 'yaml'"),
     ],
 )
-def test_misuse_ends_with_2(apart: Shell, command: str, arguments: list[str]) -> None:
-    apart.refused(command, *arguments, code=2)
+def test_misuse_ends_with_2(apart: Shell, command: str, arguments: list[str], says: str) -> None:
+    assert says in apart.refused(command, *arguments, code=2).err
 
 
 def test_no_cluster_is_needed_with_an_issuer_and_a_key(apart: Shell) -> None:
@@ -330,6 +338,19 @@ def test_inspect_goes_without_a_cluster(apart: Shell) -> None:
     assert shown["Accepted"] == ["no"]
 
 
+def test_a_key_of_another_kind_is_no_key_for_the_token(apart: Shell) -> None:
+    """The key that is given is the one that counts: its finding is a problem, whoever is asked."""
+    token = make(header='{"alg":"RS256"}', algorithm="RS256")
+    problem = "problem: signature: the cluster has no key for RS256"
+    shown = rows(examined(apart, "inspect", token, "--shared-secret-file", "key"))
+    assert problem in shown["Checks"]
+    assert shown["Accepted"] == ["no"]
+    shown = rows(examined(apart, "inspect", make(), "--rsa-public-keyfile", "rsa.pem"))
+    assert "problem: signature: the cluster has no key for HS256" in shown["Checks"]
+    shown = rows(examined(apart, "inspect", token))
+    assert "warning: signature: not checked" in shown["Checks"]
+
+
 def test_a_token_that_another_key_signed_is_shown_as_such(shell: Shell) -> None:
     token = make(key=b"another key of a good length for HS256").decode()
     shell.create({"metadata": {"name": "t"}, "stringData": {"auth-token": token}})
@@ -378,18 +399,9 @@ def test_claims_of_any_kind_are_shown(apart: Shell) -> None:
 @pytest.mark.parametrize("no_colour", [{}, {"NO_COLOR": "1"}])
 def test_colour_is_for_terminals_that_want_it(apart: Shell, no_colour: dict[str, str]) -> None:
     (apart.home / "token").write_bytes(make())
-    master, slave = pty.openpty()
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(apart.home), "TERM": "xterm"}
-    subprocess.run(
-        [BIN / "kubectl", "pxauth", "inspect", "--token-file", "token", *KNOWN],
-        stdout=slave,
-        cwd=apart.home,
-        env=environment | no_colour,
-        check=True,
-    )
-    os.close(slave)
-    text = os.read(master, 65536).decode()
-    os.close(master)
+    command = ("pxauth", "inspect", "--token-file", "token", *KNOWN)
+    done, text = run_on_terminal(apart.with_environment(**no_colour), *command)
+    assert done.code == 0, done.err
     assert "made with the cluster's key" in text
     assert ("\x1b[32m" in text) == (not no_colour)
 

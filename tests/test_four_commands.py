@@ -15,45 +15,44 @@ NODE = Portworx.nodes[0]
 
 
 @pytest.fixture
-def bare(tmp_path: Path, pxctl: Path) -> Iterator[Portworx]:
+def bare(own_plane: ControlPlane, tmp_path: Path, pxctl: Path) -> Iterator[Portworx]:
     """A cluster of one node, with Portworx' pod on it as the DaemonSet makes it, and no keys."""
     homes = tmp_path / "homes"
     (homes / NODE).mkdir(parents=True)
-    with ControlPlane() as plane:
-        plane.start_kubelet({f"portworx-{NODE}": homes / NODE})
-        shell = Shell("portworx", tmp_path, {"KUBECONFIG": str(plane.kubeconfig())})
-        reference = {"name": "pxkeys", "key": "shared-secret"}
-        container = {
-            "name": "portworx",
-            "image": "portworx",
-            "args": ["-jwt_issuer", "portworx.com"],
-            "env": [
-                {
-                    "name": "PORTWORX_AUTH_JWT_SHAREDSECRET",
-                    "valueFrom": {"secretKeyRef": reference},
-                }
-            ],
-        }
-        labels = {"name": "portworx"}
-        spec = {"containers": [container]}
-        whole = {
-            "apiVersion": "apps/v1",
-            "kind": "DaemonSet",
-            "metadata": {"name": "portworx", "namespace": "kube-system"},
-            "spec": {
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": spec},
-            },
-        }
-        shell.create(whole)
-        shell.create({"kind": "Namespace", "metadata": {"name": "portworx", "namespace": None}})
-        shell.create({"kind": "Node", "metadata": {"name": NODE, "namespace": None}})
-        metadata = {"name": f"portworx-{NODE}", "labels": labels, "namespace": "kube-system"}
-        shell.create({"kind": "Pod", "metadata": metadata, "spec": spec | {"nodeName": NODE}})
-        ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
-        assert shell.kubectl(*ready, "-n", "kube-system").code == 0
-        yield Portworx(shell, homes, pxctl)
-        shutil.rmtree(homes)
+    own_plane.start_kubelet({f"portworx-{NODE}": homes / NODE})
+    shell = Shell("portworx", tmp_path, {"KUBECONFIG": str(own_plane.kubeconfig())})
+    reference = {"name": "pxkeys", "key": "shared-secret"}
+    container = {
+        "name": "portworx",
+        "image": "portworx",
+        "args": ["-jwt_issuer", "portworx.com"],
+        "env": [
+            {
+                "name": "PORTWORX_AUTH_JWT_SHAREDSECRET",
+                "valueFrom": {"secretKeyRef": reference},
+            }
+        ],
+    }
+    labels = {"name": "portworx"}
+    spec = {"containers": [container]}
+    whole = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "portworx", "namespace": "kube-system"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+    shell.create(whole)
+    shell.create({"kind": "Namespace", "metadata": {"name": "portworx", "namespace": None}})
+    shell.create({"kind": "Node", "metadata": {"name": NODE, "namespace": None}})
+    metadata = {"name": f"portworx-{NODE}", "labels": labels, "namespace": "kube-system"}
+    shell.create({"kind": "Pod", "metadata": metadata, "spec": spec | {"nodeName": NODE}})
+    ready = ("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
+    assert shell.kubectl(*ready, "-n", "kube-system").code == 0
+    yield Portworx(shell, homes, pxctl)
+    shutil.rmtree(homes)
 
 
 def test_from_nothing_to_a_storage_class(bare: Portworx) -> None:

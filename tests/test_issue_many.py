@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +10,8 @@ import pytest
 
 from controlplane.run import ControlPlane
 from tests.conftest import BIN, Shell, claims_of, decode, forge, judge
+from tests.tenants import namespaces, tokens
+from tests.terminal import run_on_terminal
 
 MANY = 150
 
@@ -20,32 +20,6 @@ MANY = 150
 def tenants(shell: Shell) -> list[str]:
     """Three namespaces with a label of their own."""
     return namespaces(shell, 3)
-
-
-def namespaces(shell: Shell, count: int) -> list[str]:
-    names = [f"{shell.namespace}-{index}" for index in range(count)]
-    labels = {"tenant": shell.namespace}
-    items = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        for name in names
-    ]
-    made = shell.kubectl(
-        "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    )
-    assert made.code == 0, made.err
-    return names
-
-
-def tokens(shell: Shell, name: str = "px-k8s-user") -> dict[str, str]:
-    """The token of each of the shell's namespaces."""
-    done = shell.kubectl(
-        "get", "secrets", "-A", f"--field-selector=metadata.name={name}", "-o=json"
-    )
-    return {
-        item["metadata"]["namespace"]: base64.b64decode(item["data"]["auth-token"]).decode()
-        for item in json.loads(done.out)["items"]
-        if item["metadata"]["namespace"].startswith(f"{shell.namespace}-") and "data" in item
-    }
 
 
 def versions(shell: Shell) -> dict[str, str]:
@@ -161,6 +135,48 @@ def test_another_tokens_sub_is_refused(shell: Shell, tenants: list[str]) -> None
     assert "did not sign" in shell.refused(*repeat).err
 
 
+def test_a_sub_is_looked_for_under_the_usual_key_too(shell: Shell, tenants: list[str]) -> None:
+    theirs = f"{shell.namespace}-theirs"
+    shell.keep("by-hand", forge(claims_of(theirs)))
+    command = ("issue", "kubernetes", "-n", tenants[0], "--sub", theirs, "--key", "token")
+    done = shell.refused(*command)
+    assert f'the sub "{theirs}" is that of Secret {shell.namespace}/by-hand already' in done.err
+    shell.kubectl("delete", "secret", "by-hand", "-n", shell.namespace)
+    assert shell.pxauth(*command).code == 0
+    again = ("issue", "kubernetes", "-n", tenants[1], "--sub", theirs, "--key", "token")
+    assert "is that of Secret" in shell.refused(*again).err
+
+
+def test_who_may_not_list_secrets_has_each_one_read(
+    shell: Shell, tenants: list[str], plane: ControlPlane
+) -> None:
+    user = f"jack-{shell.namespace}"
+    roles = {
+        "lists-namespaces": ["--verb=list", "--resource=namespaces"],
+        "writes-secrets": ["--verb=get,create,patch", "--resource=secrets"],
+    }
+    for role, rules in roles.items():
+        name = f"{user}-{role}"
+        assert shell.kubectl("create", "clusterrole", name, *rules).code == 0
+        binding = ["clusterrolebinding", name, f"--clusterrole={name}", f"--user={user}"]
+        assert shell.kubectl("create", *binding).code == 0
+    there, *others = tenants
+    claims = {"sub": f"px-k8s-user.{there}@portworx.com"}
+    data = {"auth-token": encoded(forge(claims, b"another key")), "mine": encoded("hands off")}
+    secret = {"metadata": {"name": "px-k8s-user", "namespace": there}, "data": data}
+    shell.create(secret)
+    jack = shell.with_environment(KUBECONFIG=str(plane.kubeconfig(user, groups=())))
+    command = ["issue", "kubernetes", f"--namespace-selector=tenant={shell.namespace}", "-v=6"]
+    key = ["--shared-secret-from=pxkeys", "--issuer=portworx.com"]
+    done = jack.pxauth(*command, *key)
+    assert done.code == 0, done.err
+    assert "1 configured" in done.err
+    assert "2 created" in done.err
+    posted = [line for line in done.err.splitlines() if line.startswith("POST ")]
+    assert len(posted) == len(others)
+    assert all(judge(token)["accepted"] for token in tokens(shell).values())
+
+
 def test_a_default_sub_pays_no_request(shell: Shell) -> None:
     flags = ["--issuer=portworx.com", "--shared-secret-from=pxkeys", "-v=6"]
     plain = shell.issue("kubernetes", *flags)
@@ -211,34 +227,28 @@ def test_a_client_dry_run_needs_no_cluster(offline: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "says"),
     [
-        ["-n", "a", "--namespace-selector", "b"],
-        ["-n", "a", "-n", "B"],
-        ["-n", "a", "--concurrency", "0"],
-        ["-n", "a", "--if-needed", "--within", "soon"],
+        (
+            ["-n", "a", "--namespace-selector", "b"],
+            "--namespace and --namespace-selector exclude each other",
+        ),
+        (["-n", "a", "-n", "B"], '"B" is not a name for a namespace'),
+        (["-n", "a", "--concurrency", "0"], "0 is not in the range 1<=x<=256"),
+        (["-n", "a", "--if-needed", "--within", "soon"], '"soon" is not a duration for a token'),
     ],
 )
-def test_misuse(offline: Shell, flags: list[str]) -> None:
-    offline.refused("issue", "kubernetes", *flags, code=2)
+def test_misuse(offline: Shell, flags: list[str], says: str) -> None:
+    assert says in offline.refused("issue", "kubernetes", *flags, code=2).err
 
 
 def test_a_bar_on_a_terminals_standard_error_alone(shell: Shell, tenants: list[str]) -> None:
-    ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [BIN / "kubectl", "pxauth", "issue", "kubernetes", *(f"-n={name}" for name in tenants)],
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        text=True,
-        env=shell.environment | {"PATH": f"{BIN}:/usr/bin:/bin", "TERM": "xterm"},
-    )
-    os.close(theirs)
-    shown = os.read(ours, 1 << 16).decode()
-    os.close(ours)
-    assert done.returncode == 0
+    flags = [f"-n={name}" for name in tenants]
+    done, shown = run_on_terminal(shell, "pxauth", "issue", "kubernetes", *flags, stream="stderr")
+    assert done.code == 0
     assert "issuing" in shown
     assert "3/3" in shown
-    assert [line.partition(", expires ")[0] for line in sorted(done.stdout.splitlines())] == [
+    assert [line.partition(", expires ")[0] for line in sorted(done.out.splitlines())] == [
         f"secret/px-k8s-user created in namespace {name}" for name in tenants
     ]
 
@@ -255,7 +265,7 @@ def test_ctrl_c_ends_cleanly_and_a_second_run_does_the_rest(shell: Shell, tmp_pa
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env=shell.environment | {"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"},
+            env=shell.popen_environment | {"PYTHONUNBUFFERED": "1"},
         ) as process,
     ):
         assert process.stdout

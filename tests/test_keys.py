@@ -1,7 +1,6 @@
 """`kubectl pxauth keys …` against a real API server of its own, as they change its one key."""
 
 import base64
-import itertools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -14,12 +13,11 @@ from typing import Any
 import pytest
 
 from controlplane.run import ControlPlane
-from tests.conftest import BIN, Run, Shell, claims_of, decode, forge, judge
-from tests.test_renew import OPERATOR
+from tests.conftest import Run, Shell, claims_of, decode, forge, judge, new_shell
+from tests.portworx_site import OPERATOR
 
 pytestmark = pytest.mark.xdist_group("keys")
 
-_COUNTER = itertools.count()
 KEYS = ("system-secret", "stork-secret", "shared-secret")
 
 
@@ -81,18 +79,9 @@ class Keys:
             self.shell.issue("kubernetes", "--secret", name)
 
 
-@pytest.fixture(scope="module")
-def own_plane() -> Iterator[ControlPlane]:
-    with ControlPlane() as running:
-        yield running
-
-
 @pytest.fixture
 def keys(own_plane: ControlPlane, tmp_path: Path) -> Iterator[Keys]:
-    namespace = f"keys-{next(_COUNTER)}"
-    environment = {"KUBECONFIG": str(own_plane.kubeconfig(namespace=namespace))}
-    shell = Shell(namespace, tmp_path, environment)
-    assert shell.kubectl("create", "namespace", namespace).code == 0
+    shell = new_shell(own_plane, tmp_path)
     yield Keys(shell)
     shell.kubectl("delete", "secret", "pxkeys", "-n", "kube-system", "--ignore-not-found")
 
@@ -512,10 +501,9 @@ def test_a_rotation_is_not_left_half_done_for_want_of_a_reader(keys: Keys, close
     keys.run("create")
     old = keys.read()["shared-secret"]
     keys.tokens("a", "b")
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(keys.shell.home)}
     subprocess.run(
         ["sh", "-c", f"kubectl pxauth keys rotate {closed}"],
-        env=environment | keys.shell.environment,
+        env=keys.shell.popen_environment,
         stderr=subprocess.PIPE,
         timeout=60,
     )

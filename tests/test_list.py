@@ -1,5 +1,6 @@
 """`kubectl pxauth list` against a real API server."""
 
+import base64
 import json
 from typing import Any
 
@@ -124,3 +125,25 @@ def test_a_token_can_not_steer_the_terminal(shell: Shell) -> None:
         assert len(out.splitlines()) == 2
         assert "\x1b" not in out
         assert "\x07" not in out
+
+
+def test_twins_that_end_soon_are_twins_all_the_same(shell: Shell) -> None:
+    claims = claims_of(f"{shell.namespace}-twin", days=30, age_days=10)
+    for name in ("one", "two"):
+        shell.keep(name, forge(claims))
+    shell.keep("late", forge(claims_of(f"{shell.namespace}-twin", days=10, age_days=11)))
+    found = listed(shell.pxauth("list", "-n", shell.namespace, "-o", "json"))
+    assert {name: item["status"] for name, item in found.items()} == {
+        "one": "duplicate subject",
+        "two": "duplicate subject",
+        "late": "expired",
+    }
+
+
+def test_helms_releases_are_not_read(shell: Shell) -> None:
+    """They are large, and no tokens."""
+    token = base64.b64encode(forge(claims_of(shell.namespace, days=1)).encode()).decode()
+    release = {"type": "helm.sh/release.v1", "data": {"auth-token": token}}
+    shell.create({"metadata": {"name": "sh.helm.release.v1.x.v1"}, **release})
+    assert listed(shell.pxauth("list", "-n", shell.namespace, "-o", "json")) == {}
+    assert shell.pxauth("renew", "-n", shell.namespace, "--all").err == "none\n"

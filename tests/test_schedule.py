@@ -380,6 +380,54 @@ def test_manifests_need_no_cluster(job: Job, tmp_path: Path) -> None:
     assert [item["kind"] for item in written][-1] == "CronJob"
 
 
+def test_each_field_is_what_it_is_meant_to_be(tmp_path: Path) -> None:
+    """The rights, the bounds of a run, and arguments in which the kubelet fills nothing in."""
+    offline = Shell("x", tmp_path)
+    flags = ["-n=red", "--issuer=a$(HOME)b$", "--shared-secret-from=keys/k:v", "-l=team=a,b!=$(c)"]
+    flags += ["--image=registry.example/pxauth:1", "--schedule=30 2 * * *", "--within=60d"]
+    done = offline.pxauth("schedule", *flags, "--dry-run=client", "-o", "yaml")
+    expected = Path(__file__).with_name("schedule.yaml").read_text()
+    assert yaml.safe_load(done.out) == yaml.safe_load(expected)
+    everywhere = offline.pxauth("schedule", *flags, "-A", "--dry-run=client", "-o", "yaml")
+    account, role, binding, job = yaml.safe_load(everywhere.out)["items"]
+    items = yaml.safe_load(expected)["items"]
+    assert account == items[0]
+    assert (role["kind"], role["rules"]) == ("ClusterRole", items[1]["rules"])
+    assert (binding["kind"], binding["subjects"]) == ("ClusterRoleBinding", items[2]["subjects"])
+    assert binding["roleRef"] == items[2]["roleRef"] | {"kind": "ClusterRole"}
+    assert "namespace" not in role["metadata"] | binding["metadata"]
+    (container,) = items[-1]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["args"][1:3] == ["--namespace", "red"]
+    container["args"][1:3] = ["--all-namespaces"]
+    assert job == items[-1]
+
+
+def test_who_may_only_look_is_told_which_right_is_missing(job: Job, plane: ControlPlane) -> None:
+    user, own = f"olga-{job.shell.namespace}", ["-n", job.shell.namespace]
+    job.shell.create({"metadata": {"name": "keys"}, "stringData": {"shared-secret": "k" * 40}})
+    kinds = "secrets,serviceaccounts,roles,rolebindings,cronjobs"
+    role = ["role", user, "--verb=get,list", f"--resource={kinds}"]
+    patch = ["role", f"{user}-patch", "--verb=patch", "--resource=serviceaccounts"]
+    for made in (role, patch):
+        assert job.shell.kubectl("create", *made, *own).code == 0
+    looks = ["rolebinding", user, f"--role={user}", f"--user={user}"]
+    assert job.shell.kubectl("create", *looks, *own).code == 0
+    patches = ["rolebinding", f"{user}-patch", f"--role={user}-patch", f"--user={user}"]
+    assert job.shell.kubectl("create", *patches, *own).code == 0
+    kubeconfig = plane.kubeconfig(user, (), namespace=job.shell.namespace)
+    olga = job.shell.with_environment(KUBECONFIG=str(kubeconfig))
+    key = ["--issuer", "i", "--shared-secret-from", f"{job.shell.namespace}/keys"]
+    where = f"ServiceAccount {job.shell.namespace}/{NAME}"
+    for verb in ("create", "patch"):
+        error, hint = olga.refused("schedule", *key).err.splitlines()[-2:]
+        assert error.startswith(f'error: user "{user}" may not {verb} {where}: verb "{verb}" on')
+        question = f"kubectl auth can-i {verb} serviceaccounts/{NAME} -n {job.shell.namespace}"
+        assert hint == f"hint: {question}"
+        assert olga.kubectl(*question.split()[1:]).out == "no\n"
+        job.shell.kubectl("delete", "rolebinding", f"{user}-patch", *own)
+        job.schedule(*key)
+
+
 def test_the_pod_security_standard_restricted_lets_it_in(job: Job) -> None:
     job.schedule()
     label = "pod-security.kubernetes.io/enforce=restricted"

@@ -15,6 +15,7 @@ from kubectl_pxauth.token.identity import Identity
 from kubectl_pxauth.token.jwt import sign
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from tests.conftest import Run, Shell
+from tests.portworx_site import csi
 
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 WAS_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
@@ -80,14 +81,6 @@ def grant(shell: Shell, verbs: str, resource: str, *, everywhere: bool = False) 
     ):
         done = shell.kubectl(*arguments, *where)
         assert done.code == 0, done.err
-
-
-def csi(namespace: str, secret: str = "px-k8s-user") -> dict[str, str]:
-    """The parameters of the Portworx docs' StorageClass for CSI."""
-    pairs = [f"csi.storage.k8s.io/{step}-secret" for step in ("provisioner", "node-publish")]
-    pairs.append("csi.storage.k8s.io/controller-expand-secret")
-    names = {f"{pair}-name": secret for pair in pairs}
-    return names | {f"{pair}-namespace": namespace for pair in pairs}
 
 
 def test_it_is_the_class_of_the_docs(made: Class) -> None:
@@ -241,6 +234,11 @@ def test_two_defaults_are_worth_a_warning(made: Class, other: Class) -> None:
     assert made.read()["metadata"]["annotations"] == {IS_DEFAULT: "true"}
 
 
+def test_a_default_is_no_other_default_than_itself(made: Class) -> None:
+    assert made.make("--default").err == ""
+    assert made.make("--default").err == ""
+
+
 def test_what_cannot_change_is_shown_and_left(made: Class) -> None:
     made.make("-p", "repl=2", "-p", "io_profile=db", "--allow-volume-expansion=false")
     before = made.read()
@@ -363,32 +361,52 @@ def test_many_at_once_leave_one_class(made: Class) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        [],
-        ["Not_A_Name"],
-        ["px-sc", "px-sc-2"],
-        ["px-sc", "-p", "repl"],
-        ["px-sc", "-p", "=3"],
-        ["px-sc", "-p", "repl=3", "-p", "repl=2"],
-        ["px-sc", "-p", "csi.storage.k8s.io/node-publish-secret-name=mine"],
-        ["px-sc", "-p", "csi.storage.k8s.io/Provisioner-secret-namespace=mine"],
-        ["px-sc", "-p", "openstorage.io/auth-secret-name=mine"],
-        ["px-sc", "--direct-access", "--in-tree"],
-        ["px-sc", "-p", "csi.storage.k8s.io/secret-name=mine"],
-        ["px-sc", "-p", "csi.storage.k8s.io/node-stage-secret-name=mine"],
-        ["px-sc", "--secret", "${pvc.labels['a']}"],
-        ["px-sc", "--secret", "$pvc.name"],
-        ["px-sc", "--secret", "${pvc.name"],
-        ["px-sc", "--secret", "A-${pvc.name}"],
-        ["px-sc", "-n", "${pvc.name}"],
-        ["px-sc", "-n", "${pvc.annotations['a']}"],
-        ["px-sc", "--reclaim-policy", "Recycle"],
-        ["px-sc", "--allow-volume-expansion=maybe"],
-        ["px-sc", "--secret", "Not_A_Name"],
-        ["px-sc", "-n", "a.b"],
-        ["px-sc", "-o", "table"],
+        ([], "Missing argument 'NAME'"),
+        (["Not_A_Name"], '"Not_A_Name" is not a name for a StorageClass'),
+        (["px-sc", "px-sc-2"], "unexpected extra argument(s) (px-sc-2)"),
+        (["px-sc", "-p", "repl"], 'parameter "repl" is not KEY=VALUE'),
+        (["px-sc", "-p", "=3"], 'parameter "=3" is not KEY=VALUE'),
+        (["px-sc", "-p", "repl=3", "-p", "repl=2"], 'parameter "repl" is given twice'),
+        (
+            ["px-sc", "-p", "csi.storage.k8s.io/node-publish-secret-name=mine"],
+            "node-publish-secret-name\" names the token's Secret",
+        ),
+        (
+            ["px-sc", "-p", "csi.storage.k8s.io/Provisioner-secret-namespace=mine"],
+            "Provisioner-secret-namespace\" names the token's Secret",
+        ),
+        (
+            ["px-sc", "-p", "openstorage.io/auth-secret-name=mine"],
+            "auth-secret-name\" names the token's Secret",
+        ),
+        (
+            ["px-sc", "--direct-access", "--in-tree"],
+            "--in-tree and --direct-access exclude each other",
+        ),
+        (["px-sc", "-p", "csi.storage.k8s.io/secret-name=mine"], "names the token's Secret"),
+        (
+            ["px-sc", "-p", "csi.storage.k8s.io/node-stage-secret-name=mine"],
+            "names the token's Secret",
+        ),
+        (["px-sc", "--secret", "${pvc.labels['a']}"], "not filled into a Secret's name"),
+        (["px-sc", "--secret", "$pvc.name"], "has $, which is not filled into a Secret's name"),
+        (["px-sc", "--secret", "${pvc.name"], "has $, which is not filled into a Secret's name"),
+        (["px-sc", "--secret", "A-${pvc.name}"], "is not a name for a Secret"),
+        (["px-sc", "-n", "${pvc.name}"], "not filled into a Secret's namespace"),
+        (["px-sc", "-n", "${pvc.annotations['a']}"], "not filled into a Secret's namespace"),
+        (["px-sc", "--reclaim-policy", "Recycle"], "'Recycle' is not one of 'Delete', 'Retain'"),
+        (
+            ["px-sc", "--allow-volume-expansion=maybe"],
+            "Option '--allow-volume-expansion' does not take a value",
+        ),
+        (["px-sc", "--secret", "Not_A_Name"], '"Not_A_Name" is not a name for a Secret'),
+        (["px-sc", "-n", "a.b"], '"a.b" is not a name for a namespace'),
+        (["px-sc", "-o", "table"], "'table' is not one of 'name', 'json', 'yaml'"),
     ],
 )
-def test_misuse_ends_with_2_before_anything_is_asked(offline: Shell, arguments: list[str]) -> None:
-    offline.refused("storageclass", *arguments, code=2)
+def test_misuse_ends_with_2_before_anything_is_asked(
+    offline: Shell, arguments: list[str], says: str
+) -> None:
+    assert says in offline.refused("storageclass", *arguments, code=2).err

@@ -1,13 +1,11 @@
 """Who is believed about Portworx: what a tenant with all rights in one namespace can make of it."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from controlplane.run import ControlPlane
-from tests.test_discovery import (
+from tests.portworx_site import (
     GROUP,
     ISSUER_VARIABLE,
     OTHERS,
@@ -24,13 +22,6 @@ pytestmark = pytest.mark.xdist_group("strangers")
 
 __all__ = ["site"]  # a fixture
 PATH = f"/apis/{GROUP}/v1/namespaces/other/storageclusters"
-
-
-@pytest.fixture(scope="module")
-def own_plane() -> Iterator[ControlPlane]:
-    """Not the other tests': discovery looks at all namespaces."""
-    with ControlPlane() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What every command shares: help, version, exit codes, terminals and how a run ends."""
 
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli.app import COMMANDS, GROUPS
 from tests.conftest import BIN, Shell
+from tests.terminal import run_on_terminal
 
 
 def test_kubectl_finds_the_plugin(offline: Shell) -> None:
@@ -40,17 +40,9 @@ def test_misuse_points_to_the_help(offline: Shell) -> None:
 
 
 def test_a_terminal_is_told_more_and_without_colour(shell: Shell) -> None:
-    master, slave = pty.openpty()
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(shell.home)} | shell.environment
-    subprocess.run(
-        [BIN / "kubectl", "pxauth", "issue", "kubernetes", "-n", shell.namespace],
-        stdout=slave,
-        env=environment | {"NO_COLOR": "1", "TERM": "xterm"},
-        check=True,
-    )
-    os.close(slave)
-    text = os.read(master, 65536).decode()
-    os.close(master)
+    plain = shell.with_environment(NO_COLOR="1")
+    done, text = run_on_terminal(plain, "pxauth", "issue", "kubernetes", "-n", shell.namespace)
+    assert done.code == 0, done.err
     assert f"subject  px-k8s-user.{shell.namespace}@portworx.com" in text
     assert re.search(r"expires  \d{4}-\d\d-\d\d \d\d:\d\d \w+", text)
     assert "\x1b" not in text
@@ -58,14 +50,13 @@ def test_a_terminal_is_told_more_and_without_colour(shell: Shell) -> None:
 
 
 def test_a_reader_that_leaves_is_no_traceback(offline: Shell) -> None:
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(offline.home)}
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [BIN / "kubectl", "pxauth", "issue", "--help"],
         stdout=writer,
         stderr=subprocess.PIPE,
-        env=environment,
+        env=offline.popen_environment,
     )
     os.close(writer)
     assert done.returncode != 0
@@ -74,8 +65,9 @@ def test_a_reader_that_leaves_is_no_traceback(offline: Shell) -> None:
 
 def run(shell: Shell, line: str) -> subprocess.CompletedProcess[str]:
     """Run a shell's command line, with $kubectl in it."""
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(shell.home)} | shell.environment
-    return subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        ["sh", "-c", line], env=shell.popen_environment, capture_output=True, text=True
+    )
 
 
 def test_output_that_nobody_can_take_is_an_error(offline: Shell) -> None:
@@ -113,12 +105,11 @@ def test_letters_that_the_locale_does_not_know(offline: Shell) -> None:
 def test_an_interrupt_ends_quietly(offline: Shell, tmp_path: Path) -> None:
     fifo = tmp_path / "user.yaml"
     os.mkfifo(fifo)
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(tmp_path)} | offline.environment
     process = subprocess.Popen(
         ["env", "--default-signal=INT", BIN / "kubectl-pxauth", "token", "-f", fifo],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment,
+        env=offline.popen_environment,
     )
     # Opening the other end returns once the plugin is reading the file.
     with fifo.open("w"):

@@ -12,7 +12,7 @@ import pytest
 from controlplane.run import ControlPlane
 from tests.conftest import BIN, Shell
 from tests.fault_proxy import FaultProxy, Stall, refusal
-from tests.test_issue_many import namespaces, tokens
+from tests.tenants import namespaces, tokens
 
 ENDS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 SECRETS = r"/secrets(\?|$)"
@@ -42,7 +42,7 @@ def start(shell: Shell, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(shell.home)} | shell.environment,
+        env=shell.popen_environment,
     )
 
 
@@ -197,7 +197,7 @@ def test_signals_that_are_ignored_stay_so(shell: Shell, proxy: FaultProxy) -> No
 
 
 def run(shell: Shell, line: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(shell.home)} | shell.environment
+    environment = shell.popen_environment
     return subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
 
 

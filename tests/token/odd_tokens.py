@@ -15,7 +15,13 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from controlplane.build import openstorage_tool
 from kubectl_pxauth.token.verdict import Trust
@@ -23,6 +29,10 @@ from kubectl_pxauth.token.verdict import Trust
 KEY = b"a shared secret of sixty-four bytes, so that no hash finds it short."
 NOW = datetime(2026, 11, 23, 12, 0, 0, 700_000, UTC)
 SECOND = int(NOW.timestamp())
+FORMS = {
+    "traditional": PrivateFormat.TraditionalOpenSSL,  # PKCS #1 for RSA, SEC 1 for ECDSA
+    "PKCS #8": PrivateFormat.PKCS8,
+}
 CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
 
 
@@ -38,6 +48,12 @@ def ec_key(algorithm: str = "ES256") -> ec.EllipticCurvePrivateKey:
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def private(key: Any, form: str = "PKCS #8", password: bytes | None = None) -> bytes:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    text: bytes = key.private_bytes(Encoding.PEM, FORMS[form], encryption)
+    return text
 
 
 @cache

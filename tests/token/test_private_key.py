@@ -1,33 +1,20 @@
 """--rsa-private-keyfile and --ecdsa-private-keyfile, judged by the verifier with the public key."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
 
+from kubectl_pxauth.errors import KeyFileError
+from kubectl_pxauth.token.private_key import read_ecdsa_private_key, read_rsa_private_key
 from kubectl_pxauth.token.verdict import Trust
 from tests.conftest import Shell
-from tests.token.odd_tokens import Case, ask_go, ec_key, pem, rsa_key
+from tests.token.odd_tokens import FORMS, Case, ask_go, ec_key, pem, private, rsa_key
 
-FORMS = {
-    "traditional": PrivateFormat.TraditionalOpenSSL,  # PKCS #1 for RSA, SEC 1 for ECDSA
-    "PKCS #8": PrivateFormat.PKCS8,
-}
 KINDS = ["rsa", "ecdsa"]
-
-
-def private(key: Any, form: str = "PKCS #8", password: bytes | None = None) -> bytes:
-    encryption = BestAvailableEncryption(password) if password else NoEncryption()
-    text: bytes = key.private_bytes(Encoding.PEM, FORMS[form], encryption)
-    return text
 
 
 def signing(kind: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
@@ -61,9 +48,9 @@ def test_a_token_is_signed_as_the_verifier_takes_it(offline: Shell, kind: str, f
 def test_issue_signs_with_it_too_and_keeps_the_user(shell: Shell, kind: str) -> None:
     (shell.home / "key.pem").write_bytes(private(signing(kind)))
     flags = ["kubernetes", f"--{kind}-private-keyfile", "key.pem", "--issuer", "px.example"]
-    shell.issue(*flags, "--sub", "alice", "--change-identity")
+    shell.issue(*flags, "--sub", shell.namespace, "--change-identity")
     shell.issue(*flags)
-    assert shell.claims()["sub"] == "alice"
+    assert shell.claims()["sub"] == shell.namespace
     assert all(verdict["accepted"] for verdict in verdicts(shell.token(), kind, "px.example"))
 
 
@@ -138,3 +125,62 @@ def test_one_key_is_enough(offline: Shell) -> None:
 def test_a_missing_file_is_named(offline: Shell) -> None:
     said = offline.refused("token", "admin", "--rsa-private-keyfile", "nowhere.pem").err
     assert said == "error: nowhere.pem: No such file or directory\n"
+
+
+ENCRYPTED = "the private key in k is encrypted"
+DECRYPT = "give it decrypted: openssl pkey writes it so, to standard input for `-`"
+OTHER_CURVE = "the ECDSA key in k is on the curve secp384r1; ES256 is for P-256 alone"
+MAKE_P256 = "openssl ecparam -name prime256v1 -genkey -noout makes such a key"
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "says", "hint"),
+    [
+        ("rsa", b"", "k holds no private key in PEM form", None),
+        ("rsa", pem(rsa_key()), "k holds a public key, not a private key", None),
+        ("ecdsa", b"-----BEGIN CERTIFICATE-----", "k holds a certificate, not a private key", None),
+        ("rsa", private(rsa_key(), password=b"p"), ENCRYPTED, DECRYPT),
+        (
+            "rsa",
+            private(ec_key()),
+            "k holds no RSA key",
+            "--ecdsa-private-keyfile takes an ECDSA key",
+        ),
+        (
+            "ecdsa",
+            private(rsa_key()),
+            "k holds no ECDSA key",
+            "--rsa-private-keyfile takes an RSA key",
+        ),
+        ("ecdsa", private(ec_key("ES384")), OTHER_CURVE, MAKE_P256),
+    ],
+    ids=range(7),
+)
+def test_what_is_said_of_a_file_that_is_no_such_key(
+    kind: str, written: bytes, says: str, hint: str | None
+) -> None:
+    read = read_rsa_private_key if kind == "rsa" else read_ecdsa_private_key
+    with pytest.raises(KeyFileError) as caught:
+        read(written, "k")
+    assert (str(caught.value), caught.value.hint) == (says, hint)
+    # The library's own words could repeat what the file holds.
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_key_knows_its_other_half_and_never_shows_itself() -> None:
+    for key, algorithm, bits in ((rsa_key(), "RS256", 2048), (ec_key(), "ES256", 256)):
+        written = private(key)
+        read = (read_rsa_private_key if bits > 256 else read_ecdsa_private_key)(written, "k")
+        assert (read.pem, read.public_pem) == (written, pem(key))
+        assert (read.algorithm, read.bits, read.source) == (algorithm, bits, "k")
+        assert read.warnings() == ()
+        assert "PRIVATE" not in repr(read)
+
+
+def test_how_long_an_rsa_key_is() -> None:
+    short = read_rsa_private_key(private(rsa_key(1024)), "k")
+    assert short.warnings() == (
+        "the RSA key in k has 1024 bits; RS256 wants 2048 or more (RFC 7518, section 3.3)",
+    )
+    keys = [replace(short, bits=bits) for bits in (2047, 2048)]
+    assert [bool(key.warnings()) for key in keys] == [True, False]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controlplane.build import openstorage_tool
 from kubectl_pxauth.errors import UserFileError
+from kubectl_pxauth.token.identity import Identity, PartialIdentity, generated_sub
 from kubectl_pxauth.token.user_file import read_user_file
 from tests.conftest import decode
 
@@ -106,7 +107,96 @@ def test_bad_files_say_what_and_where(text: str, says: str) -> None:
         read_user_file(text.encode(), "user.yaml")
 
 
-def test_an_unknown_field_suggests_the_known_one() -> None:
+FIELDS = "name, email, sub, roles, groups"
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        ("emial: b", 'u:1: unknown field "emial"', 'did you mean "email"?'),
+        ("Role: b", 'u:1: unknown field "Role"', 'did you mean "roles"?'),
+        ("nbme: b", 'u:1: unknown field "nbme"', 'did you mean "name"?'),
+        ("iss: b", 'u:1: unknown field "iss"', "name the issuer with --issuer"),
+        ("Issuer: b", 'u:1: unknown field "Issuer"', "name the issuer with --issuer"),
+        ("x: b", 'u:1: unknown field "x"', f"the fields are {FIELDS}"),
+        ("", f"u is empty: a user file is a mapping with the fields {FIELDS}", None),
+        ("[]", f"u holds a list: a user file is a mapping with the fields {FIELDS}", None),
+        ("x", f"u holds a text: a user file is a mapping with the fields {FIELDS}", None),
+        ("name: ''", "u:1: name is empty", "fill it in, or give it with --name"),
+        ("name: a", "u: email is missing", "fill it in, or give it with --email"),
+        ("name: [a]\nemail: b", "u:1: name must be text, not a list", None),
+        (
+            "name: a\nemail: b\n\nname: c",
+            'u:4: field "name" is given again; it stands in line 1 already',
+            None,
+        ),
+        (
+            "email: b\nname: a\nname: c",
+            'u:3: field "name" is given again; it stands in line 2 already',
+            None,
+        ),
+        ("<<: {nbme: a}\nname: a", 'u:1: unknown field "nbme"', 'did you mean "name"?'),
+        (
+            "<<: {email: e}\nname: a\nname: b",
+            'u:3: field "name" is given again; it stands in line 2 already',
+            None,
+        ),
+        (
+            "name: a\nemail: b\nroles: x",
+            "u:3: roles must be a list",
+            "write roles: [x]",
+        ),
+        (
+            "name: a\nemail: b\ngroups: {}",
+            "u:3: groups must be a list",
+            "write groups: [system.user]",
+        ),
+        ("name: a\nemail: b\ngroups: [c, []]", "u:3: groups[1] must be text, not a list", None),
+        ("name: a\nemail: !!binary x", "u:2: email is not base64 text", None),
+        ("name: a\nemail: !!binary /w==", "u:2: email is not base64 text", None),
+        (
+            'name: a\nemail: "${x}\\nmore\\n"',
+            'u:2: email is the unfilled placeholder "${x}"',
+            None,
+        ),
+        ("name: *a", "u:1: not YAML: found undefined alias 'a'", None),
+        (
+            "name: a\n\tb: c",
+            "u:2: not YAML: found character '\\t' that cannot start any token",
+            None,
+        ),
+    ],
+    ids=range(24),
+)
+def test_what_is_said_of_a_bad_file(text: str, says: str, hint: str | None) -> None:
     with pytest.raises(UserFileError) as caught:
-        read_user_file(b"name: a\nemial: b\n", "user.yaml")
-    assert caught.value.hint == 'did you mean "email"?'
+        read_user_file(text.encode(), "u")
+    assert (str(caught.value), caught.value.hint) == (says, hint)
+
+
+def test_bytes_that_are_no_text_are_one_line() -> None:
+    for data in (b"name: \xff", b"name: \0"):
+        with pytest.raises(UserFileError) as caught:
+            read_user_file(data, "u")
+        says = str(caught.value)
+        assert says.startswith("u is not YAML: ")
+        assert len(says.splitlines()) == 1
+        assert "None" not in says
+
+
+def test_a_mapping_that_is_merged_gives_way() -> None:
+    """YAML's << key, which the generator's reader knows too."""
+    text = "<<: {name: theirs, email: e, roles: [r]}\nname: ours\n"
+    read = read_user_file(text.encode(), "u")
+    assert (read.name, read.email, read.roles) == ("ours", "e", ("r",))
+    later = "name: ours\n<<: {name: theirs, email: e}\n"
+    assert read_user_file(later.encode(), "u").name == "ours"
+
+
+def test_flags_go_before_fields() -> None:
+    flags = PartialIdentity(sub="fs", name="fn", email="fe", roles=("fr",), groups=())
+    for text in ("name: n\nemail: e\nsub: s\nroles: [r]\ngroups: [g]", "{}"):
+        read = read_user_file(text.encode(), "u", flags)
+        assert vars(read) == vars(flags)
+    half = read_user_file(b"name: n\nemail: ''", "u", PartialIdentity(email="fe"))
+    assert half == Identity(generated_sub("n", "fe"), "n", "fe", roles=(), groups=None)

@@ -3,7 +3,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from types import FrameType
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from kubectl_pxauth.errors import KeyFileError
 from kubectl_pxauth.token.go_json import GoJSONError, read_object
+from kubectl_pxauth.token.identity import NOBODY, PartialIdentity
 from kubectl_pxauth.token.verdict import LONGEST, Severity, Trust, Verdict, judge
 from tests.token.odd_tokens import (
     KEY,
@@ -119,6 +120,186 @@ TABLE: dict[str, tuple[bytes, bool, str, str]] = {
     "nbf to come": (make(nbf=str(SECOND + 1)), False, "not before", "in the future"),
     "nbf is a list": (make(nbf="[]"), False, "not before", "nbf is a list, not a number"),
 }  # fmt: skip
+
+
+def lines(verdict: Verdict) -> list[str]:
+    """The findings, each in one line."""
+    return [f"{found.severity} {found.check}: {found.message}" for found in verdict.findings]
+
+
+def test_what_is_said_of_a_good_token() -> None:
+    verdict = judge(make(groups='["g",null]'), trust(), NOW)
+    assert lines(verdict) == [
+        "ok format: three parts that can be read",
+        "ok algorithm: HS256",
+        "ok signature: made with the cluster's key",
+        "ok claims: all that are required",
+        'ok issuer: "portworx.com"',
+        'ok user name: "s", from sub',
+        'ok roles: "system.user"',
+        "ok issued at: 2026-11-23 11:50:00 UTC",
+        "ok expiry: 2026-11-23 13:00:00 UTC",
+    ]
+    assert verdict.header == {"alg": "HS256", "typ": "JWT"}
+    assert verdict.user == PartialIdentity("s", "n", "e", ("system.user",), ("g", ""))
+    assert verdict.issued_at == datetime(2026, 11, 23, 11, 50, tzinfo=UTC)
+    assert verdict.expires_at == datetime(2026, 11, 23, 13, tzinfo=UTC)
+    assert verdict.issuer == "portworx.com"
+
+
+def test_what_is_no_token_says_nothing_of_itself() -> None:
+    verdict = judge(b"x", trust(), NOW)
+    assert (verdict.header, verdict.claims, verdict.user) == ({}, {}, NOBODY)
+    assert (verdict.issuer, verdict.issued_at, verdict.expires_at) == ("", None, None)
+
+
+def test_what_a_token_leaves_out_is_nobodys() -> None:
+    user = judge(make(sub='""', name=None, email="null", roles="null"), trust(), NOW).user
+    assert user == NOBODY
+    assert judge(make(roles="[]"), trust(), NOW).user.roles == ()
+
+
+# 26 characters, the last of which has a bit that counts for nothing.
+ODD_HEAD = encode(b'{"alg":"HS256"}    ')[:-1] + b"B"
+NEWLINES = (
+    "warning format: newlines, which the verifier skips but gRPC does not carry in a header:"
+    " remove them"
+)
+WRONG_KEY = "problem signature: not made with the cluster's key, or the token was changed"
+NO_RIGHTS = "warning roles: none: Portworx takes the token, but it may do next to nothing"
+ALL = "HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, ES512"
+BEARER = 'problem format: it begins with "bearer ": the token is what follows'
+NOT_BASE64 = "part is not unpadded URL-safe base64"
+LEFT_OVER = "part ends in bits that are not zero, to no effect"
+IN_FUTURE = "in the future: 2026-11-23 12:00:01 UTC"
+OUT_OF_RANGE = "s after 1970, which the verifier makes of a number out of its range"
+FRESH = "s ago: a node whose clock is further behind refuses it as yet"
+
+
+@pytest.mark.parametrize(
+    ("token", "line"),
+    [
+        (GOOD + b"\n", NEWLINES),
+        (GOOD + b"\r", NEWLINES),
+        (b"bEaReR " + GOOD, BEARER),
+        (b"=." + CLAIMS + b"." + TAIL, f"problem format: the header {NOT_BASE64}"),
+        (HEAD + b".=." + TAIL, f"problem format: the claims {NOT_BASE64}"),
+        (HEAD + b"." + CLAIMS + b".=", "problem signature: the last " + NOT_BASE64),
+        (GOOD[:-1] + bytes([GOOD[-1] + 1]), f"warning format: the signature {LEFT_OVER}"),
+        (make(header="[]"), "problem format: the header part is a list, not an object"),
+        (make("1"), "problem format: the claims part is a number, not an object"),
+        (make("{}x"), "problem format: the claims part goes on after the end of its JSON"),
+        (make("{} \u00a0"), "problem format: the claims part goes on after the end of its JSON"),
+        (make('{ "a" }'), "problem format: the claims part is not JSON at its character 7"),
+        (
+            make(x="1e400"),
+            "problem format: the claims part holds a number that is too large for a float64",
+        ),
+        (make(header="{}"), "problem algorithm: the header names none"),
+        (make(header='{"alg":{}}'), "problem algorithm: the header has an object for one"),
+        (
+            make(header='{"alg":"none"}'),
+            f'problem algorithm: the verifier does not take "none"; it takes {ALL}',
+        ),
+        (alg("HS384"), "warning algorithm: HS384, which no generator writes, but is taken"),
+        (
+            make(header='{"alg":1,"alg":"HS256"}'),
+            "warning algorithm: the header names several; the last counts",
+        ),
+        (make(key=b"x"), WRONG_KEY),
+        (make(iss='""'), "problem issuer: it names none"),
+        (make(roles=None), NO_RIGHTS),
+        (
+            make(roles=json.dumps(list("abcdefghi"))),
+            'ok roles: "a", "b", "c", "d", "e", "f", "g", "h"',
+        ),
+        (make(sub=f'"{"x" * 60}"'), f'ok user name: "{"x" * 60}", from sub'),
+        (make(sub=f'"{"x" * 61}"'), f'ok user name: "{"x" * 60}…", from sub'),
+        (make(exp="0"), "warning expiry: exp is 0, which counts as none: the token never expires"),
+        (make(iat="0"), "warning issued at: iat is 0, which counts as none: it is not checked"),
+        (make(nbf="0"), "warning not before: nbf is 0, which counts as none: it is not checked"),
+        (make(iat=str(SECOND + 1)), f"problem issued at: {IN_FUTURE}, or a clock is wrong"),
+        (make(nbf=str(SECOND + 1)), f"problem not before: {IN_FUTURE}"),
+        (make(iat=str(SECOND - 299)), f"warning issued at: 299 {FRESH}"),
+        (make(iat=str(SECOND - 300)), "ok issued at: 2026-11-23 11:55:00 UTC"),
+        (
+            ODD_HEAD + b"." + CLAIMS + b"." + TAIL,
+            f"warning format: the header {LEFT_OVER}",
+        ),
+        (make(exp="-1000"), "problem expiry: expired: 1969-12-31 23:43:20 UTC"),
+        (make(exp="1e19"), f"problem expiry: expired: -9223372036854775808 {OUT_OF_RANGE}"),
+        (make(exp="1e30"), f"problem expiry: expired: -9223372036854775808 {OUT_OF_RANGE}"),
+        (make(exp=str(SECOND - 600 + 3653 * 86400)), "ok expiry: 2036-11-23 11:50:00 UTC"),
+        (
+            make(exp=str(SECOND - 599 + 3653 * 86400)),
+            "warning expiry: far off: 2036-11-23 11:50:01 UTC",
+        ),
+        (make(iat=None, exp=str(SECOND + 3653 * 86400)), "ok expiry: 2036-11-23 12:00:00 UTC"),
+    ],
+    ids=range(38),
+)  # fmt: skip
+def test_what_is_said_word_for_word(token: bytes, line: str) -> None:
+    assert line in lines(judge(token, trust(), NOW))
+
+
+@pytest.mark.parametrize(("size", "odd"), [(31, True), (32, False)])
+def test_how_long_a_shared_secret_is(size: int, odd: bool) -> None:
+    key = b"k" * size
+    says = lines(judge(make(key=key), replace(trust(), shared_secret=key), NOW))[2]
+    assert says.startswith("warning signature: the shared secret has 31 bytes" if odd else "ok ")
+
+
+def test_how_long_an_rsa_key_is() -> None:
+    short = replace(trust(), rsa_public_pem=pem(rsa_key(1024)))
+    said = lines(judge(alg("RS256", rsa_key(1024)), short, NOW))
+    assert "warning signature: the RSA key has 1024 bits; use 2048 or more" in said
+    assert lines(judge(alg("RS256"), trust(), NOW))[2].startswith("ok signature: ")
+
+
+@pytest.mark.parametrize(
+    ("checks", "found"),
+    [
+        ((), ["signature", "issuer", "expiry"]),
+        (("signature",), ["signature"]),
+        (("expiry", "issuer"), ["issuer", "expiry"]),
+        (("format",), []),
+    ],
+)
+def test_problems_of_some_checks(checks: tuple[str, ...], found: list[str]) -> None:
+    verdict = judge(make(key=b"x", exp="1", iss='"o"'), trust(), NOW)
+    assert [one.check for one in verdict.problems(*checks)] == found
+    assert (verdict.signed, verdict.is_jwt, verdict.accepted) == (False, True, False)
+
+
+def test_nothing_is_signed_where_no_signature_was_looked_at() -> None:
+    assert judge(GOOD, trust(), NOW).signed
+    for token in (b"x", make(header="{}"), HEAD + b"." + CLAIMS + b".="):
+        assert not judge(token, trust(), NOW).signed
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("token", "within", "ends", "due"),
+    [
+        (GOOD, None, None, True),
+        (GOOD, timedelta(0), False, False),
+        (GOOD, HOUR - timedelta(seconds=1), False, False),
+        (GOOD, HOUR, True, True),
+        (make(exp=str(SECOND - 1)), timedelta(0), True, True),
+        (make(exp="0"), timedelta(days=9999), False, False),
+        (make(exp="1e30"), timedelta(0), False, True),
+        (make(key=b"x"), timedelta(0), False, True),
+        (b"x", timedelta(0), False, True),
+    ],
+)
+def test_what_is_due(token: bytes, within: timedelta | None, ends: bool | None, due: bool) -> None:
+    now = NOW.replace(microsecond=0)
+    verdict = judge(token, trust(), now)
+    assert verdict.is_due(within, now) is due
+    if within is not None:
+        assert verdict.ends_within(within, now) is ends
 
 
 def finding(verdict: Verdict, check: str) -> str:
@@ -329,12 +510,15 @@ def public(key: Any, form: PublicFormat) -> bytes:
     return text
 
 
-BAD_BLOCK = b"-----BEGIN X-----\nA!\n-----END X-----\n"
+BAD_BLOCK = b"-----BEGIN X-----\nAA!AA\n-----END X-----\n"
+
+
+HEADED = pem(rsa_key()).replace(b"-----\nM", b"-----\nProc-Type: 4\nX: y\n\nM", 1)
 
 
 @pytest.mark.parametrize("odd", [b"\n", b"junk\n", b"-----BEGIN X-----\n", BAD_BLOCK])
 def test_key_files_are_read_as_the_verifier_reads_them(odd: bytes) -> None:
-    for written in (odd + pem(rsa_key()) + odd, pem(rsa_key()).replace(b"\n", b"\r\n")):
+    for written in (odd + pem(rsa_key()) + odd, pem(rsa_key()).replace(b"\n", b"\r\n"), HEADED):
         case = Case(alg("RS256"), replace(trust(), rsa_public_pem=written))
         assert ask_go([case])[0]["accepted"]
         assert judge(case.token, case.trust, NOW).accepted
