@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import claims_of, forge
 from tests.portworx_site import (
+    GROUP,
     ISSUER_VARIABLE,
     OTHERS,
     OURS,
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("contradictions")
 __all__ = ["site"]  # a fixture
 ENVIRONMENT = "PORTWORX_AUTH_SHARED_SECRET"
 PROVIDER = "https://login.example.com/realms/px"
+OPERATOR = [{"apiVersion": f"{GROUP}/v1", "kind": "StorageCluster", "name": "px", "uid": "1"}]
 APPS = b"never-shown: the key of Portworx' own applications"
 
 
@@ -338,6 +340,78 @@ def test_keys_create_does_not_make_a_second_key(site: Site) -> None:
     site.daemon_set(env=[variable(SECRET_VARIABLE, OURS.decode())])
     assert "Portworx takes its shared secret from elsewhere" in site.refused("keys", "create").err
     assert site.kubectl("get", "secret", "pxkeys", "-n", "kube-system").code != 0
+
+
+def test_keys_create_keeps_its_secret_out_of_backups(site: Site) -> None:
+    assert site.pxauth("keys", "create").code == 0
+    secret = json.loads(site.done("get", "secret", "pxkeys", "-n", "kube-system", "-o", "json"))
+    annotations = secret["metadata"]["annotations"]
+    assert annotations["stork.libopenstorage.org/skip-resource"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"immutable": True}, "Secret kube-system/pxkeys is immutable"),
+        ({"metadata": {"ownerReferences": OPERATOR}}, "is kept by the Portworx operator"),
+    ],
+)
+def test_keys_create_adds_nothing_to_a_secret_that_is_not_to_be_written(
+    site: Site, content: dict[str, Any], why: str
+) -> None:
+    metadata = {"name": "pxkeys", "namespace": "kube-system"} | content.pop("metadata", {})
+    data = {"shared-secret": OURS.decode()}
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+    site.done("create", "-f", "-", stdin=manifest | content)
+    assert why in site.refused("keys", "create").err
+    secret = json.loads(site.done("get", "secret", "pxkeys", "-n", "kube-system", "-o", "json"))
+    assert list(secret["data"]) == ["shared-secret"]
+
+
+OFF: list[dict[str, Any]] = [
+    {},
+    {"security": {"enabled": False}},
+    {"security": {"enabled": True, "auth": {"enabled": False}}},
+]
+
+
+@pytest.mark.parametrize("spec", OFF)
+def test_authorization_that_is_off_is_one_line_of_the_doctors(
+    site: Site, spec: dict[str, Any]
+) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.storage_cluster("px/cluster", **spec)
+    site.keep("old", forge(claims_of("u", days=1, age_days=2), OTHERS))
+    site.lay_secret("px/px-secret", b"db-passphrase", "SECRET_KEY")
+    pairs = ("provisioner", "node-publish")
+    for name, secret in (("encrypted", "px-secret"), ("gone", "px-user-token")):
+        parameters = {
+            f"csi.storage.k8s.io/{pair}-secret-{part}": value
+            for pair in pairs
+            for part, value in (("name", secret), ("namespace", "px"))
+        }
+        kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
+        content = {"metadata": {"name": name}, "provisioner": "pxd.portworx.com"}
+        site.done("create", "-f", "-", stdin=kind | content | {"parameters": parameters})
+    try:
+        found = json.loads(site.pxauth("doctor", "-o", "json").out)
+        # Each volume of that class fails, as the provisioner reads the Secret all the same.
+        (bad,) = (one for one in found["findings"] if one["severity"] == "problem")
+        assert "StorageClass gone: Secret px/px-user-token does not exist" in bad["message"]
+        site.done("delete", "storageclass", "gone")
+        done = site.pxauth("doctor", "-o", "json")
+        assert done.code == 0
+        found = json.loads(done.out)["findings"]
+        assert {one["severity"] for one in found if one["check"] != "classes"} == {"ok"}
+        checks = {one["check"] for one in found}
+        assert not checks & {"key", "issuer", "tokens", "subjects"}
+        (line,) = (one["message"] for one in found if one["check"] == "portworx")
+        assert line == (
+            "authorization is off (StorageCluster px/cluster), so Portworx asks for no tokens; not"
+            " used: Secret px/px-shared-secret:shared-secret"
+        )
+    finally:
+        site.done("delete", "storageclasses", "--all")
 
 
 def test_one_value_in_two_keys(site: Site) -> None:

@@ -13,7 +13,7 @@ from kubectl_pxauth.cluster.secrets import (
     update_secret,
     write_secret,
 )
-from kubectl_pxauth.errors import DiscoveryError, NoKeyError
+from kubectl_pxauth.errors import ClusterError, DiscoveryError, NoKeyError
 from kubectl_pxauth.portworx.discovery import Search, same_values
 from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key
 from kubectl_pxauth.portworx.owners import why_unwritable
@@ -67,7 +67,7 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
         owners = ", ".join(dict.fromkeys(spec.owner for spec in operators))
         raise DiscoveryError(
             f"nothing would read Secret {place.namespace}/{place.name}: the operator starts"
-            f" Portworx ({owners}), and gives it no keys as authorization is off",
+            f" Portworx ({owners}), and gives it no key from there",
             hint="set spec.security.enabled of the StorageCluster to true; the operator then makes"
             " the keys by itself",
         )
@@ -106,6 +106,6 @@ def _write(
     if not missing:
         return Change.UNCHANGED
     if problem := why_unwritable(found):
-        raise problem
+        raise ClusterError(str(problem))  # its hint is for tokens
     update_secret(cluster, found, SecretContent(data, {}, {}), dry_run)
     return Change.CONFIGURED
