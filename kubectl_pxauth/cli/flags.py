@@ -131,13 +131,13 @@ NamespaceFlag = Annotated[
 ]
 
 
-JobNamespaceFlag = Annotated[
+RenewedNamespaceFlag = Annotated[
     str | None,
     typer.Option(
         "--namespace",
         "-n",
         metavar="NAME",
-        help="Namespace that the job runs in.",
+        help="Namespace whose tokens the job renews.",
         show_default="the kubeconfig's current one",
     ),
 ]
@@ -184,6 +184,20 @@ class WriteFlags:
         DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
     ] = DryRun.NONE
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None
+
+
+@dataclass(frozen=True)
+class MetadataFlags:
+    """What others want to see on the objects that are made."""
+
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A label for what is made; repeatable."),
+    ] = None
+    annotation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="An annotation for what is made; repeatable."),
+    ] = None
 
 
 @dataclass(frozen=True)

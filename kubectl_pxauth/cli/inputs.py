@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _STANDARD_INPUT = "-"
 
+Given = TypeVar("Given")
 Read = TypeVar("Read")
 
 
@@ -61,9 +62,9 @@ def read_signing_source(flags: AuthorityFlags, filename: str | None = None) -> K
     )
 
 
-def optional(text: str | None, read: Callable[[str], Read]) -> Read | None:
+def optional(given: Given | None, read: Callable[[Given], Read]) -> Read | None:
     """What a flag says, None where it is not given; raises what read does."""
-    return None if text is None else read(text)
+    return None if given is None else read(given)
 
 
 def read_key_reference(text: str) -> SecretKeyReference:
@@ -139,6 +140,19 @@ def read_token_request(
 def read_namespace(given: str | None, connection: Connection) -> str:
     """The namespace of the flag, or the kubeconfig's; raises UsageError and ClusterError."""
     return connection.kubeconfig.namespace if given is None else check_namespace(given)
+
+
+def read_pairs(flag: str, arguments: list[str] | None) -> dict[str, str]:
+    """Read KEY=VALUE of a repeatable flag; raises UsageError."""
+    pairs: dict[str, str] = {}
+    for argument in arguments or ():
+        key, equals, value = argument.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f'{flag} "{argument}" is not KEY=VALUE')
+        if pairs.get(key, value) != value:
+            raise UsageError(f'{flag} "{key}" is given twice')
+        pairs[key] = value
+    return pairs
 
 
 def read_scope(

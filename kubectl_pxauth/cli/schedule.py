@@ -1,6 +1,7 @@
 """The command `kubectl pxauth schedule`."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -10,29 +11,40 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
-    JobNamespaceFlag,
+    MetadataFlags,
+    RenewedNamespaceFlag,
     SelectorFlag,
     WriteFlags,
 )
-from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source
+from kubectl_pxauth.cli.inputs import optional, read_namespace, read_pairs, read_signing_source
 from kubectl_pxauth.cli.parameter_groups import takes_groups
+from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.errors import UsageError
-from kubectl_pxauth.operations.schedule import ObjectChanges, schedule
-from kubectl_pxauth.operations.schedule.job import RenewalPlan
+from kubectl_pxauth.operations.schedule import ObjectChanges, ScheduleRequest, schedule
+from kubectl_pxauth.operations.schedule.settings import JobChanges
+from kubectl_pxauth.portworx.renewal_job import Issuing, Toleration
+from kubectl_pxauth.portworx.signing import KeySource
 from kubectl_pxauth.token.duration import parse_duration
+from kubectl_pxauth.token.profile import PROFILES, find_profile
 
-HELP = """A CronJob that runs `kubectl pxauth renew` in the cluster, with a service account
-that may list and patch Secrets there and read the one that holds the key. Where
-that is and the issuer are found now, and written into the job. A repeat changes
-what differs."""
+HELP = """A CronJob that runs `kubectl pxauth renew` in the cluster. It runs in the
+namespace of the Secret that holds the key, and has the rights to read that Secret,
+and to list and patch Secrets in the namespace that it serves. Where the key is and
+the issuer are found now, and written into the job. A repeat changes what is said
+and leaves the rest; without any setting it shows what is set."""
 
 EXAMPLES = (
     ("Renew the tokens of namespace portworx every night", "kubectl pxauth schedule -n portworx"),
     (
         "Of all namespaces, on Sundays, with an image of your own",
-        'kubectl pxauth schedule -A -n portworx --schedule "0 3 * * 0" \\\n'
+        'kubectl pxauth schedule -A --schedule "0 3 * * 0" \\\n'
         "  --image registry.example.com/kubectl-pxauth:v1",
+    ),
+    (
+        "Give each namespace that gets a label a token with a user of its own",
+        "kubectl pxauth schedule --issue kubernetes --namespace-selector px-tenant=true \\\n"
+        '  --schedule "*/5 * * * *"',
     ),
     (
         "Manifests for kubectl or for Git",
@@ -42,28 +54,104 @@ EXAMPLES = (
 
 _CRON = re.compile(r"@\S.*|\S+( +\S+){4}")
 _IMAGE = f"kubectl-pxauth/kubectl-pxauth:v{__version__}"
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_RESOURCE = r"[a-z0-9./-]+"
+
+Repeatable = list[str] | None
 
 
 @takes_groups
 def command(
     *,
     cron: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--schedule",
             metavar="CRON",
-            help="When to renew, as a CronJob takes it, in the control plane's time zone.",
+            help="When the job runs, as a CronJob takes it.",
+            show_default="0 3 * * *",
         ),
-    ] = "0 3 * * *",
+    ] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            "--timezone",
+            metavar="NAME",
+            help="The schedule's time zone, like Europe/Berlin.",
+            show_default="the control plane's, most often UTC",
+        ),
+    ] = None,
     within: Annotated[
-        str, typer.Option(metavar="TIME", help="How near its end a token is renewed: 12h, 30d.")
-    ] = "30d",
-    image: Annotated[str, typer.Option(metavar="IMAGE", help="This plugin's image.")] = _IMAGE,
-    namespace: JobNamespaceFlag = None,
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How near its end a token is renewed: 12h, 30d.",
+            show_default="30d",
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="This plugin's image.", show_default=_IMAGE),
+    ] = None,
+    namespace: RenewedNamespaceFlag = None,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="Renew the tokens of all namespaces.")
     ] = False,
     selector: SelectorFlag = None,
+    issue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="Issue as well: kubernetes or admin, where it is missing in the namespaces of"
+            " --namespace-selector. Goes with -A.",
+        ),
+    ] = None,
+    namespace_selector: Annotated[
+        str | None,
+        typer.Option(metavar="SELECTOR", help="Namespaces with these labels, for --issue."),
+    ] = None,
+    job_namespace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Run the job here. Whoever may make pods here can read the signing key.",
+            show_default="the namespace of the key's Secret",
+        ),
+    ] = None,
+    requests: Annotated[
+        Repeatable,
+        typer.Option(
+            metavar="NAME=AMOUNT,...",
+            help="What the container asks for; 0 takes one away.",
+            show_default="cpu=50m,memory=64Mi",
+        ),
+    ] = None,
+    limits: Annotated[
+        Repeatable,
+        typer.Option(
+            metavar="NAME=AMOUNT,...",
+            help="What the container gets at most; 0 takes one away.",
+            show_default="cpu=100m,memory=128Mi",
+        ),
+    ] = None,
+    toleration: Annotated[
+        Repeatable,
+        typer.Option(
+            metavar="KEY[=VALUE][:EFFECT]", help="A taint that the pod tolerates; repeatable."
+        ),
+    ] = None,
+    node_selector: Annotated[
+        Repeatable,
+        typer.Option(metavar="KEY=VALUE", help="A label of the pod's node; repeatable."),
+    ] = None,
+    priority_class: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The pod's PriorityClass.")
+    ] = None,
+    image_pull_secret: Annotated[
+        Repeatable,
+        typer.Option(metavar="NAME", help="A Secret to pull the image with; repeatable."),
+    ] = None,
+    metadata: MetadataFlags,
     authority: AuthorityFlags,
     write: WriteFlags,
     connection_flags: ConnectionFlags,
@@ -71,16 +159,41 @@ def command(
     """Parse, schedule, print."""
     connection = connection_flags.connection()
     source = read_signing_source(authority)
-    parse_duration(within)
-    plan = RenewalPlan(
-        namespace=read_namespace(namespace, connection),
-        everywhere=all_namespaces,
-        selector=selector or None,
-        schedule=_cron(cron),
-        within=within,
-        image=_image(image),
+    changes = JobChanges(
+        default_image=_IMAGE,
+        image=optional(image, _image),
+        schedule=optional(cron, _cron),
+        time_zone=time_zone,
+        within=optional(within, _within),
+        selector=selector,
+        issuing=_issuing(issue, namespace_selector),
+        requests=optional(requests, lambda given: _resources("--requests", given)),
+        limits=optional(limits, lambda given: _resources("--limits", given)),
+        tolerations=optional(
+            toleration, lambda given: tuple(_toleration(text) for text in given if text)
+        ),
+        node_selector=optional(
+            node_selector, lambda given: read_pairs("--node-selector", _texts(given))
+        ),
+        priority_class=priority_class,
+        image_pull_secrets=optional(image_pull_secret, lambda given: tuple(filter(None, given))),
+        labels=optional(metadata.label, lambda given: _metadata("--label", given)),
+        annotations=optional(metadata.annotation, lambda given: _metadata("--annotation", given)),
     )
-    _show(schedule(plan, source, connection.open, write.dry_run), write)
+    if issue and namespace is not None:
+        raise UsageError("--issue goes with -A, not with --namespace")
+    everywhere = all_namespaces or issue is not None
+    request = ScheduleRequest(
+        scope=None if everywhere else read_namespace(namespace, connection),
+        changes=changes,
+        job_namespace=optional(job_namespace, check_namespace),
+        dry_run=write.dry_run,
+        now=datetime.now(UTC),
+    )
+    done = schedule(request, source, connection.open)
+    _show(done, write)
+    if write.form is None and not changes.any() and source == KeySource():
+        _show_settings(done, request.now)
 
 
 def _show(steps: ObjectChanges, write: WriteFlags) -> None:
@@ -94,6 +207,42 @@ def _show(steps: ObjectChanges, write: WriteFlags) -> None:
         output.written(step.kubectl_name, step.change, {}, write.dry_run, write.form)
 
 
+def _show_settings(done: ObjectChanges, now: datetime) -> None:
+    """What is set, and how it goes."""
+    from kubectl_pxauth.cluster.cron import next_run
+
+    job = done.job
+    if job is None:
+        return
+    settings = job.settings
+    status = (done.cron_job.manifest.get("status") or {}) if done.cron_job else {}
+    suspended = bool(done.cron_job and done.cron_job.manifest["spec"].get("suspend"))
+    run = next_run(settings.schedule, settings.time_zone, now)
+    rows = [
+        ("schedule", f"{settings.schedule} ({settings.time_zone or 'UTC'})"),
+        ("renews", _scope(job.scope, settings.selector, settings.within)),
+    ]
+    if issuing := settings.issuing:
+        rows.append(
+            ("issues", f"{issuing.profile}, in namespaces with {issuing.namespace_selector}")
+        )
+    rows += [
+        ("image", settings.image),
+        ("runs in", f"namespace {job.namespace}"),
+        ("key", f"{job.key.display_name}, issuer {job.issuer}"),
+        ("last success", str(status.get("lastSuccessfulTime", "none yet"))),
+        ("next run", "suspended" if suspended else f"{run:%Y-%m-%dT%H:%M:%SZ}" if run else "?"),
+    ]
+    for label, value in rows:
+        print(f"  {label:<13} {output.printable(value)}")
+
+
+def _scope(scope: str | None, selector: str | None, within: str) -> str:
+    where = f"namespace {scope}" if scope else "all namespaces"
+    labels = f", Secrets with {selector}" if selector else ""
+    return f"{where}{labels}, what ends within {within}"
+
+
 def _cron(text: str) -> str:
     """Pass on what may be a schedule; what is in its fields is for the server to judge."""
     if not _CRON.fullmatch(text.strip()):
@@ -104,7 +253,57 @@ def _cron(text: str) -> str:
     return text.strip()
 
 
+def _within(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
 def _image(name: str) -> str:
     if not name or re.search(r"\s", name):
         raise UsageError(f'"{name}" is not an image')
     return name
+
+
+def _issuing(profile: str | None, selector: str | None) -> Issuing | None:
+    if profile is None and selector is None:
+        return None
+    if not profile or not selector:
+        raise UsageError(
+            "--issue and --namespace-selector go together",
+            hint=f"--issue {'|'.join(PROFILES)} --namespace-selector px-tenant=true",
+        )
+    find_profile(profile)
+    return Issuing(profile, selector)
+
+
+def _resources(flag: str, arguments: list[str]) -> dict[str, str | None]:
+    """Amounts by resource, as `kubectl set resources` takes them: 0 is none at all."""
+    pairs = read_pairs(flag, _texts(arguments))
+    return {name: None if amount in ("", "0") else amount for name, amount in pairs.items()}
+
+
+def _texts(arguments: list[str]) -> list[str]:
+    """What is given with commas or with a flag each."""
+    return [text for argument in arguments for text in argument.split(",") if text]
+
+
+def _toleration(text: str) -> Toleration:
+    """Read KEY[=VALUE][:EFFECT], as `kubectl taint` writes a taint; * is any key."""
+    taint, colon, effect = text.rpartition(":")
+    if not colon:
+        taint, effect = text, ""
+    if effect and effect not in _EFFECTS:
+        raise UsageError(f'toleration "{text}": the effect is not {" or ".join(_EFFECTS)}')
+    key, equals, value = taint.partition("=")
+    return Toleration(
+        key=None if key in ("", "*") else key,
+        value=value if equals else None,
+        effect=effect or None,
+    )
+
+
+def _metadata(flag: str, arguments: list[str]) -> dict[str, str | None]:
+    """KEY=VALUE, or KEY- to take it away, as with `kubectl label`."""
+    gone = [text[:-1] for text in arguments if text.endswith("-") and "=" not in text]
+    said = read_pairs(flag, [text for text in arguments if "=" in text or not text.endswith("-")])
+    return {**dict.fromkeys(gone), **said}

@@ -1,14 +1,18 @@
 """The command `kubectl pxauth unschedule`."""
 
+from typing import Annotated
+
+import typer
+
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, JobNamespaceFlag
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, RenewedNamespaceFlag
 from kubectl_pxauth.cli.inputs import read_namespace
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.operations.schedule import unschedule
 
-HELP = """Only what `kubectl pxauth schedule` made there, with its rights in other
-namespaces. Tokens stay as they are."""
+HELP = """Only what `kubectl pxauth schedule` made for that namespace, or with -A for all,
+and its rights, wherever they are. Tokens stay as they are."""
 
 EXAMPLES = (("", "kubectl pxauth unschedule -n portworx"),)
 
@@ -16,18 +20,25 @@ EXAMPLES = (("", "kubectl pxauth unschedule -n portworx"),)
 @takes_groups
 def command(
     *,
-    namespace: JobNamespaceFlag = None,
+    namespace: RenewedNamespaceFlag = None,
+    all_namespaces: Annotated[
+        bool,
+        typer.Option(
+            "--all-namespaces", "-A", help="The job that renews the tokens of all namespaces."
+        ),
+    ] = False,
     dry_run: DryRunFlag = DryRun.NONE,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, unschedule, print."""
     connection = connection_flags.connection()
-    place = read_namespace(namespace, connection)
-    removal = unschedule(place, connection.open(), dry_run)
+    scope = None if all_namespaces else read_namespace(namespace, connection)
+    removal = unschedule(scope, connection.open(), dry_run)
     output.warnings(removal.warnings)
     any_step = False
     for step in removal.changes:
         any_step = True
         print(f"{step.kubectl_name} {step.change}{output.SUFFIXES[dry_run]}")
     if not any_step:
-        output.note(f"nothing is scheduled in namespace {place}")
+        where = f"namespace {scope}" if scope else "all namespaces"
+        output.note(f"nothing is scheduled for {where}")

@@ -88,18 +88,34 @@ def manifest_of(
     kind: Kind,
     namespace: str | None,
     name: str,
-    labels: Mapping[str, str],
     content: Mapping[str, object],
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
 ) -> Applied:
-    """An object to apply: what is to stand in it beside its name and labels."""
-    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    """An object to apply: what is to stand in it beside its name, labels and annotations."""
+    metadata: dict[str, object] = {"name": name}
+    metadata |= {"namespace": namespace} if namespace else {}
+    metadata |= {"labels": dict(labels)}
+    metadata |= {"annotations": dict(annotations)} if annotations else {}
     manifest = {
         "apiVersion": kind.api_version,
         "kind": kind.name,
-        "metadata": {**metadata, "labels": dict(labels)},
+        "metadata": metadata,
         **content,
     }
     return Applied(kind, manifest)
+
+
+def owned_by_namespace(new: Applied, namespace: str, uid: str) -> Applied:
+    """The same object, which Kubernetes' garbage collector deletes when that namespace is gone.
+
+    A namespace is no object of a namespace, and so may own objects in any.
+    Source: kubernetes/website, concepts/architecture/garbage-collection.
+    """
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": uid}
+    metadata = new.manifest["metadata"] | {"ownerReferences": [owner]}
+    return Applied(new.kind, new.manifest | {"metadata": metadata})
 
 
 def find_applied(cluster: Cluster, like: Applied) -> Applied | None:
@@ -113,10 +129,9 @@ def find_applied(cluster: Cluster, like: Applied) -> Applied | None:
 
 
 def list_applied(
-    cluster: Cluster, kind: Kind, namespace: str | None, labels: Mapping[str, str]
+    cluster: Cluster, kind: Kind, namespace: str | None, selector: str
 ) -> Iterator[Applied]:
     """The objects with these labels, of one namespace or of all; raises ClusterErrors."""
-    selector = ",".join(f"{key}={value}" for key, value in labels.items())
     for item in cluster.items(*kind.path(namespace), labelSelector=selector):
         # In a list they go without saying.
         yield Applied(kind, {"apiVersion": kind.api_version, "kind": kind.name} | item)

@@ -138,6 +138,11 @@ def _there(
         ) from None
 
 
+def is_missing_right(error: ForbiddenError) -> bool:
+    """Whether it was RBAC that refused, and not a quota or a policy."""
+    return re.search(_RBAC_REFUSAL, str(error)) is not None
+
+
 def explain_forbidden(
     error: ForbiddenError, verb: str, what: str, *, resource: str, name: str, namespace: str | None
 ) -> ForbiddenError:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import explain_forbidden
+from kubectl_pxauth.cluster.objects import DryRun, explain_forbidden, write_query
 from kubectl_pxauth.errors import ForbiddenError
 
 
@@ -31,6 +31,21 @@ def find_pods(cluster: Cluster, namespace: str | None, selector: str) -> list[Po
         raise explain_forbidden(
             error, "list", "pods", resource="pods", name="", namespace=namespace
         ) from None
+
+
+def try_pod(cluster: Cluster, namespace: str, name: str, template: dict[str, Any]) -> None:
+    """Ask the server, which makes none, whether it would let in a pod of this template.
+
+    Raises its refusal: ForbiddenError or another ClusterError.
+    """
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": template["metadata"] | {"generateName": f"{name}-"},
+        "spec": template["spec"],
+    }
+    path = ("api", "v1", "namespaces", namespace, "pods")
+    cluster.post(*path, body=pod, **write_query(DryRun.SERVER))
 
 
 def _is_to_stay(manifest: dict[str, Any]) -> bool:

@@ -1,40 +1,61 @@
 """Let the cluster renew tokens by itself, as a CronJob with the rights for that and no more."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from kubectl_pxauth.cluster.applied import (
     Applied,
-    Kind,
     apply,
     delete,
     find_applied,
-    list_applied,
+    owned_by_namespace,
 )
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun
-from kubectl_pxauth.cluster.secrets import list_secrets
-from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError, ForbiddenError
-from kubectl_pxauth.operations.schedule.job import (
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CRON_JOB,
-    INSTANCE,
-    ROLE,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
-    RenewalJob,
-    RenewalPlan,
-    job_labels,
+from kubectl_pxauth.cluster.namespaces import Namespace
+from kubectl_pxauth.cluster.objects import Change, DryRun
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError
+from kubectl_pxauth.operations.schedule.checks import (
+    check_namespaces,
+    check_pod,
+    check_selectors,
+    lapse_warnings,
 )
+from kubectl_pxauth.operations.schedule.settings import JobChanges
 from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.signing import KeySearch, KeySource, find_signer
+from kubectl_pxauth.portworx.job_objects import find_job_objects
+from kubectl_pxauth.portworx.renewal_job import (
+    BINDINGS,
+    CRON_JOB,
+    RENEWING,
+    RenewalJob,
+    is_job_object,
+    job_name,
+    read_job,
+)
+from kubectl_pxauth.portworx.signing import KeySearch, KeySource
+from kubectl_pxauth.token.verdict import Trust
 
-# The job first, so that it never runs without rights.
-_KINDS = (CRON_JOB, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE, SERVICE_ACCOUNT)
-_BINDINGS = (ROLE_BINDING, CLUSTER_ROLE_BINDING)
+# kubernetes/kubernetes, plugin/pkg/admission/namespace/lifecycle: nobody deletes these.
+_IMMORTAL = ("default", "kube-system", "kube-public")
+_ROUNDS = 10  # of looking whether all is there, or gone, while somebody else does the opposite
+
+
+@dataclass(frozen=True)
+class ScheduleRequest:
+    """Whose tokens the job renews (None for all namespaces'), and what is said of it.
+
+    job_namespace is where it is to run; None leaves it beside the key.
+    """
+
+    scope: str | None
+    changes: JobChanges
+    job_namespace: str | None
+    dry_run: DryRun
+    now: datetime
 
 
 @dataclass(frozen=True)
@@ -48,66 +69,144 @@ class ObjectChange:
 
 @dataclass(frozen=True)
 class ObjectChanges:
-    """What is to be done; each step is taken when it is asked for."""
+    """What is to be done; each step is taken when it is asked for.
+
+    job is the job as it is to be, and cron_job as it was found, both None where it is deleted.
+    """
 
     warnings: tuple[str, ...]
     changes: Iterator[ObjectChange]
+    job: RenewalJob | None = None
+    cron_job: Applied | None = None
 
 
 def schedule(
-    plan: RenewalPlan, source: KeySource, connect: Callable[[], Cluster], dry_run: DryRun
+    request: ScheduleRequest, source: KeySource, connect: Callable[[], Cluster]
 ) -> ObjectChanges:
-    """Make the job and its rights, or bring them up to date; what is needed no more is deleted.
+    """Make the job and its rights, or change of them what is said; what is needed no more goes.
 
     A client-side dry run with issuer and Secret given calls nobody. Raises PxauthErrors where
     nothing can be done; the steps may raise ClusterErrors, and those before them are done then.
     """
-    if dry_run is DryRun.CLIENT and source.issuer and source.shared_secret_from:
-        return _preview(RenewalJob(plan, source.issuer, source.shared_secret_from), ())
+    if request.dry_run is DryRun.CLIENT and source.issuer and source.shared_secret_from:
+        job = _job(request, source, None, source.issuer, source.shared_secret_from)
+        return _preview(job, ())
     cluster = connect()
-    job, guessed = _resolve_key(cluster, plan, source)
-    if dry_run is DryRun.CLIENT:
-        return _preview(job, guessed)
-    if plan.selector:
-        _check_selector(cluster, plan)
-    asked = [(new, Background(partial(find_applied, cluster, new))) for new in job.objects()]
+    ours = find_job_objects(cluster, request.scope, _likely_places(request, source))
+    there = _job_that_is_there(ours.objects, request.scope)
+    present = read_job(there) if there else None
+    source = _with_given(source, present)
+    issuer, key, trust, guessed = _resolve_key(cluster, source)
+    job = _job(request, source, present, issuer, key)
+    warnings = [*guessed, *ours.warnings, *_gives_away(job)]
+    if request.dry_run is DryRun.CLIENT:
+        return _preview(job, tuple(warnings))
+    home = check_namespaces(cluster, job)
+    check_selectors(cluster, job)
+    new_objects = _owned(job.objects(), job, home)
+    asked = [(new, Background(partial(find_applied, cluster, new))) for new in new_objects]
     objects = [(new, answer.result()) for new, answer in asked]
     for _, found in objects:
-        _check_ours(found, plan.namespace)
-    places = {new.identity for new, _ in objects}
-    ours, warnings = _find_ours(cluster, plan.namespace)
-    stale = [found for found in ours if found.identity not in places]
-    if dry_run is DryRun.NONE:
+        _check_ours(found)
+    warnings += check_pod(cluster, job, account_exists=objects[0][1] is not None)
+    warnings += lapse_warnings(cluster, job, trust, request.now)
+    if not request.changes.image and (there is None or not _has_succeeded(there)):
+        warnings += _image_warning(request, job)
+    places = {new.identity for new in new_objects}
+    stale = [found for found in ours.objects if found.identity not in places]
+    if request.dry_run is DryRun.NONE:
         for new, found in objects:
             # A binding is refused before its role is there.
-            if new.kind not in _BINDINGS:
+            if new.kind not in BINDINGS:
                 _apply(cluster, new, found, DryRun.SERVER)
-    steps = _apply_all(cluster, objects, stale, dry_run)
-    return ObjectChanges((*guessed, *warnings), steps)
+    steps = _apply_all(cluster, objects, stale, request.dry_run)
+    return ObjectChanges(tuple(warnings), steps, job, there)
 
 
-def unschedule(namespace: str, cluster: Cluster, dry_run: DryRun) -> ObjectChanges:
-    """Delete the job in that namespace and its rights, wherever they are; raises ClusterErrors."""
-    ours, warnings = _find_ours(cluster, namespace)
-    return ObjectChanges(warnings, _apply_all(cluster, [], ours, dry_run))
+def unschedule(scope: str | None, cluster: Cluster, dry_run: DryRun) -> ObjectChanges:
+    """Delete that job and its rights, wherever they are; raises ClusterErrors."""
+    places = (scope,) if scope else ()
+    ours = find_job_objects(cluster, scope, places, living_there=True)
+
+    def steps() -> Iterator[ObjectChange]:
+        found = ours.objects
+        for _ in range(_ROUNDS):
+            for old in found:
+                try:
+                    delete(cluster, old, dry_run)
+                except ConflictError:  # made anew by a schedule at the same time
+                    continue
+                yield ObjectChange(old.kubectl_name, Change.DELETED, old.manifest)
+            if not found or dry_run is not DryRun.NONE:
+                return
+            found = find_job_objects(cluster, scope, places, living_there=True).objects
+        raise ConflictError(
+            f"{found[0].display_name} is made again and again by somebody else",
+            hint="run the command again",
+        )
+
+    return ObjectChanges(ours.warnings, steps())
+
+
+def _likely_places(request: ScheduleRequest, source: KeySource) -> tuple[str, ...]:
+    """Where to look for what is ours if all namespaces can't be looked in."""
+    key = source.shared_secret_from
+    named = (request.scope, request.job_namespace, key.namespace if key else None)
+    return tuple(dict.fromkeys(place for place in named if place))
+
+
+def _job_that_is_there(ours: tuple[Applied, ...], scope: str | None) -> Applied | None:
+    """The job's CronJob; of this release's rather than of 0.1.0's."""
+    jobs = [found for found in ours if found.kind is CRON_JOB]
+    return min(jobs, key=lambda found: found.name != job_name(scope), default=None)
+
+
+def _with_given(source: KeySource, present: RenewalJob | None) -> KeySource:
+    """What is not said now, and was said of the job that is there, counts on."""
+    if present is None or source.has_key:
+        return source
+    if source.issuer is None and "issuer" in present.given:
+        source = replace(source, issuer=present.issuer)
+    if source.shared_secret_from is None and "shared-secret-from" in present.given:
+        source = replace(source, shared_secret_from=present.key)
+    return source
+
+
+def _job(
+    request: ScheduleRequest,
+    source: KeySource,
+    present: RenewalJob | None,
+    issuer: str,
+    key: SecretKeyReference,
+) -> RenewalJob:
+    given = {"issuer": source.issuer, "shared-secret-from": source.shared_secret_from}
+    return RenewalJob(
+        scope=request.scope,
+        namespace=request.job_namespace or key.namespace,
+        settings=request.changes.over(present.settings if present else None),
+        issuer=issuer,
+        key=key,
+        given=tuple(flag for flag, value in given.items() if value),
+    )
 
 
 def _resolve_key(
-    cluster: Cluster, plan: RenewalPlan, source: KeySource
-) -> tuple[RenewalJob, tuple[str, ...]]:
-    """The job with issuer and key, so that it needs no rights to look for them; and warnings."""
+    cluster: Cluster, source: KeySource
+) -> tuple[str, SecretKeyReference, Trust, tuple[str, ...]]:
+    """Issuer and key, so that the job needs no rights to look for them; and warnings."""
     if source.signing_key is not None:
         raise _key_not_in_a_secret("the key that is given")
-    if source.issuer and (reference := source.shared_secret_from):
-        find_signer(cluster, source)  # the Secret must be there and hold a key
-        return RenewalJob(plan, source.issuer, reference), ()
     search = KeySearch(cluster, source)
-    search.discovery()
-    key = search.key()
-    settings = search.settings(key, source.issuer)
+    if not (source.issuer and source.shared_secret_from):
+        search.discovery()
+    key = search.key()  # the Secret must be there and hold a key
     if key is None or key.reference is None:
         raise _key_not_in_a_secret(f"the shared secret of {key.stated_by if key else 'the user'}")
-    return RenewalJob(plan, settings.issuer.value, key.reference), settings.warnings
+    if source.issuer and source.shared_secret_from:
+        return source.issuer, key.reference, source.trust(source.issuer, key), ()
+    settings = search.settings(key, source.issuer)
+    issuer = settings.issuer.value
+    return issuer, key.reference, source.trust(issuer, key), settings.warnings
 
 
 def _key_not_in_a_secret(what: str) -> DiscoveryError:
@@ -117,66 +216,53 @@ def _key_not_in_a_secret(what: str) -> DiscoveryError:
     )
 
 
+def _gives_away(job: RenewalJob) -> list[str]:
+    """What a job that is not beside the key lets others do."""
+    if job.namespace == job.key.namespace:
+        return []
+    all_secrets = ", and all Secrets of the cluster" if job.scope is None else ""
+    return [
+        f"whoever may make pods, or tokens of service accounts, in namespace {job.namespace} can"
+        f" read the signing key ({job.key.secret}){all_secrets} through the job; without"
+        f" --job-namespace it runs beside the key, in namespace {job.key.namespace}"
+    ]
+
+
+def _has_succeeded(cron_job: Applied) -> bool:
+    return bool((cron_job.manifest.get("status") or {}).get("lastSuccessfulTime"))
+
+
+def _image_warning(request: ScheduleRequest, job: RenewalJob) -> list[str]:
+    if job.settings.image != request.changes.default_image:
+        return []
+    return [
+        f"image {job.settings.image} may not be there: nothing is published before a release;"
+        " until then build it from Containerfile, push it to a registry of yours, and name it with"
+        " --image"
+    ]
+
+
 def _preview(job: RenewalJob, warnings: tuple[str, ...]) -> ObjectChanges:
     steps = (ObjectChange(new.kubectl_name, Change.CREATED, new.manifest) for new in job.objects())
-    return ObjectChanges(warnings, steps)
+    return ObjectChanges(warnings, steps, job)
 
 
-def _check_selector(cluster: Cluster, plan: RenewalPlan) -> None:
-    """Let the server read the selector now rather than the job every night."""
-    namespace = None if plan.everywhere else plan.namespace
-    try:
-        next(list_secrets(cluster, namespace, selector=plan.selector), None)
-    except ForbiddenError:
-        raise
-    except ClusterError as error:
-        raise ClusterError(f'Secrets with the labels "{plan.selector}": {error}') from None
+def _owned(objects: list[Applied], job: RenewalJob, home: Namespace | None) -> list[Applied]:
+    """What is outside the job's namespace goes with it, or whoever makes it again has the rights.
+
+    home is None where it may not be read.
+    """
+    if home is None or job.namespace in _IMMORTAL:
+        return objects
+    return [
+        new if new.namespace == job.namespace else owned_by_namespace(new, job.namespace, home.uid)
+        for new in objects
+    ]
 
 
-def _check_ours(found: Applied | None, namespace: str) -> None:
-    if found is None:
-        return
-    ours = job_labels(namespace)
-    if found.labels.get(MANAGED_BY) != ours[MANAGED_BY]:
-        raise ClusterError(
-            f"{found.display_name} exists, and is not one of ours:"
-            f" it has no label {MANAGED_BY}={ours[MANAGED_BY]}"
-        )
-    other = found.labels.get(INSTANCE)
-    if other != namespace:
-        raise ClusterError(
-            f"{found.display_name} is of the job in namespace {other}, which renews the tokens of"
-            " all namespaces",
-            hint=f"one such job is enough; to have it elsewhere: kubectl pxauth unschedule"
-            f" -n {other}",
-        )
-
-
-def _find_ours(cluster: Cluster, namespace: str) -> tuple[list[Applied], tuple[str, ...]]:
-    """The objects of the job in that namespace, and a warning where not all could be looked for."""
-    found: list[Applied] = []
-    not_read: list[Kind] = []
-    for kind in _KINDS:
-        # Only rights may be in other namespaces.
-        scope = namespace if kind in (CRON_JOB, SERVICE_ACCOUNT) else None
-        try:
-            found += list_applied(cluster, kind, scope, job_labels(namespace))
-        except ForbiddenError:
-            if scope:
-                raise
-            not_read.append(kind)
-            if kind.namespaced:
-                found += list_applied(cluster, kind, namespace, job_labels(namespace))
-    return found, _not_looked_for(not_read, namespace) if not_read else ()
-
-
-def _not_looked_for(kinds: list[Kind], namespace: str) -> tuple[str, ...]:
-    labels = ",".join(f"{key}={value}" for key, value in job_labels(namespace).items())
-    return (
-        f"you may not list {', '.join(kind.plural for kind in kinds)} of all namespaces; what an"
-        " earlier schedule left there stays, until somebody who may deletes it:"
-        f" kubectl delete {','.join(kind.plural for kind in kinds)} -A -l {labels}",
-    )
+def _check_ours(found: Applied | None) -> None:
+    if found and not is_job_object(found):
+        raise ClusterError(f"{found.display_name} exists, and is not one of ours")
 
 
 def _apply_all(
@@ -191,6 +277,27 @@ def _apply_all(
     for old in stale:
         delete(cluster, old, dry_run)
         yield ObjectChange(old.kubectl_name, Change.DELETED, old.manifest)
+    if dry_run is DryRun.NONE:
+        yield from _make_whole(cluster, [new for new, _ in objects])
+
+
+def _make_whole(cluster: Cluster, objects: list[Applied]) -> Iterator[ObjectChange]:
+    """Make again what an unschedule at the same time deleted, so that no job lacks its rights.
+
+    It looks until all is there, and unschedule until nothing is: whoever looks last has his way.
+    """
+    for _ in range(_ROUNDS):
+        asked = [(new, Background(partial(find_applied, cluster, new))) for new in objects]
+        missing = [new for new, answer in asked if answer.result() is None]
+        if not missing:
+            return
+        for new in missing:
+            change, written = _apply(cluster, new, None, DryRun.NONE)
+            yield ObjectChange(new.kubectl_name, change, written.manifest)
+    raise ConflictError(
+        f"{missing[0].display_name} is deleted again and again by somebody else",
+        hint="run the command again",
+    )
 
 
 def _apply(
@@ -199,8 +306,9 @@ def _apply(
     try:
         return apply(cluster, new, found, dry_run)
     except ConflictError as error:
+        again = "-A" if new.name == RENEWING else "-n NAMESPACE"
         raise ConflictError(
             str(error),
-            hint="take that back, or make all of it anew: kubectl pxauth unschedule"
-            f" -n {new.labels[INSTANCE]}, then this command again",
+            hint=f"take that back, or make all of it anew: kubectl pxauth unschedule {again}, then"
+            " this command again",
         ) from None

@@ -1,0 +1,114 @@
+"""Looking before the leap: what would keep the job from its work is said before it is made."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.namespaces import Namespace, find_namespace, find_namespaces
+from kubectl_pxauth.cluster.objects import is_missing_right
+from kubectl_pxauth.cluster.pods import try_pod
+from kubectl_pxauth.cluster.secrets import list_secrets
+from kubectl_pxauth.errors import ClusterError, ForbiddenError, NotFoundError
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses
+from kubectl_pxauth.portworx.owners import storage_cluster_of
+from kubectl_pxauth.portworx.renewal_job import RenewalJob
+from kubectl_pxauth.portworx.token_secrets import Scope, read_tokens
+from kubectl_pxauth.token.verdict import Trust
+
+Found = TypeVar("Found")
+
+
+def check_namespaces(cluster: Cluster, job: RenewalJob) -> Namespace | None:
+    """The job's own namespace, None where it may not be read.
+
+    Raises NotFoundError and ClusterError where one that it needs is not there, or is on its way
+    out.
+    """
+    names = dict.fromkeys(name for name in (job.scope, job.namespace) if name)
+    asked = {name: Background(partial(find_namespace, cluster, name)) for name in names}
+    home = None
+    for name, answer in asked.items():
+        try:
+            namespace = answer.result()
+        except ForbiddenError:
+            continue
+        if namespace is None:
+            raise NotFoundError(
+                f'namespace "{name}" not found', hint=f"kubectl create namespace {name}"
+            )
+        if namespace.terminating:
+            raise ClusterError(f'namespace "{name}" is being deleted')
+        if name == job.namespace:
+            home = namespace
+    return home
+
+
+def check_selectors(cluster: Cluster, job: RenewalJob) -> None:
+    """Let the server read the selectors now rather than the job every night."""
+    if selector := job.settings.selector:
+        secrets = list_secrets(cluster, job.scope, selector=selector)
+        _readable(f'Secrets with the labels "{selector}"', lambda: next(secrets, None))
+    if issuing := job.settings.issuing:
+        selector = issuing.namespace_selector
+        _readable(
+            f'namespaces with the labels "{selector}"', lambda: find_namespaces(cluster, selector)
+        )
+
+
+def _readable(what: str, read: Callable[[], Found]) -> Found:
+    try:
+        return read()
+    except ForbiddenError:
+        raise
+    except ClusterError as error:
+        raise ClusterError(f"{what}: {error}") from None
+
+
+def check_pod(cluster: Cluster, job: RenewalJob, *, account_exists: bool) -> list[str]:
+    """Raise ClusterError where the pod would not be let in; a warning where that can't be told."""
+    template = job.pod_template()
+    if not account_exists:
+        # The server would ask for it; every namespace has one of this name.
+        template["spec"] = template["spec"] | {"serviceAccountName": "default"}
+    try:
+        try_pod(cluster, job.namespace, job.name, template)
+    except ClusterError as error:
+        says = str(error)
+        if isinstance(error, ForbiddenError) and is_missing_right(error):
+            return [f"you may not make pods in namespace {job.namespace}: {_NOT_TRIED}"]
+        if "error looking up service account" in says:
+            return []
+        if "does not support dry run" in says or "status unknown for quota" in says:
+            return [f"{_NOT_TRIED}: {says}"]
+        raise ClusterError(
+            f"the job's pod would not be let into namespace {job.namespace}: {says}",
+            hint="what the pod asks for and is labelled with: --requests, --limits, --label,"
+            " --annotation, --priority-class",
+        ) from None
+    return []
+
+
+_NOT_TRIED = "whether the job's pod would be let in was not tried"
+
+
+def lapse_warnings(cluster: Cluster, job: RenewalJob, trust: Trust, now: datetime) -> Iterator[str]:
+    """A warning for each way in which a token would end before the job comes."""
+    try:
+        tokens = [
+            TokenTimes(secret.display_name, verdict.issued_at, verdict.expires_at)
+            for secret, verdict in read_tokens(
+                cluster, Scope(job.scope, job.settings.selector), trust, now
+            )
+            # What the job would not renew is not its to keep alive.
+            if verdict.signed
+            and verdict.issued_at
+            and verdict.expires_at
+            and not storage_cluster_of(secret)
+        ]
+    except ForbiddenError:
+        return
+    for lapse in find_lapses(tokens, job.settings, now):
+        yield f"{lapse.message}; {lapse.remedy} would do"

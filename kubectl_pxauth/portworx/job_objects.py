@@ -1,0 +1,135 @@
+"""The objects of a renewal job, wherever they are, also those that release 0.1.0 made."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.errors import ForbiddenError
+from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.renewal_job import (
+    BINDINGS,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CRON_JOB,
+    JOB_LABEL,
+    KINDS,
+    OLD_OBJECTS,
+    RENEWING,
+    ROLE,
+    job_name,
+)
+
+
+@dataclass(frozen=True)
+class JobObjects:
+    """What was found, the job first; and a warning where not all could be looked for."""
+
+    objects: tuple[Applied, ...]
+    warnings: tuple[str, ...]
+
+
+def find_job_objects(
+    cluster: Cluster, scope: str | None, places: tuple[str, ...], *, living_there: bool = False
+) -> JobObjects:
+    """The objects of the job for that namespace, or for all for None; raises ClusterErrors.
+
+    Where all namespaces can't be looked in, those places are. living_there also takes a job of
+    0.1.0 that runs in that namespace and renews the tokens of all.
+    """
+    selector = f"{JOB_LABEL}={job_name(scope)}"
+    ours, refused = list_objects(cluster, selector, places)
+    old, _ = list_objects(cluster, OLD_OBJECTS, places)
+    kept = [found for found in old if _is_of(found, old, scope, living_there=living_there)]
+    objects = sorted([*ours, *kept], key=lambda found: KINDS.index(found.kind))
+    return JobObjects(tuple(objects), _not_looked_for(refused, selector) if refused else ())
+
+
+def list_objects(
+    cluster: Cluster, selector: str, places: tuple[str, ...]
+) -> tuple[list[Applied], list[Kind]]:
+    """The objects with these labels, and the kinds that all namespaces can't be searched for.
+
+    Raises ForbiddenError where the first of the places can't be searched either, and other
+    ClusterErrors.
+    """
+    asked = [(kind, Background(partial(_listed, cluster, kind, None, selector))) for kind in KINDS]
+    found: list[Applied] = []
+    refused: list[Kind] = []
+    for kind, answer in asked:
+        try:
+            found += answer.result()
+        except ForbiddenError:
+            refused.append(kind)
+            if kind.namespaced and not places:
+                raise
+            for place in places if kind.namespaced else ():
+                try:
+                    found += _listed(cluster, kind, place, selector)
+                except ForbiddenError:
+                    if place == places[0]:
+                        raise
+    return found, refused
+
+
+def _listed(cluster: Cluster, kind: Kind, namespace: str | None, selector: str) -> list[Applied]:
+    return list(list_applied(cluster, kind, namespace, selector))
+
+
+def _is_of(found: Applied, old: list[Applied], scope: str | None, *, living_there: bool) -> bool:
+    home = old_home(found, old)
+    if home is None:  # a ClusterRole that nobody is bound to
+        return scope is None
+    if renews_everything(home, old):
+        return scope is None or (living_there and scope == home)
+    return scope == home
+
+
+def old_home(found: Applied, old: list[Applied]) -> str | None:
+    """The namespace in which 0.1.0 had the job that an object belongs to.
+
+    It follows from names, as others may have changed its label for that.
+    """
+    if found.kind in BINDINGS:
+        return bound_namespace(found)
+    if found.kind in (ROLE, CLUSTER_ROLE):
+        for binding in old:
+            same = (binding.namespace, binding.name) == (found.namespace, found.name)
+            if same and binding.kind in BINDINGS:
+                return bound_namespace(binding)
+        if found.name != RENEWING:
+            return found.name.removeprefix(f"{RENEWING}-")
+    return found.namespace
+
+
+def bound_namespace(binding: Applied) -> str | None:
+    """The namespace of the account that has the rights."""
+    subjects = binding.manifest.get("subjects") or [{}]
+    namespace: str | None = subjects[0].get("namespace")
+    return namespace
+
+
+def renews_everything(home: str, old: list[Applied]) -> bool:
+    """Whether 0.1.0's job in that namespace renews the tokens of all."""
+    for found in old:
+        if found.kind is CLUSTER_ROLE_BINDING and bound_namespace(found) == home:
+            return True
+        if found.kind is CRON_JOB and found.namespace == home:
+            return "--all-namespaces" in _arguments(found)
+    return False
+
+
+def _arguments(cron_job: Applied) -> Iterator[str]:
+    pod = cron_job.manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    for container in pod["containers"]:
+        yield from container.get("args") or ()
+
+
+def _not_looked_for(kinds: list[Kind], selector: str) -> tuple[str, ...]:
+    plurals = [kind.plural for kind in kinds]
+    return (
+        f"you may not list {', '.join(plurals)} of all namespaces; what an earlier schedule left"
+        " there stays, until somebody who may deletes it:"
+        f" kubectl delete {','.join(plurals)} -A -l {selector}",
+    )

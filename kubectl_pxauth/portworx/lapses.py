@@ -1,0 +1,88 @@
+"""Tokens that end before the job that renews them comes."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kubectl_pxauth.cluster.cron import longest_gap, next_run
+from kubectl_pxauth.portworx.renewal_job import JobSettings
+from kubectl_pxauth.token.claims import CLOCK_SKEW
+from kubectl_pxauth.token.duration import parse_duration
+
+# Schedules with the time between their runs, the rarest first.
+_OFTEN = (
+    ("0 3 * * *", timedelta(days=1)),
+    ("0 */6 * * *", timedelta(hours=6)),
+    ("0 * * * *", timedelta(hours=1)),
+    ("*/15 * * * *", timedelta(minutes=15)),
+    ("*/5 * * * *", timedelta(minutes=5)),
+    ("* * * * *", timedelta(minutes=1)),
+)
+
+
+@dataclass(frozen=True)
+class TokenTimes:
+    """A token in a Secret, from when until when it lives."""
+
+    display_name: str
+    issued_at: datetime
+    expires_at: datetime
+
+    @property
+    def span(self) -> timedelta:
+        """How long it lives from when it is made, which iat may be set back from."""
+        return self.expires_at - self.issued_at - CLOCK_SKEW
+
+
+@dataclass(frozen=True)
+class Lapse:
+    """What goes wrong, and what to do."""
+
+    message: str
+    remedy: str
+
+
+def find_lapses(
+    tokens: Iterable[TokenTimes], settings: JobSettings, now: datetime
+) -> Iterator[Lapse]:
+    """Where the schedule is too rare for what is to be renewed; nothing where it can't be read."""
+    gap = longest_gap(settings.schedule, settings.time_zone, now)
+    run = next_run(settings.schedule, settings.time_zone, now)
+    if gap is None or run is None:
+        return
+    if parse_duration(settings.within) < gap:
+        yield Lapse(
+            f"the job comes every {_span(gap)} and renews what ends within {settings.within}: a"
+            " token can end in between",
+            f"--within {math.ceil(2 * gap / timedelta(days=1))}d",
+        )
+    tokens = list(tokens)
+    short = sorted((one for one in tokens if one.span <= gap), key=lambda one: one.span)
+    if short:
+        others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
+        yield Lapse(
+            f"the job comes every {_span(gap)}, and the token in {short[0].display_name}{others}"
+            f" lives {_span(short[0].span)}: it ends before the job comes again",
+            f'--schedule "{_often_enough(short[0].span)}"',
+        )
+    for one in tokens:
+        if one not in short and now < one.expires_at < run:
+            yield Lapse(
+                f"the token in {one.display_name} ends at {one.expires_at:%Y-%m-%d %H:%M %Z},"
+                f" before the job comes at {run:%Y-%m-%d %H:%M %Z}",
+                "kubectl pxauth renew",
+            )
+
+
+def _often_enough(span: timedelta) -> str:
+    """The rarest schedule that leaves time for one run to fail."""
+    return next((schedule for schedule, gap in _OFTEN if 2 * gap <= span), _OFTEN[-1][0])
+
+
+def _span(span: timedelta) -> str:
+    """Whole units as `--duration` has them, the largest that leaves no rest worth telling."""
+    for unit, size in (("d", timedelta(days=1)), ("h", timedelta(hours=1))):
+        if span >= 2 * size or (not span % size and span >= size):
+            return f"{round(span / size)}{unit}"
+    return f"{max(1, round(span / timedelta(minutes=1)))}m"
