@@ -14,6 +14,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     from_error,
     ok,
 )
+from kubectl_pxauth.operations.doctor.job import check_jobs, find_jobs
 from kubectl_pxauth.operations.doctor.rights import check_rights
 from kubectl_pxauth.operations.doctor.signing import check_signing
 from kubectl_pxauth.operations.doctor.snapshots import check_snapshot_classes
@@ -53,6 +54,7 @@ def diagnose(
     claims = Background(lambda: find_volume_claims(cluster, classes.result()))
     snapshots = Background(lambda: list_snapshot_classes(cluster))
     volumes = Background(lambda: find_volumes(cluster))
+    jobs = Background(lambda: find_jobs(cluster))
     signing = check_signing(cluster, source)
     trusted = signing.trusted
     yield from errors_as_diagnoses("rights", rights.result)
@@ -65,6 +67,7 @@ def diagnose(
         kept = read_kept_tokens(cluster, trusted, usual, now, within)
         yield from check_tokens(kept, trusted, now)
         yield from check_subjects(kept, trusted.trust.username_claim)
+        yield from errors_as_diagnoses("job", lambda: check_jobs(cluster, jobs.result(), kept, now))
         look = partial(
             trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now, secured=secured
         )

@@ -13,7 +13,7 @@ _MOST = 10  # diagnoses of one kind that are told one by one
 class Diagnosis:
     """What one check found; hint, where there is one, is what to do.
 
-    check is server, rights, key, issuer, portworx, tokens, subjects, classes, claims,
+    check is server, rights, key, issuer, portworx, tokens, subjects, job, classes, claims,
     volumes or stork. Neither message nor hint ever holds a key or a token.
     """
 

@@ -30,7 +30,6 @@ from kubectl_pxauth.portworx.job_objects import find_job_objects
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
     CRON_JOB,
-    RENEWING,
     RenewalJob,
     is_job_object,
     job_name,
@@ -118,8 +117,8 @@ def schedule(
         for new, found in objects:
             # A binding is refused before its role is there.
             if new.kind not in BINDINGS:
-                _apply(cluster, new, found, DryRun.SERVER)
-    steps = _apply_all(cluster, objects, stale, request.dry_run)
+                _apply(cluster, job, new, found, DryRun.SERVER)
+    steps = _apply_all(cluster, job, objects, stale, request.dry_run)
     return ObjectChanges(tuple(warnings), steps, job, there)
 
 
@@ -267,21 +266,24 @@ def _check_ours(found: Applied | None) -> None:
 
 def _apply_all(
     cluster: Cluster,
+    job: RenewalJob,
     objects: list[tuple[Applied, Applied | None]],
     stale: list[Applied],
     dry_run: DryRun,
 ) -> Iterator[ObjectChange]:
     for new, found in objects:
-        change, written = _apply(cluster, new, found, dry_run)
+        change, written = _apply(cluster, job, new, found, dry_run)
         yield ObjectChange(new.kubectl_name, change, written.manifest)
     for old in stale:
         delete(cluster, old, dry_run)
         yield ObjectChange(old.kubectl_name, Change.DELETED, old.manifest)
     if dry_run is DryRun.NONE:
-        yield from _make_whole(cluster, [new for new, _ in objects])
+        yield from _make_whole(cluster, job, [new for new, _ in objects])
 
 
-def _make_whole(cluster: Cluster, objects: list[Applied]) -> Iterator[ObjectChange]:
+def _make_whole(
+    cluster: Cluster, job: RenewalJob, objects: list[Applied]
+) -> Iterator[ObjectChange]:
     """Make again what an unschedule at the same time deleted, so that no job lacks its rights.
 
     It looks until all is there, and unschedule until nothing is: whoever looks last has his way.
@@ -292,7 +294,7 @@ def _make_whole(cluster: Cluster, objects: list[Applied]) -> Iterator[ObjectChan
         if not missing:
             return
         for new in missing:
-            change, written = _apply(cluster, new, None, DryRun.NONE)
+            change, written = _apply(cluster, job, new, None, DryRun.NONE)
             yield ObjectChange(new.kubectl_name, change, written.manifest)
     raise ConflictError(
         f"{missing[0].display_name} is deleted again and again by somebody else",
@@ -301,12 +303,12 @@ def _make_whole(cluster: Cluster, objects: list[Applied]) -> Iterator[ObjectChan
 
 
 def _apply(
-    cluster: Cluster, new: Applied, found: Applied | None, dry_run: DryRun
+    cluster: Cluster, job: RenewalJob, new: Applied, found: Applied | None, dry_run: DryRun
 ) -> tuple[Change, Applied]:
     try:
         return apply(cluster, new, found, dry_run)
     except ConflictError as error:
-        again = "-A" if new.name == RENEWING else "-n NAMESPACE"
+        again = f"-n {job.scope}" if job.scope else "-A"
         raise ConflictError(
             str(error),
             hint=f"take that back, or make all of it anew: kubectl pxauth unschedule {again}, then"

@@ -1,0 +1,270 @@
+"""Whether the jobs that renew tokens do so, for which tokens, and what jobs left behind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.cron import longest_gap, next_run
+from kubectl_pxauth.cluster.namespaces import find_namespace
+from kubectl_pxauth.cluster.secrets import list_secrets
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
+from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens
+from kubectl_pxauth.portworx.job_objects import bound_namespace, list_objects
+from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses
+from kubectl_pxauth.portworx.renewal_job import (
+    BINDINGS,
+    CRON_JOB,
+    JOB_LABEL,
+    NAME_LABEL,
+    OLD_OBJECTS,
+    RENEWING,
+    RenewalJob,
+    read_job,
+)
+from kubectl_pxauth.portworx.token_secrets import Status
+
+_JOB = Kind("Job", "jobs", "batch")
+_POD = Kind("Pod", "pods")
+# The kubelet's words for a container that can't start: kubernetes/kubernetes, pkg/kubelet/images
+# and pkg/kubelet/kuberuntime.
+_NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_OUT_OF_MEMORY = "OOMKilled"
+_LATE = timedelta(hours=1)
+_SHOWN = 3  # namespaces that are named
+
+
+@dataclass(frozen=True)
+class FoundJobs:
+    """The objects of all jobs, those of 0.1.0 among them."""
+
+    objects: tuple[Applied, ...]
+
+    @property
+    def cron_jobs(self) -> list[Applied]:
+        """The jobs themselves."""
+        return [found for found in self.objects if found.kind is CRON_JOB]
+
+
+def find_jobs(cluster: Cluster) -> FoundJobs:
+    """What jobs there are; raises ForbiddenError and other ClusterErrors."""
+    ours, _ = list_objects(cluster, JOB_LABEL, ())
+    old, _ = list_objects(cluster, OLD_OBJECTS, ())
+    return FoundJobs((*ours, *old))
+
+
+def check_jobs(
+    cluster: Cluster, jobs: FoundJobs, kept: KeptTokens, now: datetime
+) -> Iterator[Diagnosis]:
+    """Each job, the tokens that none comes for, and rights without a job; raises ClusterErrors."""
+    covered: set[tuple[str, str]] = set()
+    readable = []
+    for cron_job in jobs.cron_jobs:
+        job = read_job(cron_job)
+        if job is None:
+            yield warning(
+                "job", f"{cron_job.display_name} was changed so that it can't be read", _again(None)
+            )
+            continue
+        readable.append(job)
+        served = _served(cluster, job, kept)
+        covered |= served.keys()
+        yield from _check_job(cluster, cron_job, job, list(served.values()), now)
+        yield from _check_rights(job, jobs)
+    if readable:
+        yield from _check_coverage(kept, covered)
+    elif not jobs.cron_jobs:
+        yield ok("job", "none is scheduled: tokens are renewed by hand")
+    yield from _check_left_overs(cluster, jobs)
+
+
+def _served(cluster: Cluster, job: RenewalJob, kept: KeptTokens) -> dict[tuple[str, str], Kept]:
+    """The tokens that the job looks at."""
+    places = None
+    if job.settings.selector:
+        places = {
+            (secret.namespace, secret.name)
+            for secret in list_secrets(cluster, job.scope, selector=job.settings.selector)
+        }
+    return {
+        place: one
+        for place, one in kept.found.items()
+        if job.scope in (None, place[0]) and (places is None or place in places)
+    }
+
+
+def _check_job(
+    cluster: Cluster, cron_job: Applied, job: RenewalJob, served: list[Kept], now: datetime
+) -> Iterator[Diagnosis]:
+    name = cron_job.display_name
+    whose = f"namespace {job.scope}" if job.scope else "all namespaces"
+    if job.scope and find_namespace(cluster, job.scope) is None:
+        yield warning(
+            "job",
+            f"{name} renews the tokens of namespace {job.scope}, which does not exist",
+            f"kubectl pxauth unschedule -n {job.scope}",
+        )
+        return
+    if job.namespace != job.key.namespace:
+        yield warning(
+            "job",
+            f"{name} reads the key in namespace {job.key.namespace}: whoever may make pods in"
+            f" namespace {job.namespace} can read it as well",
+            f"{_again(job)} (moves it beside the key)",
+        )
+    if cron_job.manifest["spec"].get("suspend"):
+        yield warning("job", f"{name} is suspended: it renews nothing", _resume(cron_job))
+        return
+    wrong = list(_check_runs(cluster, cron_job, now))
+    yield from wrong
+    times = [
+        TokenTimes(one.display_name, one.token.issued_at, one.token.expires_at)
+        for one in served
+        if one.token.issued_at
+        and one.token.expires_at
+        and one.token.status not in (Status.BAD_SIGNATURE, Status.INVALID)
+        and not one.storage_cluster
+    ]
+    for lapse in find_lapses(times, job.settings, now):
+        hint = (
+            lapse.remedy if lapse.remedy.startswith("kubectl") else f"{_again(job)} {lapse.remedy}"
+        )
+        yield warning("job", f"{name}: {lapse.message}", hint)
+    if not wrong:
+        last = _status(cron_job, "lastSuccessfulTime")
+        run = next_run(job.settings.schedule, job.settings.time_zone, now)
+        says = f"{name} renews the tokens of {whose}; last success {_moment(last)}"
+        yield ok("job", f"{says}, next run {_moment(run)}")
+
+
+def _check_runs(cluster: Cluster, cron_job: Applied, now: datetime) -> Iterator[Diagnosis]:
+    """Pods that can't start, runs that failed, and runs that there should have been."""
+    name, namespace = cron_job.display_name, cron_job.namespace
+    template = cron_job.manifest["spec"]["jobTemplate"]
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    own = f"{JOB_LABEL}={labels[JOB_LABEL]}" if JOB_LABEL in labels else f"{NAME_LABEL}={RENEWING}"
+    said = False
+    for pod in list_applied(cluster, _POD, namespace, own):
+        if found := _trouble_of(pod, name):
+            yield found
+            said = True
+            break
+    runs = sorted(list_applied(cluster, _JOB, namespace, own), key=_made)
+    last_success = _status(cron_job, "lastSuccessfulTime")
+    ended = [run for run in runs if _condition(run, "Failed") or _condition(run, "Complete")]
+    failed = _condition(ended[-1], "Failed") if ended else None
+    if not said and failed and (last_success is None or _made(ended[-1]) > last_success):
+        yield problem(
+            "job",
+            f"{name}: its last run failed: {failed.get('message') or failed.get('reason')};"
+            f" last success {_moment(last_success)}",
+            f"kubectl logs job/{ended[-1].name} -n {namespace}",
+        )
+        said = True
+    gap = longest_gap(
+        cron_job.manifest["spec"]["schedule"], cron_job.manifest["spec"].get("timeZone"), now
+    )
+    since = max(last_success or _made(cron_job), _made(cron_job))
+    if not said and gap and now - since > 2 * gap + _LATE:
+        yield warning(
+            "job",
+            f"{name} has had no success since {_moment(since)}",
+            f"kubectl describe cronjob {cron_job.name} -n {namespace}",
+        )
+
+
+def _trouble_of(pod: Applied, name: str) -> Diagnosis | None:
+    statuses = (pod.manifest.get("status") or {}).get("containerStatuses") or []
+    for container in statuses:
+        state = container.get("state") or {}
+        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+        if waiting.get("reason") in _NO_IMAGE:
+            return problem(
+                "job",
+                f"{name}: image {container.get('image')} can't be pulled: {waiting['reason']}",
+                "kubectl pxauth schedule --image IMAGE, or --image-pull-secret NAME",
+            )
+        if ended.get("reason") == _OUT_OF_MEMORY:
+            return problem(
+                "job",
+                f"{name}: its pod was ended for lack of memory",
+                "kubectl pxauth schedule --limits memory=512Mi",
+            )
+    return None
+
+
+def _check_rights(job: RenewalJob, jobs: FoundJobs) -> Iterator[Diagnosis]:
+    """Whether all that a job of this release needs is there."""
+    there = {found.identity for found in jobs.objects}
+    names = {found.labels.get(JOB_LABEL) for found in jobs.cron_jobs}
+    missing = [new.display_name for new in job.objects() if new.identity not in there]
+    if job.name in names and missing:
+        yield problem("job", f"the job lacks {', '.join(missing)}", _again(job))
+
+
+def _check_coverage(kept: KeptTokens, covered: set[tuple[str, str]]) -> Iterator[Diagnosis]:
+    left = [
+        place
+        for place, one in kept.found.items()
+        if place not in covered and not one.storage_cluster
+    ]
+    if not left:
+        return
+    namespaces = sorted({namespace for namespace, _ in left})
+    more = f" and {len(namespaces) - _SHOWN} more" if len(namespaces) > _SHOWN else ""
+    tokens = "1 token is" if len(left) == 1 else f"{len(left)} tokens are"
+    yield warning(
+        "job",
+        f"{tokens} covered by no job, in namespaces {', '.join(namespaces[:_SHOWN])}{more}",
+        "kubectl pxauth schedule -A",
+    )
+
+
+def _check_left_overs(cluster: Cluster, jobs: FoundJobs) -> Iterator[Diagnosis]:
+    """Rights of accounts whose job is gone: whoever makes such an account has them."""
+    running = {(found.namespace, found.labels.get(JOB_LABEL)) for found in jobs.cron_jobs}
+    for binding in jobs.objects:
+        home, name = bound_namespace(binding), binding.labels.get(JOB_LABEL)
+        if binding.kind not in BINDINGS or home is None or (home, name) in running:
+            continue
+        gone = find_namespace(cluster, home) is None
+        whoever = f"makes namespace {home} again" if gone else f"may make pods in {home}"
+        scope = home if name is None else name.removeprefix(RENEWING).removeprefix("-")
+        yield problem(
+            "job",
+            f"{binding.display_name} is left of a job that is gone: whoever {whoever} has its"
+            " rights",
+            f"kubectl pxauth unschedule {f'-n {scope}' if scope else '-A'}",
+        )
+
+
+def _again(job: RenewalJob | None) -> str:
+    if job is None:
+        return "kubectl pxauth unschedule, and kubectl pxauth schedule"
+    return f"kubectl pxauth schedule {f'-n {job.scope}' if job.scope else '-A'}"
+
+
+def _resume(cron_job: Applied) -> str:
+    patch = '{"spec":{"suspend":false}}'
+    return f"kubectl patch cronjob {cron_job.name} -n {cron_job.namespace} -p '{patch}'"
+
+
+def _condition(run: Applied, kind: str) -> dict[str, str] | None:
+    conditions = (run.manifest.get("status") or {}).get("conditions") or []
+    return next(
+        (one for one in conditions if one["type"] == kind and one["status"] == "True"), None
+    )
+
+
+def _made(found: Applied) -> datetime:
+    return datetime.fromisoformat(found.manifest["metadata"]["creationTimestamp"])
+
+
+def _status(cron_job: Applied, field: str) -> datetime | None:
+    moment = (cron_job.manifest.get("status") or {}).get(field)
+    return datetime.fromisoformat(moment) if moment else None
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M %Z}" if moment else "none yet"
