@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kubectl_pxauth.cli import SHARED_SECRET_VARIABLE, environment_secret
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.flags import AuthorityFlags, IdentityFlags, SharedSecretFlags, TokenFlags
+from kubectl_pxauth.cli.flags import (
+    AuthorityFlags,
+    IdentityFlags,
+    MetadataFlags,
+    SharedSecretFlags,
+    TokenFlags,
+)
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
+from kubectl_pxauth.cluster.objects import Metadata
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import (
     KeyFileError,
@@ -153,6 +160,14 @@ def read_pairs(flag: str, arguments: list[str] | None) -> dict[str, str]:
             raise UsageError(f'{flag} "{key}" is given twice')
         pairs[key] = value
     return pairs
+
+
+def read_metadata(flags: MetadataFlags) -> Metadata:
+    """The labels and annotations that are asked for; raises UsageError."""
+    return Metadata(
+        labels=read_pairs("--label", flags.label),
+        annotations=read_pairs("--annotation", flags.annotation),
+    )
 
 
 def read_scope(

@@ -11,12 +11,18 @@ from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
+    MetadataFlags,
     ProfileArgument,
     TokenFlags,
     WithinFlag,
     WriteFlags,
 )
-from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
+from kubectl_pxauth.cli.inputs import (
+    read_metadata,
+    read_namespace,
+    read_signing_source,
+    read_token_request,
+)
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
 from kubectl_pxauth.cluster.objects import Change
@@ -98,6 +104,7 @@ def command(
         ),
     ] = False,
     within: WithinFlag = "30d",
+    metadata: MetadataFlags,
     authority: AuthorityFlags,
     concurrency: Annotated[
         int, typer.Option(metavar="N", min=1, max=256, help="How many namespaces at once.")
@@ -116,6 +123,7 @@ def command(
         allow_shared_subject=allow_shared_subject,
         due_within=parse_duration(within) if if_needed else None,
         dry_run=write.dry_run,
+        metadata=read_metadata(metadata),
     )
     if len(namespaces.names) == 1:
         result = issue(request, namespaces.names[0], source, connection.open)

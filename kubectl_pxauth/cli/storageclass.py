@@ -8,9 +8,11 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.class_flags import read_class_namespace, read_parameters
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
+    MetadataFlags,
     NamespaceFlag,
     WriteFlags,
 )
+from kubectl_pxauth.cli.inputs import read_metadata
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.cluster.names import check_storage_class_name
@@ -97,6 +99,7 @@ def command(
             show_default="as it is",
         ),
     ] = None,
+    metadata: MetadataFlags,
     verification: VerificationFlags,
     write: WriteFlags,
     connection_flags: ConnectionFlags,
@@ -125,6 +128,7 @@ def command(
         allow_volume_expansion=allow_volume_expansion,
         default=default,
         dry_run=write.dry_run,
+        metadata=read_metadata(metadata),
     )
     result = make_storage_class(request, source, connection.open)
     output.warnings(result.warnings)

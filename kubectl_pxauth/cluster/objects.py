@@ -1,7 +1,8 @@
 """What every kind of object shares: how it is written, and how a refusal reads."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +44,19 @@ class Change(StrEnum):
     CONFIGURED = "configured"
     UNCHANGED = "unchanged"
     DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Labels and annotations that are asked for on an object, beside those that it has."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def is_on(self, manifest: "Manifest") -> bool:
+        """Whether an object has them all."""
+        wanted = {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+        return holds(manifest["metadata"], wanted)
 
 
 def write_query(dry_run: DryRun) -> dict[str, str]:

@@ -9,6 +9,7 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import (
     MANAGED_BY,
     DryRun,
+    Metadata,
     explain_forbidden,
     holds,
     write_for_sure,
@@ -66,12 +67,17 @@ class StorageClassContent:
     reclaim_policy: ReclaimPolicy
     allow_volume_expansion: bool
     default: bool | None
+    asked: Metadata = field(default_factory=Metadata)
 
     def manifest(self, name: str) -> dict[str, Any]:
         """A StorageClass of just this content, as `kubectl apply -f -` takes it."""
-        metadata: dict[str, Any] = {"name": name, "labels": {MANAGED_BY: "kubectl-pxauth"}}
+        labels = {MANAGED_BY: "kubectl-pxauth", **self.asked.labels}
+        annotations = dict(self.asked.annotations)
         if self.default is not None:
-            metadata["annotations"] = {IS_DEFAULT: _text(self.default)}
+            annotations[IS_DEFAULT] = _text(self.default)
+        metadata: dict[str, Any] = {"name": name, "labels": labels}
+        if annotations:
+            metadata["annotations"] = annotations
         return {
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",
@@ -104,6 +110,13 @@ class StorageClassContent:
             present = _DEFAULTS & _annotations(found.manifest).keys()
             keys = {IS_DEFAULT} if self.default else present
             change["metadata"] = {"annotations": dict.fromkeys(keys, _text(self.default))}
+        if not self.asked.is_on(found.manifest):
+            metadata = change.setdefault("metadata", {})
+            metadata["labels"] = dict(self.asked.labels)
+            metadata["annotations"] = {
+                **self.asked.annotations,
+                **metadata.get("annotations", {}),
+            }
         return change
 
 

@@ -7,9 +7,10 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, DryRun
+from kubectl_pxauth.cluster.objects import Change, DryRun, Metadata
 from kubectl_pxauth.cluster.secrets import (
     Secret,
+    SecretContent,
     SecretFailure,
     create_secret,
     find_secret,
@@ -47,6 +48,7 @@ class IssueRequest:
     """A token, and how it is to be written.
 
     due_within is how near its end a valid token is replaced; None replaces it whenever its end is.
+    metadata is what is asked for on the Secret, also where its token stays.
     """
 
     token: TokenRequest
@@ -55,6 +57,7 @@ class IssueRequest:
     allow_shared_subject: bool
     due_within: timedelta | None
     dry_run: DryRun
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,7 @@ def _write_first(
         raise problem
     identity = identity_for(request.token, namespace, signer.issuer)
     minted = mint(request.token, signer, identity, namespace=namespace)
-    content = token_secret_content(request.key, minted, found)
+    content = token_secret_content(request.key, minted, found, request.metadata)
     if found:
         written = update_secret(cluster, found, content, request.dry_run)
         return _result(Change.CONFIGURED, written, minted)
@@ -288,10 +291,11 @@ def _write_again(
         raise problem
     identity = _identity(request, signer, found, verdict, unasked=holders is not None)
     if not due:
+        change, found = _label(request, cluster, found)
         return IssueResult(
             namespace=found.namespace,
             secret=found.name,
-            change=Change.UNCHANGED,
+            change=change,
             manifest=found.manifest,
             identity=verdict.user,
             issuer=signer.issuer,
@@ -309,7 +313,7 @@ def _write_again(
         kept_duration=duration if kept else None,
         namespace=found.namespace,
     )
-    content = token_secret_content(request.key, minted, found)
+    content = token_secret_content(request.key, minted, found, request.metadata)
     written = update_secret(cluster, found, content, request.dry_run)
     result = _result(Change.CONFIGURED, written, minted)
     return replace(
@@ -319,11 +323,22 @@ def _write_again(
     )
 
 
+def _label(request: IssueRequest, cluster: Cluster, found: Secret) -> tuple[Change, Secret]:
+    """Give a Secret whose token stays the labels and annotations that are asked for."""
+    asked = request.metadata
+    if asked.is_on(found.manifest):
+        return Change.UNCHANGED, found
+    if problem := why_unwritable(found):
+        raise problem
+    content = SecretContent({}, asked.labels, asked.annotations)
+    return Change.CONFIGURED, update_secret(cluster, found, content, request.dry_run)
+
+
 def _preview(request: IssueRequest, namespace: str, signer: Signer) -> IssueResult:
     """What would be sent where there is no Secret yet; nobody is asked whether that is so."""
     identity = identity_for(request.token, namespace, signer.issuer)
     minted = mint(request.token, signer, identity, namespace=namespace)
-    content = token_secret_content(request.key, minted, None)
+    content = token_secret_content(request.key, minted, None, request.metadata)
     secret = secret_of(content.manifest(namespace, request.token.secret))
     return _result(Change.CREATED, secret, minted)
 

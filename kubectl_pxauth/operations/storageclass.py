@@ -7,7 +7,7 @@ from typing import Any
 
 from kubectl_pxauth.cluster.access import server_version
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
+from kubectl_pxauth.cluster.objects import Change, DryRun, Metadata, until_no_conflict
 from kubectl_pxauth.cluster.secret_templates import is_template
 from kubectl_pxauth.cluster.storage_classes import (
     ReclaimPolicy,
@@ -44,6 +44,7 @@ class StorageClassRequest:
     allow_volume_expansion: bool
     default: bool | None
     dry_run: DryRun
+    metadata: Metadata = field(default_factory=Metadata)
 
     def content(self) -> StorageClassContent:
         """What is to stand in the StorageClass."""
@@ -56,6 +57,7 @@ class StorageClassRequest:
             reclaim_policy=self.reclaim_policy,
             allow_volume_expansion=self.allow_volume_expansion,
             default=self.default,
+            asked=self.metadata,
         )
 
 

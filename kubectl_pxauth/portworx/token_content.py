@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from kubectl_pxauth.cluster.objects import MANAGED_BY
+from kubectl_pxauth.cluster.objects import MANAGED_BY, Metadata
 from kubectl_pxauth.cluster.secrets import Secret, SecretContent
 from kubectl_pxauth.token.claims import CLOCK_SKEW, rfc3339
 from kubectl_pxauth.token.minting import MintedToken
@@ -17,18 +17,25 @@ EXPIRES = "kubectl-pxauth/expires"
 ISSUER = "kubectl-pxauth/issuer"
 
 
-def token_secret_content(key: str, minted: MintedToken, found: Secret | None) -> SecretContent:
-    """What is to be written so that the Secret holds this token under that key."""
+def token_secret_content(
+    key: str, minted: MintedToken, found: Secret | None, asked: Metadata | None = None
+) -> SecretContent:
+    """What is to be written so that the Secret holds this token under that key.
+
+    asked are labels and annotations that the user wants on it; others that it has stay.
+    """
+    asked = asked or Metadata()
     metadata = found.manifest["metadata"] if found else {}
     annotations: dict[str, str | None] = {
+        **asked.annotations,
         EXPIRES: rfc3339(minted.claims.expires_at),
         ISSUER: minted.claims.issuer,
     }
-    labels = {}
+    labels = dict(asked.labels)
     # Who said otherwise about backups or the manager of a Secret is not overruled.
-    if SKIP_BACKUP not in (metadata.get("annotations") or {}):
+    if SKIP_BACKUP not in {**(metadata.get("annotations") or {}), **asked.annotations}:
         annotations[SKIP_BACKUP] = "true"
-    if MANAGED_BY not in (metadata.get("labels") or {}):
+    if MANAGED_BY not in {**(metadata.get("labels") or {}), **asked.labels}:
         labels[MANAGED_BY] = "kubectl-pxauth"
     return SecretContent({key: minted.token.encode()}, labels, annotations)
 
