@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from tests.token.odd_tokens import ec_key, pem
 pytestmark = pytest.mark.xdist_group("doctor")
 
 DAEMON_SET = "DaemonSet kube-system/portworx container portworx"
+OLD_JOB = Path(__file__).with_name("job_of_0_1_0.yaml").read_text()
 IS_PENDING = "is Pending: StorageClass"
 KINDS = (
     "storageclusters,secrets,daemonsets,storageclasses,persistentvolumeclaims,persistentvolumes,"
@@ -78,6 +80,16 @@ class Patient(Site):
         self.done(
             "create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": manifests}
         )
+
+    def scheduled(self, *arguments: str) -> None:
+        """Let a job renew tokens."""
+        done = self.pxauth("schedule", *arguments, "--image=i:1")
+        assert done.code == 0, done.err
+
+    def status(self, what: str, status: dict[str, Any]) -> None:
+        """Say of something in kube-system how it is, as a controller would."""
+        patch = ["--subresource=status", "--type=merge", "-p", json.dumps({"status": status})]
+        self.done("patch", what, "-n", "kube-system", *patch)
 
     def remove(self, *arguments: str) -> None:
         self.done("delete", *arguments)
@@ -179,6 +191,7 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
         f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
         "ok       portworx  set to take this very key when it starts",
         "ok       subjects  each token has another sub",
+        "ok       job       none is scheduled: tokens are renewed by hand",
         "ok       classes   StorageClass px-sc: Secret px/px-k8s-user",
         "ok       claims    none is Pending for want of a token",
     ]
@@ -259,7 +272,7 @@ def test_who_may_nothing_is_warned_and_told_how_to_ask(patient: Patient) -> None
     issue = '`issue` is not for you: you may not get, create, patch secrets in namespace "px"'
     assert said[issue] == "kubectl auth can-i get secrets -n px"
     checks = [one.kind.partition(" ")[2] for one in found if one.kind != "warning rights"]
-    assert checks == ["server", "key", "issuer", "portworx", "tokens", "classes"]
+    assert checks == ["server", "key", "issuer", "portworx", "tokens", "job", "classes"]
     by_check = {one.kind: one for one in found}
     assert by_check["warning key"].message.startswith("no shared secret was found; looked at")
     assert by_check["warning portworx"].message.startswith(
@@ -726,3 +739,124 @@ def test_a_secret_that_may_not_be_read_is_a_warning(patient: Patient) -> None:
         'StorageClass px-sc: not checked: user "lister" may not get Secret px/px-k8s-user'
     )
     assert found["warning claims"].message.startswith("PersistentVolumeClaim px/waits is Pending")
+
+
+@pytest.fixture
+def scheduled(patient: Patient) -> Iterator[Patient]:
+    """A cluster that is well, with a job for the tokens of namespace px."""
+    patient.scheduled("-n", "px")
+    yield patient
+    for scope in (["-n", "px"], ["-A"]):
+        assert patient.pxauth("unschedule", *scope).code == 0
+    patient.done("delete", "pods,jobs", "-A", "-l", "app.kubernetes.io/name=pxauth-renew")
+
+
+JOB = "CronJob kube-system/pxauth-renew-px"
+LABELS = {"app.kubernetes.io/name": "pxauth-renew", "kubectl-pxauth/job": "pxauth-renew-px"}
+
+
+def test_a_job_that_is_well(scheduled: Patient) -> None:
+    (said,) = (one for one in scheduled.doctor() if one.kind.endswith(" job"))
+    assert said.kind == "ok job"
+    assert said.message.startswith(f"{JOB} renews the tokens of namespace px; last success none")
+    assert said.message.endswith("03:00 UTC")
+
+
+def test_tokens_that_no_job_comes_for(scheduled: Patient) -> None:
+    scheduled.lay(token("red/a"), token("red/b"), token("green/a"))
+    said = scheduled.ill("warning job")
+    assert said.message == "3 tokens are covered by no job, in namespaces green, red"
+    assert said.hint == "kubectl pxauth schedule -A"
+    scheduled.scheduled("-A", "-l", "renew=yes")
+    assert scheduled.ill("warning job").message.startswith("3 tokens")
+    scheduled.done("label", "secret", "a", "renew=yes", "-n", "red")
+    assert scheduled.ill("warning job").message.startswith("2 tokens")
+    scheduled.scheduled("-A", "-l", "")
+    assert all(one.kind.startswith("ok") for one in scheduled.doctor())
+
+
+def test_a_job_that_is_suspended(scheduled: Patient) -> None:
+    patch = ["-n", "kube-system", "-p", '{"spec": {"suspend": true}}']
+    scheduled.done("patch", "cronjob", "pxauth-renew-px", *patch)
+    said = scheduled.ill("warning job")
+    assert said.message == f"{JOB} is suspended: it renews nothing"
+    assert said.hint
+    scheduled.done(*shlex.split(said.hint)[1:])
+    assert all(one.kind.startswith("ok") for one in scheduled.doctor())
+
+
+def test_a_job_whose_image_can_not_be_pulled(scheduled: Patient) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "run", "namespace": "kube-system", "labels": LABELS},
+        "spec": {"containers": [{"name": "pxauth-renew", "image": "i:1"}]},
+    }
+    scheduled.lay(pod)
+    waiting = {"waiting": {"reason": "ImagePullBackOff"}}
+    container = {"name": "pxauth-renew", "image": "i:1", "imageID": "", "ready": False}
+    status = {"containerStatuses": [container | {"restartCount": 0, "state": waiting}]}
+    scheduled.status("pod/run", status)
+    said = scheduled.ill("problem job")
+    assert said.message == f"{JOB}: image i:1 can't be pulled: ImagePullBackOff"
+    assert "--image" in str(said.hint)
+    ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    status = {"containerStatuses": [container | {"restartCount": 0, "state": ended}]}
+    scheduled.status("pod/run", status)
+    assert "--limits memory=512Mi" in str(scheduled.ill("problem job").hint)
+
+
+def test_a_job_that_fails(scheduled: Patient) -> None:
+    scheduled.done("create", "job", "run", "--from=cronjob/pxauth-renew-px", "-n", "kube-system")
+    now = "2026-11-25T03:00:00Z"
+    condition = {"status": "True", "reason": "BackoffLimitExceeded", "message": "too many"}
+    conditions = [condition | {"type": kind} for kind in ("FailureTarget", "Failed")]
+    scheduled.status("job/run", {"failed": 3, "startTime": now, "conditions": conditions})
+    said = scheduled.ill("problem job")
+    assert said.message == f"{JOB}: its last run failed: too many; last success none yet"
+    assert said.hint == "kubectl logs job/run -n kube-system"
+    scheduled.status("cronjob/pxauth-renew-px", {"lastSuccessfulTime": "2036-11-25T03:00:00Z"})
+    assert all(one.kind.startswith("ok") for one in scheduled.doctor())
+
+
+def test_a_job_without_its_rights(scheduled: Patient) -> None:
+    scheduled.done("delete", "rolebinding", "pxauth-renew-px", "-n", "px")
+    said = scheduled.ill("problem job")
+    assert said.message == "the job lacks RoleBinding px/pxauth-renew-px"
+    assert said.hint == "kubectl pxauth schedule -n px"
+
+
+def test_a_token_that_ends_before_the_job_comes(scheduled: Patient) -> None:
+    """A token for half a day is worth a warning by itself as well."""
+    scheduled.lay(token("px/short", forge(claims_of("short", days=1), OURS)))
+    said = [one for one in scheduled.doctor() if one.kind == "warning job"]
+    assert [one.hint for one in said] == ['kubectl pxauth schedule -n px --schedule "0 */6 * * *"']
+    scheduled.scheduled("-n", "px", "--schedule", "0 */6 * * *")
+    assert "warning job" not in {one.kind for one in scheduled.doctor()}
+
+
+def test_a_job_of_0_1_0_lets_others_read_the_key(patient: Patient) -> None:
+    patient.done("apply", "-f", "-", stdin=yaml.safe_load(OLD_JOB.replace("NAMESPACE", "px")))
+    said = patient.ill("warning job")
+    assert said.message == (
+        "CronJob px/pxauth-renew reads the key in namespace kube-system: whoever may make pods in"
+        " namespace px can read it as well"
+    )
+    assert str(said.hint).startswith("kubectl pxauth schedule -n px")
+    patient.scheduled("-n", "px")
+    assert all(one.kind.startswith("ok") for one in patient.doctor())
+    assert patient.pxauth("unschedule", "-n", "px").code == 0
+
+
+def test_rights_that_are_left_of_a_namespace_that_is_gone(patient: Patient) -> None:
+    objects = yaml.safe_load(OLD_JOB.replace("NAMESPACE", "gone"))["items"]
+    left = [item for item in objects if item["metadata"]["namespace"] == "kube-system"]
+    patient.lay(*left)
+    said = patient.ill("problem job")
+    assert said.message == (
+        "RoleBinding kube-system/pxauth-renew-gone is left of a job that is gone: whoever makes"
+        " namespace gone again has its rights"
+    )
+    assert said.hint == "kubectl pxauth unschedule -n gone"
+    assert patient.pxauth("unschedule", "-n", "gone").code == 0
+    assert all(one.kind.startswith("ok") for one in patient.doctor())

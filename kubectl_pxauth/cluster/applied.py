@@ -132,9 +132,19 @@ def list_applied(
     cluster: Cluster, kind: Kind, namespace: str | None, selector: str
 ) -> Iterator[Applied]:
     """The objects with these labels, of one namespace or of all; raises ClusterErrors."""
-    for item in cluster.items(*kind.path(namespace), labelSelector=selector):
-        # In a list they go without saying.
-        yield Applied(kind, {"apiVersion": kind.api_version, "kind": kind.name} | item)
+    try:
+        for item in cluster.items(*kind.path(namespace), labelSelector=selector):
+            # In a list they go without saying.
+            yield Applied(kind, {"apiVersion": kind.api_version, "kind": kind.name} | item)
+    except ForbiddenError as error:
+        raise explain_forbidden(
+            error,
+            "list",
+            f"{kind.name}s",
+            resource=kind.resource,
+            name="",
+            namespace=namespace if kind.namespaced else "",
+        ) from None
 
 
 def apply(

@@ -19,6 +19,7 @@ _OFTEN = (
     ("*/5 * * * *", timedelta(minutes=5)),
     ("* * * * *", timedelta(minutes=1)),
 )
+_LATE = timedelta(hours=1)  # a run may begin and end that much after its time
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ def find_lapses(
                 f" before the job comes at {run:%Y-%m-%d %H:%M %Z}",
                 "kubectl pxauth renew",
             )
+
+
+def is_overdue(settings: JobSettings, since: datetime, now: datetime) -> bool:
+    """Whether a job that has had no success since then has missed more than one run."""
+    gap = longest_gap(settings.schedule, settings.time_zone, now)
+    return gap is not None and now - since > 2 * gap + _LATE
 
 
 def _often_enough(span: timedelta) -> str:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.cron import longest_gap, next_run
+from kubectl_pxauth.cluster.cron import next_run
 from kubectl_pxauth.cluster.namespaces import find_namespace
 from kubectl_pxauth.cluster.secrets import list_secrets
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens
 from kubectl_pxauth.portworx.job_objects import bound_namespace, list_objects
-from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses
+from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
     CRON_JOB,
@@ -31,7 +31,6 @@ _POD = Kind("Pod", "pods")
 # and pkg/kubelet/kuberuntime.
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _OUT_OF_MEMORY = "OOMKilled"
-_LATE = timedelta(hours=1)
 _SHOWN = 3  # namespaces that are named
 
 
@@ -116,7 +115,7 @@ def _check_job(
     if cron_job.manifest["spec"].get("suspend"):
         yield warning("job", f"{name} is suspended: it renews nothing", _resume(cron_job))
         return
-    wrong = list(_check_runs(cluster, cron_job, now))
+    wrong = list(_check_runs(cluster, cron_job, job, now))
     yield from wrong
     times = [
         TokenTimes(one.display_name, one.token.issued_at, one.token.expires_at)
@@ -138,7 +137,9 @@ def _check_job(
         yield ok("job", f"{says}, next run {_moment(run)}")
 
 
-def _check_runs(cluster: Cluster, cron_job: Applied, now: datetime) -> Iterator[Diagnosis]:
+def _check_runs(
+    cluster: Cluster, cron_job: Applied, job: RenewalJob, now: datetime
+) -> Iterator[Diagnosis]:
     """Pods that can't start, runs that failed, and runs that there should have been."""
     name, namespace = cron_job.display_name, cron_job.namespace
     template = cron_job.manifest["spec"]["jobTemplate"]
@@ -162,11 +163,8 @@ def _check_runs(cluster: Cluster, cron_job: Applied, now: datetime) -> Iterator[
             f"kubectl logs job/{ended[-1].name} -n {namespace}",
         )
         said = True
-    gap = longest_gap(
-        cron_job.manifest["spec"]["schedule"], cron_job.manifest["spec"].get("timeZone"), now
-    )
     since = max(last_success or _made(cron_job), _made(cron_job))
-    if not said and gap and now - since > 2 * gap + _LATE:
+    if not said and is_overdue(job.settings, since, now):
         yield warning(
             "job",
             f"{name} has had no success since {_moment(since)}",

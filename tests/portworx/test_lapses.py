@@ -1,0 +1,88 @@
+"""When a token would end before the job that renews it comes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kubectl_pxauth.cluster.cron import longest_gap, next_run
+from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue
+from kubectl_pxauth.portworx.renewal_job import JobSettings
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+SKEW = timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "run", "gap"),
+    [
+        ("0 3 * * *", None, "2026-11-26T03:00:00+00:00", timedelta(days=1)),
+        ("@daily", None, "2026-11-26T00:00:00+00:00", timedelta(days=1)),
+        ("@weekly", None, "2026-11-29T00:00:00+00:00", timedelta(days=7)),
+        ("@every 1h30m", None, "2026-11-25T13:30:00+00:00", timedelta(minutes=90)),
+        ("0 3 ? * SUN", None, "2026-11-29T03:00:00+00:00", timedelta(days=7)),
+        ("0 3 * * MON-FRI", None, "2026-11-26T03:00:00+00:00", timedelta(days=3)),
+        ("0 3 1 * *", None, "2026-12-01T03:00:00+00:00", timedelta(days=31)),
+        # An hour is lost or won twice a year.
+        ("0 3 * * *", "Europe/Berlin", "2026-11-26T02:00:00+00:00", timedelta(hours=25)),
+        ("0 3 * * *", "Mars/Base", None, None),
+        ("@never", None, None, None),
+        ("@every 0s", None, None, None),
+    ],
+)
+def test_when_a_job_runs(
+    schedule: str, zone: str | None, run: str | None, gap: timedelta | None
+) -> None:
+    found = next_run(schedule, zone, NOW)
+    assert (found and found.isoformat()) == run
+    assert longest_gap(schedule, zone, NOW) == gap
+
+
+def remedies(schedule: str, within: str, *tokens: tuple[timedelta, timedelta]) -> list[str]:
+    """What to do about tokens for so long that were made so long ago."""
+    times = [
+        TokenTimes(f"Secret a/{index}", NOW - age - SKEW, NOW - age + span)
+        for index, (span, age) in enumerate(tokens)
+    ]
+    settings = JobSettings(image="i", schedule=schedule, within=within)
+    return [lapse.remedy for lapse in find_lapses(times, settings, NOW)]
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NEW = timedelta()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "within", "tokens", "expected"),
+    [
+        ("0 3 * * *", "30d", [], []),
+        ("0 3 * * *", "30d", [(365 * DAY, NEW), (2 * DAY, NEW)], []),
+        ("0 3 * * *", "30d", [(DAY, NEW)], ['--schedule "0 */6 * * *"']),
+        ("0 3 * * *", "30d", [(12 * HOUR, NEW)], ['--schedule "0 */6 * * *"']),
+        ("0 3 * * *", "30d", [(3 * HOUR, NEW), (12 * HOUR, NEW)], ['--schedule "0 * * * *"']),
+        ("0 3 * * *", "30d", [(timedelta(minutes=1), NEW)], ['--schedule "* * * * *"']),
+        ("0 */6 * * *", "30d", [(DAY, NEW), (12 * HOUR, NEW)], []),
+        # What is short, and has ended already, is short all the same.
+        ("0 3 * * *", "30d", [(12 * HOUR, DAY)], ['--schedule "0 */6 * * *"']),
+        # Made long ago, by nobody who came again.
+        ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - HOUR)], ["kubectl pxauth renew"]),
+        ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - 16 * HOUR)], []),
+        ("0 3 * * *", "30d", [(365 * DAY, 366 * DAY)], []),
+        ("@weekly", "3d", [], ["--within 14d"]),
+        ("0 3 1 * *", "30d", [], ["--within 62d"]),
+        ("@weekly", "7d", [(365 * DAY, NEW)], []),
+        ("@never", "1s", [(HOUR, NEW)], []),
+    ],
+)
+def test_what_would_lapse(
+    schedule: str, within: str, tokens: list[tuple[timedelta, timedelta]], expected: list[str]
+) -> None:
+    assert remedies(schedule, within, *tokens) == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "hours", "overdue"),
+    [("0 3 * * *", 48, False), ("0 3 * * *", 50, True), ("0 * * * *", 4, True), ("@x", 999, False)],
+)
+def test_a_job_that_does_not_come(schedule: str, hours: int, overdue: bool) -> None:
+    settings = JobSettings(image="i", schedule=schedule)
+    assert is_overdue(settings, NOW - hours * HOUR, NOW) is overdue
