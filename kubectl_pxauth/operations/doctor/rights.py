@@ -12,12 +12,8 @@ from kubectl_pxauth.portworx.settings import PXKEYS
 _AT_ONCE = 16
 _KEYS_NAMESPACE = PXKEYS.namespace
 _STORAGE_CLASSES = "storageclasses.storage.k8s.io"
-_OF_A_JOB = (
-    "cronjobs.batch",
-    "serviceaccounts",
-    "roles.rbac.authorization.k8s.io",
-    "rolebindings.rbac.authorization.k8s.io",
-)
+_ROLES = ("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io")
+_OF_A_JOB = ("cronjobs.batch", "serviceaccounts", *_ROLES)
 
 
 def check_rights(cluster: Cluster, namespace: str) -> Iterator[Diagnosis]:
@@ -68,8 +64,10 @@ def _needs(namespace: str) -> Mapping[str, list[Right]]:
             *(Right(verb, "pods/exec", None) for verb in ("get", "create")),
         ],
         "schedule": [
-            Right(verb, resource, namespace)
+            Right(verb, resource, place)
             for verb in ("get", "list", "create", "patch", "delete")
-            for resource in _OF_A_JOB
+            # The job runs beside the key, and has rights where its tokens are.
+            for place, resources in ((_KEYS_NAMESPACE, _OF_A_JOB), (namespace, _ROLES))
+            for resource in resources
         ],
     }
