@@ -35,8 +35,7 @@ from kubectl_pxauth.portworx.renewal_job import (
     job_name,
     read_job,
 )
-from kubectl_pxauth.portworx.signing import KeySearch, KeySource
-from kubectl_pxauth.token.verdict import Trust
+from kubectl_pxauth.portworx.signing import KeySearch, KeySource, TrustedKeys, trusted_keys
 
 # kubernetes/kubernetes, plugin/pkg/admission/namespace/lifecycle: nobody deletes these.
 _IMMORTAL = ("default", "kube-system", "kube-public")
@@ -95,7 +94,7 @@ def schedule(
     there = _job_that_is_there(ours.objects, request.scope)
     present = read_job(there) if there else None
     source = _with_given(source, present)
-    issuer, key, trust, guessed = _resolve_key(cluster, source)
+    issuer, key, trusted, guessed = _resolve_key(cluster, source)
     job = _job(request, source, present, issuer, key)
     warnings = [*guessed, *ours.warnings, *_gives_away(job)]
     if request.dry_run is DryRun.CLIENT:
@@ -108,7 +107,7 @@ def schedule(
     for _, found in objects:
         _check_ours(found)
     warnings += check_pod(cluster, job, account_exists=objects[0][1] is not None)
-    warnings += lapse_warnings(cluster, job, trust, request.now)
+    warnings += lapse_warnings(cluster, job, trusted, request.now)
     if not request.changes.image and (there is None or not _has_succeeded(there)):
         warnings += _image_warning(request, job)
     places = {new.identity for new in new_objects}
@@ -191,21 +190,21 @@ def _job(
 
 def _resolve_key(
     cluster: Cluster, source: KeySource
-) -> tuple[str, SecretKeyReference, Trust, tuple[str, ...]]:
+) -> tuple[str, SecretKeyReference, TrustedKeys, tuple[str, ...]]:
     """Issuer and key, so that the job needs no rights to look for them; and warnings."""
     if source.signing_key is not None:
         raise _key_not_in_a_secret("the key that is given")
     search = KeySearch(cluster, source)
-    if not (source.issuer and source.shared_secret_from):
-        search.discovery()
+    search.discovery()
     key = search.key()  # the Secret must be there and hold a key
     if key is None or key.reference is None:
         raise _key_not_in_a_secret(f"the shared secret of {key.stated_by if key else 'the user'}")
+    warnings = search.contradictions(key)
     if source.issuer and source.shared_secret_from:
-        return source.issuer, key.reference, source.trust(source.issuer, key), ()
+        return source.issuer, key.reference, trusted_keys(source, key, None), warnings
     settings = search.settings(key, source.issuer)
-    issuer = settings.issuer.value
-    return issuer, key.reference, source.trust(issuer, key), settings.warnings
+    trusted = trusted_keys(source, key, settings)
+    return settings.issuer.value, key.reference, trusted, (*settings.warnings, *warnings)
 
 
 def _key_not_in_a_secret(what: str) -> DiscoveryError:

@@ -15,8 +15,8 @@ from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses
 from kubectl_pxauth.portworx.owners import storage_cluster_of
 from kubectl_pxauth.portworx.renewal_job import RenewalJob
+from kubectl_pxauth.portworx.signing import TrustedKeys
 from kubectl_pxauth.portworx.token_secrets import Scope, read_tokens
-from kubectl_pxauth.token.verdict import Trust
 
 Found = TypeVar("Found")
 
@@ -94,13 +94,15 @@ def check_pod(cluster: Cluster, job: RenewalJob, *, account_exists: bool) -> lis
 _NOT_TRIED = "whether the job's pod would be let in was not tried"
 
 
-def lapse_warnings(cluster: Cluster, job: RenewalJob, trust: Trust, now: datetime) -> Iterator[str]:
+def lapse_warnings(
+    cluster: Cluster, job: RenewalJob, trusted: TrustedKeys, now: datetime
+) -> Iterator[str]:
     """A warning for each way in which a token would end before the job comes."""
     try:
         tokens = [
             TokenTimes(secret.display_name, verdict.issued_at, verdict.expires_at)
             for secret, verdict in read_tokens(
-                cluster, Scope(job.scope, job.settings.selector), trust, now
+                cluster, Scope(job.scope, job.settings.selector), trusted, now
             )
             # What the job would not renew is not its to keep alive.
             if verdict.signed
