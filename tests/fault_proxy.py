@@ -164,7 +164,21 @@ class Gate:
         return len(self.waiting) >= self.width
 
 
-Fault = Answer | Alter | First | Reset | Cut | CloseAfter | Trickle | Stall | Gate
+@dataclass(frozen=True)
+class Hold:
+    """A request that is held back until it is let go; came is set when it has come."""
+
+    came: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def meet(self, exchange: "Exchange") -> None:
+        self.came.set()
+        while not self.go.is_set():
+            exchange.wait(0.01)
+        exchange.answer(exchange.ask())
+
+
+Fault = Answer | Alter | First | Reset | Cut | CloseAfter | Trickle | Stall | Gate | Hold
 
 
 @dataclass(frozen=True)

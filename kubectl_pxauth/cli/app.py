@@ -33,6 +33,7 @@ COMMANDS = {
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",
     "keys create": "Make the keys that Portworx is started with.",
     "keys rotate": "Put a new shared secret in the place of the old one.",
+    "keys status": "Show which key there is, and how a rotation of it stands.",
     "pxctl": "Run pxctl in a Portworx pod, with a token made for it.",
     "context create": "Make a token and save it as a pxctl context on every node.",
     "context delete": "Delete a pxctl context on every node.",

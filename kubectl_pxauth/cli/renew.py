@@ -128,6 +128,7 @@ def command(
 def _show(outcome: RenewResult | SecretFailure, dry_run: DryRun) -> str:
     if isinstance(outcome, SecretFailure):
         return failed(outcome.namespace, outcome.error)
+    output.warnings(outcome.warnings)
     line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"
     line += f": {outcome.reason}" if outcome.reason else output.expiry(outcome.expires_at)
     output.line(line + (output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""))

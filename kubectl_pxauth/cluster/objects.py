@@ -59,9 +59,9 @@ class Metadata:
         return holds(manifest["metadata"], wanted)
 
 
-def write_query(dry_run: DryRun) -> dict[str, str]:
+def write_query(dry_run: DryRun, manager: str = FIELD_MANAGER) -> dict[str, str]:
     """The query of a write: whose it is, and whether it is only to be checked."""
-    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run is DryRun.SERVER else {})
+    return {"fieldManager": manager} | ({"dryRun": "All"} if dry_run is DryRun.SERVER else {})
 
 
 def until_no_conflict(

@@ -1,6 +1,7 @@
 """Pods, found by their labels."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -10,12 +11,18 @@ from kubectl_pxauth.errors import ForbiddenError
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod that is to stay; node is empty while it waits for one."""
+    """A pod that is to stay; node is empty while it waits for one.
+
+    started_at is when its containers were last started, which is when a kubelet reads the Secrets
+    of their environment (kubernetes/kubernetes, pkg/kubelet/kubelet_pods.go,
+    makeEnvironmentVariables); None where that is not known.
+    """
 
     namespace: str
     name: str
     node: str
     ready: bool
+    started_at: datetime | None = None
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -60,4 +67,15 @@ def _pod(manifest: dict[str, Any]) -> Pod:
         name=manifest["metadata"]["name"],
         node=manifest["spec"].get("nodeName", ""),
         ready=any(item["type"] == "Ready" and item["status"] == "True" for item in conditions),
+        started_at=_started_at(manifest["status"]),
     )
+
+
+def _started_at(status: dict[str, Any]) -> datetime | None:
+    """When the container that was started first was started, else when the pod was."""
+    running = [
+        item.get("state", {}).get("running", {}).get("startedAt")
+        for item in status.get("containerStatuses") or []
+    ]
+    times = running if running and all(running) else [status.get("startTime")]
+    return min((datetime.fromisoformat(time) for time in times if time), default=None)

@@ -2,12 +2,13 @@
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.cluster.objects import (
+    FIELD_MANAGER,
     DryRun,
     explain_forbidden,
     holds,
@@ -74,12 +75,16 @@ class SecretKeyReference:
 
 @dataclass(frozen=True)
 class Secret:
-    """A Secret as the API server has it; manifest is the whole object, for printing."""
+    """A Secret as the API server has it; manifest is the whole object, for printing.
+
+    managed_fields says who wrote what and when, of a Secret that was read by its name.
+    """
 
     namespace: str
     name: str
     data: Mapping[str, bytes] = field(repr=False)
     manifest: dict[str, Any] = field(repr=False)
+    managed_fields: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
     @property
     def display_name(self) -> str:
@@ -155,7 +160,9 @@ class SecretContent:
 def find_secret(cluster: Cluster, namespace: str, name: str) -> Secret | None:
     """The Secret, or None where there is none; raises ForbiddenError and other ClusterErrors."""
     try:
-        return secret_of(cluster.get(*_path(namespace), name))
+        manifest = cluster.get(*_path(namespace), name)
+        fields = tuple(manifest["metadata"].get("managedFields") or ())
+        return replace(secret_of(manifest), managed_fields=fields)
     except NotFoundError:
         return None
     except ForbiddenError as error:
@@ -220,16 +227,22 @@ def create_secret(
 
 
 def update_secret(
-    cluster: Cluster, secret: Secret, content: SecretContent, dry_run: DryRun
+    cluster: Cluster,
+    secret: Secret,
+    content: SecretContent,
+    dry_run: DryRun,
+    manager: str = FIELD_MANAGER,
 ) -> Secret:
     """Lay the content over the Secret as it was read; a client-side dry run returns the content.
+
+    manager is the field manager that the API server notes.
 
     Raises ConflictError where the Secret has changed since, and other ClusterErrors.
     """
     if dry_run is DryRun.CLIENT:
         return secret_of(content.manifest(secret.namespace, secret.name))
     try:
-        path, query = (*_path(secret.namespace), secret.name), write_query(dry_run)
+        path, query = (*_path(secret.namespace), secret.name), write_query(dry_run, manager)
         body = content.patch(secret.resource_version)
         answer = write_for_sure(
             cluster,

@@ -19,6 +19,7 @@ from kubectl_pxauth.portworx.pxctl import PxctlNode
 from kubectl_pxauth.token.verdict import Trust, judge
 
 _AT_ONCE = 16
+_ROUNDS = 5  # changes of the key that are followed
 
 Value = TypeVar("Value")
 
@@ -68,12 +69,19 @@ def read_token(reference: SecretKeyReference, cluster: Cluster, now: datetime) -
 
 
 def create_context(
-    name: str, endpoint: str | None, token: str, nodes: Sequence[PxctlNode], stop: Event
+    name: str,
+    endpoint: str | None,
+    token: str,
+    nodes: Sequence[PxctlNode],
+    stop: Event,
+    *,
+    latest: Callable[[], str],
 ) -> Iterator[NodeResult[str]]:
     """Save the token as a context of each node, over one of that name; each result as it comes.
 
     The value is the node's current context then, empty where it has none, and None where that
-    could not be read.
+    could not be read. latest returns the token as it is to be now: where the key was rotated
+    meanwhile it is another, and is saved in its place.
     """
     arguments = ["context", "create", name, *([f"--endpoint={endpoint}"] if endpoint else [])]
 
@@ -84,7 +92,13 @@ def create_context(
         except PxauthError:
             return None
 
-    return run_concurrently(_asking(create), nodes, _AT_ONCE, stop)
+    yield from run_concurrently(_asking(create), nodes, _AT_ONCE, stop)
+    for _ in range(_ROUNDS):
+        before, token = token, latest()
+        if token == before or stop.is_set():
+            return
+        again = run_concurrently(_asking(create), nodes, _AT_ONCE, stop)
+        yield from (result for result in again if result.problem)
 
 
 def set_context(name: str, nodes: Sequence[PxctlNode], stop: Event) -> Iterator[NodeResult[None]]:

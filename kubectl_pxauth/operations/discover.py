@@ -43,7 +43,9 @@ class Discovery:
         """What is only guessed, what is not so, and what is odd about the key."""
         if self.key is None:
             return (*self.settings.malformed, *self.not_used)
-        return (*self.settings.warnings, *self.not_used, *self.key.shared_secret.warnings())
+        key = self.key.shared_secret
+        under_way = (key.rotation,) if key.rotation else ()
+        return (*under_way, *self.settings.warnings, *self.not_used, *key.warnings())
 
 
 def discover(namespace: str | None, cluster: Cluster) -> Discovery:

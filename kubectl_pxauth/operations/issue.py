@@ -1,6 +1,6 @@
 """Issue a token into a Secret: made if it is missing, renewed in place if it is there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Event
@@ -20,7 +20,8 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import IdentityError, LeftOutError, PxauthError
 from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.owners import why_unwritable
+from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
+from kubectl_pxauth.portworx.owners import keeper_of, keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.signing import KeySource, find_signer
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, duration_of, token_secret_content
 from kubectl_pxauth.text import command_line, printable, shown
@@ -78,6 +79,7 @@ class IssueResult:
     warnings: tuple[str, ...]
     note: str = ""
     differences: tuple[str, ...] = ()
+    signer: Signer | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,11 @@ def issue(
     signer = find_signer(cluster, source)
     secret = finding.result()
     checking.result()
-    result = _issue_one(request, namespace, signer, cluster, secret)
-    return replace(result, note=_note(result, signer))
+    done = _issue_one(request, namespace, signer, cluster, secret)
+    (outcome,) = _look_at_the_key_again(request, signer, cluster, [done])
+    if isinstance(outcome, SecretFailure):
+        raise outcome.error
+    return replace(outcome, note=_note(outcome, signer))
 
 
 def _note(result: IssueResult, signer: Signer) -> str:
@@ -176,7 +181,35 @@ def issue_into_many(
         if namespaces.selector is None
         else _find_secrets(request, names, cluster)
     )
-    return BulkIssue(len(names), run_concurrently(work, secrets, concurrency, stop))
+    outcomes = run_concurrently(work, secrets, concurrency, stop)
+    return BulkIssue(len(names), _look_at_the_key_again(request, signer, cluster, outcomes))
+
+
+def _look_at_the_key_again(
+    request: IssueRequest,
+    signer: Signer,
+    cluster: Cluster,
+    outcomes: Iterable[IssueResult | SecretFailure],
+) -> Iterator[IssueResult | SecretFailure]:
+    def written(outcome: IssueResult | SecretFailure) -> WrittenToken | None:
+        if isinstance(outcome, SecretFailure) or outcome.change is Change.UNCHANGED:
+            return None
+        return WrittenToken(
+            outcome.namespace, outcome.secret, request.key, outcome.signer or signer
+        )
+
+    def mended(
+        outcome: IssueResult | SecretFailure, now: Secret | PxauthError
+    ) -> IssueResult | SecretFailure:
+        if isinstance(outcome, SecretFailure):
+            return outcome
+        if isinstance(now, PxauthError):
+            return SecretFailure(outcome.namespace, outcome.secret, now)
+        return replace(outcome, manifest=now.manifest)
+
+    if request.dry_run is not DryRun.NONE:
+        return iter(outcomes)
+    return look_at_the_key_again(cluster, signer, outcomes, written, mended)
 
 
 @dataclass(frozen=True)
@@ -243,13 +276,23 @@ def _issue_one(
     """Write the token over what was found; with holders nobody named this very Secret."""
 
     def write(found: Secret | None) -> IssueResult:
+        nonlocal signer
         verdict = _judge(request, signer, found)
+        if verdict and verdict.is_jwt and not verdict.signed:
+            signer = signer.latest()  # a rotation may have signed this one meanwhile
+            verdict = _judge(request, signer, found)
         # Another's write came in between, and what signs may have changed with it.
         if found is not secret and verdict and verdict.is_jwt and not verdict.signed:
             raise IdentityError(
                 f"Secret {namespace}/{request.token.secret} was meanwhile given a token of another"
                 " key",
                 hint="if the shared secret was rotated, run the command again",
+            )
+        keeper = keeper_of(found) if found and holders else None
+        if found and keeper and keeper.is_copy:
+            raise LeftOutError(
+                f"{found.display_name} is left out: {keeper.name} copies it from elsewhere",
+                hint=keeper.remedy,
             )
         if found is None or verdict is None:
             return _write_first(request, namespace, signer, cluster, found)
@@ -269,7 +312,8 @@ def _write_first(
     content = token_secret_content(request.key, minted, found, request.metadata)
     if found:
         written = update_secret(cluster, found, content, request.dry_run)
-        return _result(Change.CONFIGURED, written, minted)
+        result = _result(Change.CONFIGURED, written, minted)
+        return replace(result, warnings=(*result.warnings, *keeper_warnings(found)))
     name = request.token.secret
     written = create_secret(cluster, namespace, name, content, request.dry_run)
     return _result(Change.CREATED, written, minted)
@@ -319,7 +363,11 @@ def _write_again(
     return replace(
         result,
         differences=tuple(_differences(verdict, duration, minted)),
-        warnings=(*result.warnings, *_unlike_the_profile(request, found, identity)),
+        warnings=(
+            *result.warnings,
+            *keeper_warnings(found),
+            *_unlike_the_profile(request, found, identity),
+        ),
     )
 
 
@@ -353,6 +401,7 @@ def _result(change: Change, written: Secret, minted: MintedToken) -> IssueResult
         issuer=minted.claims.issuer,
         expires_at=minted.claims.expires_at,
         warnings=minted.warnings,
+        signer=minted.signer,
     )
 
 

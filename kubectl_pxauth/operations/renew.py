@@ -1,7 +1,7 @@
 """Sign tokens again before they end, for the same user and for as long."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event
@@ -18,7 +18,13 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import IdentityError, NotFoundError, PxauthError
 from kubectl_pxauth.parallel import run_concurrently
-from kubectl_pxauth.portworx.owners import storage_cluster_of, why_unwritable
+from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
+from kubectl_pxauth.portworx.owners import (
+    keeper_of,
+    keeper_warnings,
+    storage_cluster_of,
+    why_unwritable,
+)
 from kubectl_pxauth.portworx.resigning import (
     Holders,
     issued_elsewhere,
@@ -75,6 +81,8 @@ class RenewResult:
     outcome: Outcome
     expires_at: datetime | None
     reason: str = ""
+    signer: Signer | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def renew(
@@ -95,10 +103,14 @@ def renew(
     signed: set[bool] = set()
 
     def look_at(secret: Secret) -> RenewResult | None:
-        verdict = judge(secret.data.get(request.key, b"").strip(), signer.trust, request.now)
+        token, now = secret.data.get(request.key, b"").strip(), signer
+        verdict = judge(token, now.trust, request.now)
         if verdict.issuer == signer.issuer:
+            if not verdict.signed:
+                now = signer.latest()  # a rotation may have signed this one meanwhile
+                verdict = judge(token, now.trust, request.now)
             signed.add(verdict.signed)
-        return _renew_one(request, signer, cluster, secret, verdict, holders=holders)
+        return _renew_one(request, now, cluster, secret, verdict, holders=holders)
 
     def work(place: tuple[str, str, Secret | None]) -> RenewResult | SecretFailure | None:
         namespace, name, found = place
@@ -125,7 +137,23 @@ def renew(
                 " kubectl pxauth renew SECRET -n NAMESPACE --resign",
             )
 
-    return signer, outcomes()
+    def written(outcome: RenewResult | SecretFailure) -> WrittenToken | None:
+        if isinstance(outcome, SecretFailure) or outcome.outcome is not Outcome.RENEWED:
+            return None
+        return WrittenToken(
+            outcome.namespace, outcome.secret, request.key, outcome.signer or signer
+        )
+
+    def mended(
+        outcome: RenewResult | SecretFailure, now: Secret | PxauthError
+    ) -> RenewResult | SecretFailure:
+        if isinstance(now, PxauthError):
+            return SecretFailure(outcome.namespace, outcome.secret, now)
+        return outcome
+
+    if request.dry_run is not DryRun.NONE:
+        return signer, outcomes()
+    return signer, look_at_the_key_again(cluster, signer, outcomes(), written, mended)
 
 
 def _places(request: RenewRequest, cluster: Cluster) -> Iterator[tuple[str, str, Secret | None]]:
@@ -163,7 +191,7 @@ def _renew_one(
             raise IdentityError(f"{secret.display_name}: what is there is no token: {reason}")
         raise IdentityError(f'{secret.display_name} holds no token under its key "{request.key}"')
     left_alone = RenewResult(secret.namespace, secret.name, Outcome.UNCHANGED, verdict.expires_at)
-    if other := _who_else_renews(secret, verdict):
+    if other := _who_else_renews(request, secret, verdict):
         return replace(left_alone, outcome=Outcome.SKIPPED, reason=other)
     if not verdict.is_due(request.due_within, request.now):
         return left_alone
@@ -176,12 +204,21 @@ def _renew_one(
     minted = mint_claims(signer, identity, *times, place=(secret.namespace, secret.name))
     content = token_secret_content(request.key, minted, secret)
     update_secret(cluster, secret, content, request.dry_run)
-    return replace(left_alone, outcome=Outcome.RENEWED, expires_at=minted.claims.expires_at)
+    return replace(
+        left_alone,
+        outcome=Outcome.RENEWED,
+        expires_at=minted.claims.expires_at,
+        signer=minted.signer,
+        warnings=keeper_warnings(secret),
+    )
 
 
-def _who_else_renews(secret: Secret, verdict: Verdict) -> str | None:
+def _who_else_renews(request: RenewRequest, secret: Secret, verdict: Verdict) -> str | None:
     if storage_cluster := storage_cluster_of(secret):
         return f"the Portworx operator keeps it (StorageCluster {storage_cluster})"
+    keeper = keeper_of(secret)
+    if keeper and keeper.is_copy and not request.names:
+        return f"{keeper.name} copies it from elsewhere"
     return made_elsewhere(verdict.issuer)
 
 

@@ -15,4 +15,4 @@ def make_token(
     Raises as find_signer and identity_for do.
     """
     signer = source.local_signer() or find_signer(connect(), source)
-    return mint(request, signer, identity_for(request, namespace, signer.issuer))
+    return mint(request, signer, identity_for(request, namespace, signer.issuer)).latest()

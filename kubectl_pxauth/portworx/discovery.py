@@ -18,6 +18,7 @@ from kubectl_pxauth.errors import (
     SharedSecretError,
 )
 from kubectl_pxauth.parallel import Background, attempt
+from kubectl_pxauth.portworx.key_secret import rotation_notice
 from kubectl_pxauth.portworx.settings import (
     APPS_ISSUER,
     OPERATOR_ISSUER,
@@ -416,7 +417,9 @@ class _Secrets:
 
     def shared_secret(self, reference: SecretKeyReference) -> SharedSecret:
         where = f'Secret {reference.namespace}/{reference.name} key "{reference.key}"'
-        return SharedSecret(self.value(reference), where)
+        value, secret = self.value(reference), self.find(reference)
+        rotation = rotation_notice(reference, secret) if secret else ""
+        return SharedSecret(value, where, rotation)
 
     def forbidden(self) -> tuple[str, ...]:
         found = []

@@ -1,5 +1,7 @@
 """Who keeps a Secret, and whether a token may be written into it."""
 
+from dataclasses import dataclass
+
 from kubectl_pxauth.cluster.secrets import Secret
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.text import printable
@@ -37,3 +39,85 @@ def why_unwritable(secret: Secret) -> ClusterError | None:
             hint="choose another with --secret",
         )
     return None
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """A tool that keeps a Secret, and may undo what others write into it.
+
+    remedy is what to do there; is_copy says that it copies the Secret from another one.
+    """
+
+    name: str
+    remedy: str
+    is_copy: bool = False
+
+
+def keeper_warnings(secret: Secret | None) -> tuple[str, ...]:
+    """What to say where something is written into a Secret that a tool keeps."""
+    keeper = keeper_of(secret) if secret else None
+    if secret is None or keeper is None:
+        return ()
+    return (
+        f"{secret.display_name} is kept by {keeper.name}, which may undo this: {keeper.remedy}",
+    )
+
+
+def keeper_of(secret: Secret) -> Keeper | None:
+    """The tool that keeps a Secret, by the owner that controls it or by the tool's own marks.
+
+    A mark that was copied with the Secret from elsewhere, and says so, is nobody's.
+    """
+    for owner in secret.manifest["metadata"].get("ownerReferences") or []:
+        if owner.get("controller"):
+            kind, name = owner.get("kind"), owner.get("name")
+            tool = _CONTROLLERS.get(str(kind))
+            said = f"{tool} ({kind} {name})" if tool else f"{kind} {name}"
+            return Keeper(said, f"change it where {kind} {name} takes it from")
+    marks = {**secret.labels, **secret.annotations}
+    tracked = marks.get("argocd.argoproj.io/tracking-id", "")
+    if tracked.endswith(f"/Secret:{secret.namespace}/{secret.name}"):
+        application = tracked.partition(":")[0]
+        return Keeper(
+            f"Argo CD (application {application})",
+            "change it in the application's source, or let Argo CD ignore its data",
+        )
+    if marks.get("app.kubernetes.io/managed-by") == "Helm" and marks.get(_HELM_RELEASE):
+        return Keeper(f"Helm (release {marks[_HELM_RELEASE]})", "change it in the release's values")
+    for mark, tool, remedy, is_copy in _MARKS:
+        value = marks.get(mark, "false")
+        if value != "false":
+            name = f"{tool} ({value})" if is_copy or mark in _NAMES else tool
+            return Keeper(name, remedy, is_copy)
+    return None
+
+
+_HELM_RELEASE = "meta.helm.sh/release-name"
+
+_CONTROLLERS = {
+    "ExternalSecret": "External Secrets",
+    "SealedSecret": "Sealed Secrets",
+    "VaultStaticSecret": "the Vault Secrets Operator",
+    "VaultDynamicSecret": "the Vault Secrets Operator",
+    "VaultPKISecret": "the Vault Secrets Operator",
+}
+_NAMES = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
+_STORE = "change it in the store that it is read from"
+_SOURCE = "change it in its source in Git"
+_ORIGINAL = "change the original"
+_MARKS = (
+    ("reconcile.external-secrets.io/data-hash", "External Secrets", _STORE, False),
+    ("reconcile.external-secrets.io/managed", "External Secrets", _STORE, False),
+    ("sealedsecrets.bitnami.com/managed", "Sealed Secrets", "seal it anew", False),
+    ("secrets.hashicorp.com/vso-ownerRefUID", "the Vault Secrets Operator", _STORE, False),
+    ("operator.1password.io/item-path", "the 1Password operator", _STORE, False),
+    ("kustomize.toolkit.fluxcd.io/name", "Flux", _SOURCE, False),
+    ("helm.toolkit.fluxcd.io/name", "Flux", _SOURCE, False),
+    ("objectset.rio.cattle.io/id", "Fleet", _SOURCE, False),
+    ("config.k8s.io/owning-inventory", "Config Sync", _SOURCE, False),
+    ("kapp.k14s.io/app", "kapp", _SOURCE, False),
+    ("reflector.v1.k8s.emberstack.com/reflects", "Reflector", _ORIGINAL, True),
+    ("replicator.v1.mittwald.de/replicate-from", "kubernetes-replicator", _ORIGINAL, True),
+    ("kubed.appscode.com/origin", "Config Syncer", _ORIGINAL, True),
+)
+"""Labels and annotations that a tool puts on what it keeps, and what to do at each."""

@@ -205,7 +205,7 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
         settings = search.settings(key, source.issuer)
         issuer = settings.issuer.value
         warnings = (*settings.warnings, *search.contradictions(key))
-    signer = _signer(issuer, key, source, warnings)
+    signer = _signer(cluster, issuer, key, source, warnings)
     specs = attempt(discovery.specs)
     if isinstance(specs, PxauthError):
         return signer
@@ -217,15 +217,28 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
 
 
 def _signer(
-    issuer: str, found: FoundKey | None, source: KeySource, warnings: tuple[str, ...]
+    cluster: Cluster,
+    issuer: str,
+    found: FoundKey | None,
+    source: KeySource,
+    warnings: tuple[str, ...],
 ) -> Signer:
     key = found.shared_secret if found else source.signing_key
     if key is None:
         raise DiscoveryError("a public key does not sign", hint="name the key that signs")
     named = source.portworx_namespace
-    where = {named, found.reference.namespace if found and found.reference else None}
+    reference = found.reference if found else None
+    where = {named, reference.namespace if reference else None}
     namespaces = frozenset(filter(None, where))
-    return Signer(issuer, key, (*warnings, *key.warnings()), namespaces=namespaces)
+    read_again = (lambda: read_shared_secret(cluster, reference)) if reference else None
+    under_way = (found.shared_secret.rotation,) if found and found.shared_secret.rotation else ()
+    return Signer(
+        issuer,
+        key,
+        (*under_way, *warnings, *key.warnings()),
+        namespaces=namespaces,
+        read_again=read_again,
+    )
 
 
 @dataclass(frozen=True)
@@ -308,9 +321,12 @@ class TrustedKeys:
         """What is only guessed, and what could not be found."""
         if self.no_key:
             return (f"signatures are not checked: {self.no_key}",)
+        rotation = self.key.shared_secret.rotation if self.key else ""
+        under_way = (rotation,) if rotation else ()
         if isinstance(self.settings, VerifierSettings):
-            return self.settings.warnings
-        return (f"issuers are not checked: {self.settings}",) if self.settings else ()
+            return (*under_way, *self.settings.warnings)
+        unchecked = (f"issuers are not checked: {self.settings}",) if self.settings else ()
+        return (*under_way, *unchecked)
 
     def problems(self, verdict: "Verdict") -> tuple[str, ...]:
         """Why Portworx would refuse a token, as far as that can be told."""

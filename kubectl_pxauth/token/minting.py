@@ -1,6 +1,6 @@
 """Make one token: who it is for, what it says, and what signs it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,7 +35,8 @@ class Signer:
     warnings say what is only guessed of them, what is odd about the key, and where what was given
     is not what the cluster has. operators_namespace is the one in which the Portworx operator
     keeps tokens of its own, if it does. namespaces are where Portworx, or the Secret with its key,
-    was found to be.
+    was found to be. read_again reads the key where the cluster keeps it; None for a key that the
+    user gave.
     """
 
     issuer: str
@@ -43,6 +44,18 @@ class Signer:
     warnings: tuple[str, ...] = ()
     operators_namespace: str | None = None
     namespaces: frozenset[str] = frozenset()
+    read_again: Callable[[], SharedSecret] | None = field(default=None, repr=False, compare=False)
+
+    def latest(self) -> "Signer":
+        """The same signer, or one with the key as it is now, if that was changed meanwhile.
+
+        Raises SharedSecretError and ClusterErrors where it can't be read again.
+        """
+        if self.read_again is None:
+            return self
+        key = self.read_again()
+        known = isinstance(self.key, SharedSecret) and key.value == self.key.value
+        return self if known else replace(self, key=key)
 
     @property
     def trust(self) -> "Trust":
@@ -74,11 +87,22 @@ class TokenRequest:
 
 @dataclass(frozen=True)
 class MintedToken:
-    """A signed token, what it says, and the warnings of what signed it."""
+    """A signed token, what it says, what is odd about it, and what signed it."""
 
     token: str = field(repr=False)
     claims: Claims
     warnings: tuple[str, ...]
+    signer: Signer
+
+    def latest(self) -> "MintedToken":
+        """The same token, or one that says the same, if its key was changed meanwhile.
+
+        Raises as Signer.latest does.
+        """
+        signer = self.signer.latest()
+        if signer is self.signer:
+            return self
+        return replace(self, token=sign(self.claims, signer.key), signer=signer)
 
 
 def identity_for(
@@ -162,4 +186,4 @@ def mint_claims(
     if secret == default_secret(identity, signer.issuer):
         secret = None
     claims = Claims(signer.issuer, identity, issued_at, expires_at, secret)
-    return MintedToken(sign(claims, signer.key), claims, signer.warnings)
+    return MintedToken(sign(claims, signer.key), claims, signer.warnings, signer)

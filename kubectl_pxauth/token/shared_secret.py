@@ -26,10 +26,14 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 @dataclass(frozen=True)
 class SharedSecret:
-    """The shared secret as Portworx gets it: byte for byte, and where it was found."""
+    """The shared secret as Portworx gets it: byte for byte, and where it was found.
+
+    rotation says how a rotation of it stands that is under way, if one is.
+    """
 
     value: bytes = field(repr=False)
     source: str
+    rotation: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.value:

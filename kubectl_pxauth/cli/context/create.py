@@ -82,7 +82,7 @@ def command(
         default = SecretKeyReference(in_namespace, "", AUTH_TOKEN)
         reference = SecretKeyReference.parse(from_secret, default)
         kept = read_token(reference, connection.open(), datetime.now(UTC))
-        text = kept.token
+        text, latest = kept.token, lambda: kept.token
         if kept.expires_at:
             output.note(f"the token ends {kept.expires_at:%Y-%m-%d %H:%M} UTC")
     else:
@@ -90,11 +90,11 @@ def command(
         request = read_token_request(profile, identity, token, needs_secret=False)
         minted = make_token(request, in_namespace, source, connection.open)
         output.warnings(minted.warnings)
-        text = minted.token
+        text, latest = minted.token, lambda: minted.latest().token
     nodes = read_nodes(pxctl, authority.portworx_namespace, connection, text)
     current: dict[str, str] = {}
     with interruptible() as stop:
-        results = create_context(name, endpoint, text, nodes, stop)
+        results = create_context(name, endpoint, text, nodes, stop, latest=latest)
         counts = show(name, "saved", _noting(results, current), nodes, stop)
         if current:
             output.note(_current(name, current))

@@ -1,11 +1,14 @@
 """The command `kubectl pxauth keys rotate`."""
 
+import sys
 from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli import output, signals
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     DryRunFlag,
@@ -13,19 +16,24 @@ from kubectl_pxauth.cli.flags import (
     SharedSecretFromFlag,
 )
 from kubectl_pxauth.cli.inputs import check_exclusive, optional, read_key_reference
-from kubectl_pxauth.cli.many import FAILED, failed, finish, interruptible, with_progress
+from kubectl_pxauth.cli.many import FAILED, Stop, failed, interruptible, with_progress
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretFailure
+from kubectl_pxauth.errors import ClusterError, PxauthError
 from kubectl_pxauth.operations.keys.rotate import (
+    YOUNG,
+    Action,
+    Caution,
     KeyChange,
     KeyStep,
     Phase,
+    Rotation,
     RotationRequest,
+    Stand,
+    Standing,
     Step,
-    how_to_go_on,
-    rotate_key,
 )
 
 HELP = """A new shared secret, and every token that the old one signed is signed again: in
@@ -34,8 +42,9 @@ restarted to take the new key, on every node; until then it refuses the new
 tokens, and from then on the old. With --phase that comes between the halves.
 
 The old key stays beside the new one until all tokens are signed again. What was
-interrupted goes on with the next call, or goes back with --rollback. No key is
-shown.
+interrupted goes on with the next call, or goes back with --rollback; `kubectl
+pxauth keys status` shows how it stands. On a terminal it asks before it changes
+anything. No key is shown.
 
 Whoever has the old key can have left tokens of their own in some Secret: look at
 whom --dry-run names, or keep nothing of a key that leaked with --compromised."""
@@ -51,7 +60,6 @@ EXAMPLES = (
     ),
 )
 
-_RESTART = "Portworx takes the shared secret that is new to it when it is restarted, on every node;"
 _SIGNED, _SKIPPED = "signed again", "skipped"
 
 
@@ -70,12 +78,23 @@ def command(
             "--compromised", help="Others have the old key: forget it, and sign nothing again."
         ),
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Begin another one within an hour after a rotation."),
+    ] = False,
+    ignore_owner: Annotated[
+        bool,
+        typer.Option("--ignore-owner", help="Change a Secret that another tool keeps."),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, also on a terminal.")
+    ] = False,
     shared_secret_from: SharedSecretFromFlag = None,
     portworx_namespace: PortworxNamespaceFlag = None,
     dry_run: DryRunFlag = DryRun.NONE,
     connection_flags: ConnectionFlags,
 ) -> None:
-    """Parse, rotate, print each step."""
+    """Parse, find out what is to be done, ask, do it, say how it stands."""
     check_exclusive(
         {
             "--phase": phase,
@@ -87,28 +106,95 @@ def command(
         shared_secret_from=optional(shared_secret_from, read_key_reference),
         portworx_namespace=optional(portworx_namespace, check_namespace),
         phase=phase,
-        back=rollback,
+        rollback=rollback,
         compromised=compromised,
+        ignore_owner=ignore_owner,
         dry_run=dry_run,
+        now=datetime.now(UTC),
     )
+    rotation = Rotation(request, connection_flags.connection().open())
+    asks = not yes and dry_run is DryRun.NONE and sys.stdin.isatty() and sys.stderr.isatty()
+    if not (again or asks) and dry_run is DryRun.NONE:
+        _check_not_young(rotation, request)
     counts = Counter[str]()
-    last: KeyStep | None = None
     with interruptible() as stop:
-        steps = rotate_key(request, connection_flags.connection().open(), stop)
+        _show_all(rotation.prepare(stop), rotation, request, counts, stop)
+        if asks and not stop.is_set():
+            _ask(rotation, request)
+        _show_all(rotation.carry_out(stop), rotation, request, counts, stop)
+        _say_how_it_stands(rotation, request, counts, stop)
+
+
+def _check_not_young(rotation: Rotation, request: RotationRequest) -> None:
+    """Refuse a rotation right after another one, which is finished: one is what was wanted."""
+    if age := _young(rotation, request):
+        raise ClusterError(
+            f"the shared secret in {rotation.reference} was rotated {age} ago, and that rotation is"
+            " finished: nothing is changed",
+            hint=f"to put yet another key in its place: {_command(request)} --again",
+        )
+
+
+def _young(rotation: Rotation, request: RotationRequest) -> str | None:
+    """How long ago the key was rotated, if that was just now and another one is to be made."""
+    rotated_at = rotation.rotated_at
+    if rotated_at is None or not rotation.makes_key:
+        return None
+    age = request.now - rotated_at
+    if age >= YOUNG:
+        return None
+    minutes = max(0, int(age.total_seconds())) // 60
+    return f"{minutes} minutes" if minutes > 1 else "a moment"
+
+
+def _ask(rotation: Rotation, request: RotationRequest) -> None:
+    """Ask before anything is changed; raises PxauthError where the answer is no."""
+    total = rotation.standing.total
+    tokens = "1 token" if total == 1 else f"{total} tokens"
+    output.note(
+        {
+            Action.BEGIN: f"A new key is put into {rotation.reference}, and {tokens} are signed"
+            " again with it.",
+            Action.GO_ON: f"The rotation of {rotation.reference} goes on; {tokens} are concerned.",
+            Action.GO_BACK: f"The old key is put back into {rotation.reference}, and {tokens} are"
+            " signed again with it.",
+            Action.REPLACE: f"A new key is put into {rotation.reference}; {tokens} of the old one"
+            " are not signed again.",
+        }[rotation.action]
+    )
+    if age := _young(rotation, request):
+        output.note(f"That key was rotated {age} ago, and that rotation is finished.")
+    output.note("Until Portworx is restarted on every node, it refuses every token of the new key.")
+    if not typer.confirm("Go on?", err=True):
+        raise PxauthError("not confirmed: nothing is changed")
+
+
+def _show_all(
+    steps: Iterable[Step],
+    rotation: Rotation,
+    request: RotationRequest,
+    counts: Counter[str],
+    stop: Stop,
+) -> None:
+    """Print each step; errors get a word of how it stands."""
+    try:
         for step in with_progress(steps, "signing", None, stop):
-            _show(step, dry_run, counts)
-            last = step if isinstance(step, KeyStep) else last
-        if stop.is_set() and (last or not stop.in_doubt):
-            output.note(how_to_go_on(last) if last else "nothing is changed")
-        if counts or stop.is_set():
-            finish(counts, None, stop)
-    if last and dry_run is DryRun.NONE:
-        _say_what_is_next(last)
+            _show(step, request.dry_run, counts)
+    except PxauthError as error:
+        standing = rotation.standing
+        if standing.stand is Stand.NOT_BEGUN and "nothing is changed" in str(error):
+            raise
+        if standing.stand is Stand.ROLLED_BACK:
+            raise
+        hint = _next(standing, request) or error.hint
+        raise type(error)(f"{error}; {_how_it_stands(standing)}", hint) from None
 
 
 def _show(step: Step, dry_run: DryRun, counts: Counter[str]) -> None:
     suffix = output.SUFFIXES[dry_run]
-    if isinstance(step, SecretFailure):
+    if isinstance(step, Caution):
+        output.warning(step.message)
+    elif isinstance(step, SecretFailure):
         counts[FAILED] += 1
         failed(step.namespace, step.error)
     elif isinstance(step, KeyStep):
@@ -142,12 +228,71 @@ def _told(step: KeyStep) -> str:
             return f"configured: {key} is new, and nothing is kept of the old one"
 
 
-def _say_what_is_next(last: KeyStep) -> None:
-    if last.change in (KeyChange.BEGUN, KeyChange.UNDER_WAY):
-        output.note(f"{_RESTART} after that: kubectl pxauth keys rotate --phase=tokens")
+def _how_it_stands(standing: Standing) -> str:
+    signed = f"{standing.signed} of {standing.total} tokens are signed with it"
+    return {
+        Stand.NOT_BEGUN: "nothing is changed",
+        Stand.LAID: "the new key is laid beside the old one, which is still the shared secret",
+        Stand.FORWARD: f"the shared secret is the new key, and {signed}",
+        Stand.BACKWARD: f"the shared secret is the old key again, and {signed}",
+        Stand.FINISHED: "the rotation is finished",
+        Stand.ROLLED_BACK: "all is as before: the shared secret is the old key, and no other is"
+        " kept",
+        Stand.REPLACED: "the shared secret is a new key, and no other is kept",
+        Stand.UNKNOWN: "how far the rotation came is not known",
+    }[standing.stand]
+
+
+def _next(standing: Standing, request: RotationRequest) -> str | None:
+    """The command that goes on from there."""
+    if standing.stand is Stand.UNKNOWN:
+        return f"see how it stands: {standing.next_command}{_flags(request)}"
+    if standing.next_command is None:
+        return None
+    command = f"{standing.next_command}{_flags(request)}"
+    if standing.stand is Stand.BACKWARD:
+        return f"{command} goes on"
+    return f"{command} goes on, and with --rollback goes back"
+
+
+def _command(request: RotationRequest) -> str:
+    compromised = " --compromised" if request.compromised else ""
+    return f"kubectl pxauth keys rotate{compromised}{_flags(request)}"
+
+
+def _flags(request: RotationRequest) -> str:
+    """The flags that name the key, as the next command wants them too."""
+    secret, namespace = request.shared_secret_from, request.portworx_namespace
+    flags = f" --shared-secret-from={secret}" if secret else ""
+    return flags + (f" --portworx-namespace={namespace}" if namespace else "")
+
+
+def _say_how_it_stands(
+    rotation: Rotation, request: RotationRequest, counts: Counter[str], stop: Stop
+) -> None:
+    standing = rotation.standing
+    if stop.is_set():
+        output.error(f"interrupted: {_how_it_stands(standing)}")
+        if hint := _next(standing, request):
+            output.note(f"hint: {hint}")
+        raise typer.Exit(signals.exit_code())
+    if counts:
+        output.note(", ".join(f"{count} {what}" for what, count in counts.items()))
+    if request.dry_run is not DryRun.NONE:
         return
-    output.note(f"{_RESTART} until then it refuses tokens of this one.")
-    if last.change is KeyChange.REPLACED:
+    output.note(f"{_how_it_stands(standing)[0].upper()}{_how_it_stands(standing)[1:]}.")
+    restart = _restart(rotation)
+    if standing.stand is Stand.FORWARD:
+        output.note(
+            "Portworx takes the shared secret that is new to it when it is restarted, on every"
+            f" node{restart}; after that: {standing.next_command} --phase=tokens{_flags(request)}"
+        )
+        return
+    output.note(
+        "Portworx takes the shared secret that is new to it when it is restarted, on every"
+        f" node{restart}; until then it refuses tokens of this one."
+    )
+    if standing.stand is Stand.REPLACED:
         output.note(
             "No token is signed again: kubectl pxauth list -A shows them, and kubectl pxauth renew"
             " SECRET -n NAMESPACE --resign signs one that you know."
@@ -157,3 +302,14 @@ def _say_what_is_next(last: KeyStep) -> None:
         "Tokens that are in no Secret, like pxctl's contexts, have to be made again:"
         " kubectl pxauth context create admin"
     )
+
+
+def _restart(rotation: Rotation) -> str:
+    """How to restart it, for behind a sentence; empty where that is not known."""
+    running = rotation.running
+    commands = running.restart_commands() if running else ()
+    if not commands:
+        return ""
+    first = "; ".join(commands[:2])
+    more = "; and so on, pod by pod: kubectl pxauth keys status" if commands[2:] else ""
+    return f" ({first}{more})"

@@ -25,7 +25,8 @@ from kubectl_pxauth.portworx.discovery import (
     VerifierSettings,
     same_values,
 )
-from kubectl_pxauth.portworx.key_secret import ROTATION
+from kubectl_pxauth.portworx.key_secret import ROTATED_BY, changed_at, read_key_state
+from kubectl_pxauth.portworx.running import find_running
 from kubectl_pxauth.portworx.signing import (
     AS_GIVEN,
     KeySearch,
@@ -33,6 +34,7 @@ from kubectl_pxauth.portworx.signing import (
     TrustedKeys,
     trusted_keys,
 )
+from kubectl_pxauth.token.claims import rfc3339
 
 _LIST_DAEMON_SETS = Right("list", "daemonsets.apps", None)
 _NEW_KEY = "put a new one in its place: kubectl pxauth keys rotate"
@@ -75,6 +77,7 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
             _check_issuer(settings, source.issuer),
             errors_as_diagnoses("portworx", lambda: _check_portworx(key, discovery)),
             errors_as_diagnoses("portworx", lambda: _check_not_used(discovery)),
+            errors_as_diagnoses("portworx", lambda: _check_started(cluster, found, discovery)),
         )
     odd = (warning("portworx", message) for message in malformed)
     return SigningCheck(trusted, asks, (*diagnoses, *odd), discovery)
@@ -144,11 +147,37 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
             " has the other",
             "give each a value of its own: kubectl pxauth keys rotate",
         )
-    if ROTATION in (secret.manifest["metadata"].get("annotations") or {}):
+    state = read_key_state(key.reference, secret)  # which says what is in a rotation's way
+    if state.rotation:
+        since = f" since {state.rotation.since}" if state.rotation.since else ""
         yield warning(
             "key",
-            "a rotation of it is under way, and tokens that the other key signed are bad here",
-            "kubectl pxauth keys rotate goes on, and with --rollback goes back",
+            f"a rotation of it is under way{since}, and tokens that the other key signed are bad"
+            " here",
+            f"{state.rotation.next_command} goes on; kubectl pxauth keys status shows how it"
+            " stands",
+        )
+
+
+def _check_started(cluster: Cluster, key: FoundKey | None, search: Search) -> Iterator[Diagnosis]:
+    """Whether the pods that run were started after the key was changed, where that is known."""
+    if key is None or key.reference is None:
+        return
+    secret = find_secret(cluster, key.reference.namespace, key.reference.name)
+    if secret is None:
+        return
+    changed, manager = changed_at(key.reference, secret)
+    if changed is None or manager != ROTATED_BY:
+        return
+    running = find_running(cluster, search.specs().specs, key.reference.namespace)
+    stale = running.started_before(changed)
+    if stale:
+        yield problem(
+            "portworx",
+            f"{len(stale)} of {len(running.pods)} pods were started before the shared secret was"
+            f" changed, {rfc3339(changed)}, and refuse its tokens:"
+            f" {', '.join(pod.name for pod in stale)}",
+            "; ".join(running.restart_commands(stale)),
         )
 
 

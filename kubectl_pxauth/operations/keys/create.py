@@ -16,7 +16,7 @@ from kubectl_pxauth.cluster.secrets import (
 from kubectl_pxauth.errors import ClusterError, DiscoveryError, NoKeyError
 from kubectl_pxauth.portworx.discovery import Search, same_values
 from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key
-from kubectl_pxauth.portworx.owners import why_unwritable
+from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.settings import pxkeys
 from kubectl_pxauth.portworx.token_content import SKIP_BACKUP
 
@@ -46,6 +46,8 @@ def create_keys(namespace: str, cluster: Cluster, dry_run: DryRun) -> KeysResult
     change = write_secret(
         cluster, namespace, place.name, found, lambda found: _write(cluster, place, found, dry_run)
     )
+    if change is Change.CONFIGURED:
+        warnings += keeper_warnings(found)
     return KeysResult(place.name, change, warnings)
 
 

@@ -1,14 +1,23 @@
 """Put a new shared secret in the place of the old one, and sign again what the old one signed.
 
-While that is under way the Secret has both, and an annotation that says so: the new one under the
-key that Portworx reads, and the old one under that key with ".old" behind it. On the way back the
-old one is where Portworx reads it again, and the new one has ".new" behind it. So what was
-interrupted goes on in the direction that it had.
+The states that the Secret goes through are in portworx/key_secret.py. This is the way between them:
+
+    none -> laid -> forward -> none     keys rotate
+            laid, forward -> backward -> none     keys rotate --rollback
+
+A run reads the state, goes on from it, and can be ended anywhere: the next run goes on from where
+it was left. No two steps of the way lose a key that has signed a token, also where the Portworx
+operator puts an older copy of the Secret back: see _put and _settle.
+
+Why no token of the old key is left in the end, whoever writes tokens meanwhile:
+portworx/latest_key.py.
 """
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event
 
@@ -26,23 +35,43 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import (
     ClusterError,
+    ConflictError,
     DiscoveryError,
+    ForbiddenError,
+    NotFoundError,
     PxauthError,
-    SharedSecretError,
     UsageError,
 )
 from kubectl_pxauth.parallel import run_concurrently
-from kubectl_pxauth.portworx.discovery import Search
-from kubectl_pxauth.portworx.key_secret import ROTATION, new_key
-from kubectl_pxauth.portworx.owners import storage_cluster_of, why_unwritable
-from kubectl_pxauth.token.identity import PartialIdentity
+from kubectl_pxauth.portworx.discovery import Search, read_shared_secret, same_values
+from kubectl_pxauth.portworx.key_secret import (
+    ROLLED_BACK_BY,
+    ROTATED_BY,
+    Direction,
+    KeyState,
+    changed_at,
+    data_of_state,
+    read_key_state,
+)
+from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
+from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of, why_unwritable
+from kubectl_pxauth.portworx.running import RunningPortworx, find_running
+from kubectl_pxauth.portworx.signed_tokens import tokens_signed_with
+from kubectl_pxauth.token.identity import NOBODY, PartialIdentity
 from kubectl_pxauth.token.jwt import sign_again
+from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
-from kubectl_pxauth.token.verdict import Trust, judge
 
 _AT_ONCE = 16
-_DOTS = 2  # of a token
-_OLD, _NEW = ".old", ".new"
+_WRITES = 10  # of the key's Secret, where others write it at the same time
+_LOOKS = (0.0, 1.0)  # seconds before each look for what became of a write
+_MOST_PASSES = 10  # over all Secrets, where tokens of the old key keep coming
+_MOST_SIGNATURES = 3  # of one Secret, where somebody keeps putting the old token back
+_MOST_UNDONE = 30  # times that an older copy of the key's Secret is written over
+_SETTLE_SECONDS = 1.0
+_SETTLE_STEP = 0.2
+YOUNG = timedelta(hours=1)
+"""For how long after a rotation another one is more likely a mistake than wanted."""
 
 
 class Phase(StrEnum):
@@ -56,16 +85,28 @@ class Phase(StrEnum):
 class RotationRequest:
     """What to rotate, and how much of it; a phase of None is both.
 
-    back is to go back to the old shared secret, which can be done until the rotation is finished.
-    compromised is to keep nothing of the old one, and to sign nothing again.
+    rollback is to go back to the old shared secret, which can be done until the rotation is
+    finished. compromised is to keep nothing of the old one, and to sign nothing again.
+    ignore_owner is to change a Secret that another tool keeps.
     """
 
     shared_secret_from: SecretKeyReference | None
     portworx_namespace: str | None
     phase: Phase | None
-    back: bool
+    rollback: bool
     compromised: bool
+    ignore_owner: bool
     dry_run: DryRun
+    now: datetime
+
+
+class Action(StrEnum):
+    """What a run is to do first."""
+
+    BEGIN = "begin"
+    GO_ON = "go on"
+    GO_BACK = "go back"
+    REPLACE = "replace"
 
 
 class KeyChange(StrEnum):
@@ -90,85 +131,579 @@ class KeyStep:
 
 @dataclass(frozen=True)
 class TokenStep:
-    """A Secret with a token that was signed again for that user, or was skipped for that reason."""
+    """A Secret with a token that was signed again for that user, or was skipped for that reason.
+
+    kept_by is the tool that keeps the Secret, if one does, and keys are those of its data that hold
+    what was signed.
+    """
 
     namespace: str
     secret: str
     user: PartialIdentity
     skipped: str = ""
-
-
-Step = KeyStep | TokenStep | SecretFailure
-
-
-def rotate_key(request: RotationRequest, cluster: Cluster, stop: Event) -> Iterator[Step]:
-    """Rotate the shared secret, or go on where that was interrupted; each step as it is done.
-
-    Raises PxauthErrors, also at the end, where a step failed: what it says then is what state the
-    rotation is in.
-    """
-    keys = _read(cluster, _find_reference(request, cluster))
-    if request.compromised:
-        return _replace(request, cluster, keys)
-    if keys.going_back and not request.back:
-        raise ClusterError(
-            f"a rotation of {keys.reference} is on its way back",
-            hint="finish that: kubectl pxauth keys rotate --rollback",
-        )
-    if keys.other is None and (request.back or request.phase is Phase.TOKENS):
-        raise ClusterError(
-            f"no rotation of {keys.reference} is under way",
-            hint="begin one: kubectl pxauth keys rotate --phase=key",
-        )
-    if keys.other is None:
-        return _turn(request, cluster, keys, keys.with_new(), stop)
-    if request.back and not keys.going_back:
-        return _turn(request, cluster, keys, keys.back(), stop)
-    return _go_on(request, cluster, keys, stop)
+    kept_by: str = ""
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Keys:
-    """The Secret with the shared secret as it was read, or as it is wanted.
+class Caution:
+    """Something that a person should know before anything is changed."""
 
-    other is the one that goes, under its own key; None for both outside of a rotation.
+    message: str
+
+
+Step = KeyStep | TokenStep | SecretFailure | Caution
+
+
+class Stand(StrEnum):
+    """How far a rotation is."""
+
+    NOT_BEGUN = "not begun"
+    LAID = "laid"
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    FINISHED = "finished"
+    ROLLED_BACK = "rolled back"
+    REPLACED = "replaced"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a rotation is, and how many tokens of how many have the key that it goes to.
+
+    next_command is the one that goes on; None where nothing is to be done.
     """
 
-    reference: SecretKeyReference
-    secret: Secret
-    current: SharedSecret
-    other: SharedSecret | None = None
-    other_key: str | None = None
+    stand: Stand
+    signed: int
+    total: int
+    next_command: str | None
+
+
+@dataclass
+class _Progress:
+    """What a run has done so far, by the names of Secrets."""
+
+    to_sign: set[tuple[str, str]] = field(default_factory=set)
+    signed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    conflicts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    skipped: set[tuple[str, str]] = field(default_factory=set)
+    written: dict[tuple[str, str, str], WrittenToken] = field(default_factory=dict)
+    ended: Stand | None = None
+    unknown: bool = False
+
+    def sign(self, step: TokenStep) -> int:
+        """Note that a Secret's token was signed; returns how often it was by now."""
+        place = (step.namespace, step.secret)
+        self.to_sign.add(place)
+        self.signed[place] += 1
+        return self.signed[place]
+
+    def lost(self, step: TokenStep) -> int:
+        """Note that somebody else was quicker all the time; returns how often that was so."""
+        place = (step.namespace, step.secret)
+        self.to_sign.add(place)
+        self.conflicts[place] += 1
+        return max(self.conflicts[place], self.signed[place])
+
+
+class Rotation:
+    """One run of `keys rotate`: what it is to do, each step as it is done, and how far it came.
+
+    prepare changes nothing, carry_out does. Both are to be read to their ends.
+    """
+
+    def __init__(self, request: RotationRequest, cluster: Cluster) -> None:
+        """Read the key, and decide what is to be done; raises PxauthErrors."""
+        self._request, self._cluster = request, cluster
+        self.reference = _find_reference(request, cluster)
+        secret = find_secret(cluster, self.reference.namespace, self.reference.name)
+        explicit = request.phase is Phase.TOKENS or request.rollback
+        self.state = read_key_state(self.reference, secret, adopt=explicit)
+        assert secret is not None  # noqa: S101 - it has a state
+        self._secret = secret
+        self._check_writable()
+        self.action = self._decide()
+        self._laid = self.state if self.state.laid else self.state.with_new_key(request.now)
+        self._target = self._decide_target()
+        self._seen: list[Mapping[str, bytes | None]] = [data_of_state(self.reference, secret)]
+        self._progress = _Progress()
 
     @property
-    def going_back(self) -> bool:
-        return self.other_key == self.reference.key + _NEW
+    def rotated_at(self) -> datetime | None:
+        """When another rotation put the present key in its place; None if none did."""
+        changed, manager = changed_at(self.reference, self._secret)
+        return changed if manager == ROTATED_BY and self.state.rotation is None else None
 
     @property
-    def others(self) -> tuple[str, str]:
-        """The keys that a rotation may put beside the shared secret."""
-        return self.reference.key + _OLD, self.reference.key + _NEW
+    def running(self) -> RunningPortworx | None:
+        """The Portworx that has to be restarted; None where it can't be looked up."""
+        try:
+            specs = Search(
+                self._cluster, self._request.portworx_namespace, beside=self.reference
+            ).specs()
+            return find_running(self._cluster, specs.specs, self.reference.namespace)
+        except PxauthError:
+            return None
 
-    def with_new(self) -> "_Keys":
-        new = SharedSecret(new_key(), self.current.source)
-        return replace(self, current=new, other=self.current, other_key=self.others[0])
+    @property
+    def makes_key(self) -> bool:
+        """Whether it is to make a key that is not there yet."""
+        return self.action in (Action.BEGIN, Action.REPLACE) and self.state.rotation is None
 
-    def back(self) -> "_Keys":
-        assert self.other is not None  # noqa: S101 - a rotation is under way
-        return replace(self, current=self.other, other=self.current, other_key=self.others[1])
+    @property
+    def standing(self) -> Standing:
+        """How far the rotation is now."""
+        progress, rotation = self._progress, self.state.rotation
+        signed = len(progress.to_sign & progress.signed.keys())
+        if progress.unknown:
+            return Standing(Stand.UNKNOWN, signed, len(progress.to_sign), _STATUS)
+        if rotation is None:
+            stand, command = progress.ended or Stand.NOT_BEGUN, None
+        else:
+            command = rotation.next_command
+            forward = Stand.LAID if self.state.laid else Stand.FORWARD
+            stand = forward if rotation.direction is Direction.FORWARD else Stand.BACKWARD
+        return Standing(stand, signed, len(progress.to_sign), command)
 
-    def alone(self) -> "_Keys":
-        return replace(self, other=None, other_key=None)
+    def prepare(self, stop: Event) -> Iterator[Step]:
+        """Find the tokens, and ask the server whether each could be written.
 
-    def content(self) -> SecretContent:
-        data: dict[str, bytes | None] = dict.fromkeys(self.others)
-        data[self.reference.key] = self.current.value
-        if self.other and self.other_key:
-            data[self.other_key] = self.other.value
-        return SecretContent(data, {}, {ROTATION: self.other_key})
+        Raises ClusterError where one could not: then nothing is to be changed.
+        """
+        if self.action is Action.REPLACE:
+            yield from self._cautions_of_a_leak()
+        under_way = self.action is Action.GO_ON and not self.state.laid
+        if under_way or self.action is Action.REPLACE:
+            self._count(stop)
+        else:
+            yield from self._rehearse(stop)
 
-    def step(self, change: KeyChange) -> KeyStep:
-        return KeyStep(self.reference, change, self.other_key or "")
+    def carry_out(self, stop: Event) -> Iterator[Step]:
+        """Do it; raises PxauthErrors where it is not done to its end."""
+        try:
+            yield from self._carry_out(stop)
+        except PxauthError:
+            yield from self._look_at_the_key_again()
+            raise
+        if stop.is_set():
+            yield from self._look_at_the_key_again()
+
+    def _carry_out(self, stop: Event) -> Iterator[Step]:
+        if stop.is_set():
+            return
+        if self.action is Action.REPLACE:
+            yield from self._replace()
+            return
+        yield from self._change_key(stop)
+        if self._request.phase is Phase.KEY or stop.is_set():
+            return
+        failures = yield from self._finish(stop)
+        if failures and self._takes_back:
+            yield from self._take_back(failures)
+        elif failures:
+            raise self._not_finished(failures)
+
+    def _look_at_the_key_again(self) -> Iterator[SecretFailure]:
+        """Where somebody else ended this rotation meanwhile, sign what was signed with their key.
+
+        A run that ends before the rotation does is a writer like any other. What it left under way
+        has both keys, and is for the next run.
+        """
+        try:
+            there = data_of_state(self.reference, self._look())
+        except PxauthError:
+            return
+        if there in self._seen or there == self._target.data:
+            return
+        written = list(self._progress.written.values())
+        signer = self._signer(self._target.current)
+        outcomes: Iterator[WrittenToken | SecretFailure] = look_at_the_key_again(
+            self._cluster,
+            signer,
+            written,
+            written=lambda token: token if isinstance(token, WrittenToken) else None,
+            mended=lambda token, now: (
+                SecretFailure(token.namespace, token.secret, now)
+                if isinstance(now, PxauthError)
+                else token
+            ),
+        )
+        yield from (outcome for outcome in outcomes if isinstance(outcome, SecretFailure))
+
+    def _signer(self, key: SharedSecret) -> Signer:
+        return Signer("", key, read_again=lambda: read_shared_secret(self._cluster, self.reference))
+
+    @property
+    def _tries(self) -> bool:
+        """Whether nothing is to be written."""
+        return self._request.dry_run is not DryRun.NONE
+
+    @property
+    def _takes_back(self) -> bool:
+        """Whether this run began the rotation, and so takes it back where it fails."""
+        return self.action is Action.BEGIN and not self._tries
+
+    def _decide(self) -> Action:
+        request, rotation = self._request, self.state.rotation
+        if request.compromised:
+            return Action.REPLACE
+        if rotation is None:
+            if request.rollback or request.phase is Phase.TOKENS:
+                raise ClusterError(
+                    f"no rotation of {self.reference} is under way",
+                    hint="begin one: kubectl pxauth keys rotate --phase=key",
+                )
+            return Action.BEGIN
+        back = rotation.direction is Direction.BACKWARD
+        if back and not request.rollback:
+            raise ClusterError(
+                f"a rotation of {self.reference} is on its way back",
+                hint="finish that: kubectl pxauth keys rotate --rollback",
+            )
+        self._check_adopted()
+        return Action.GO_BACK if request.rollback and not back else Action.GO_ON
+
+    def _decide_target(self) -> KeyState:
+        """The state in which tokens are signed again, or of a key that leaked the last state."""
+        if self.action is Action.REPLACE:
+            rotation = self.state.rotation
+            if rotation is None:
+                return self._laid.forward().alone()
+            # A rotation has a key already that nobody else had: it is not a third one that is made.
+            turned = rotation.direction is Direction.FORWARD and not self.state.laid
+            return replace(self.state, current=self.state.current if turned else rotation.other)
+        if self.action is Action.BEGIN:
+            return self._laid.forward()
+        return self.state.backward() if self.action is Action.GO_BACK else self.state.forward()
+
+    def _check_writable(self) -> None:
+        if problem := why_unwritable(self._secret):
+            raise ClusterError(str(problem))
+        keeper = keeper_of(self._secret)
+        if keeper and not self._request.ignore_owner:
+            raise ClusterError(
+                f"{self._secret.display_name} is kept by {keeper.name}, which would put the old key"
+                " back",
+                hint=f"{keeper.remedy}; or, if you know that it does not: --ignore-owner",
+            )
+
+    def _check_adopted(self) -> None:
+        """Refuse a key that nothing says to be of a rotation, unless it has signed a token."""
+        rotation = self.state.rotation
+        assert rotation is not None  # noqa: S101 - one is under way
+        if rotation.noted:
+            return
+        for secret in list_secrets(self._cluster, None):
+            if any(tokens_signed_with(rotation.other, secret)):
+                return
+        read_key_state(self.reference, self._secret)  # which says so
+
+    def _cautions_of_a_leak(self) -> Iterator[Caution]:
+        for key in same_values(self._secret, self.reference.key):
+            yield Caution(
+                f'{self._secret.display_name} key "{key}" has the same value, and stays as it is:'
+                " who has the leaked key can sign with that one too. Give it a new value as well,"
+                " and restart what is started with it (Portworx, and stork for stork-secret):"
+                f" kubectl patch secret {self.reference.name} -n {self.reference.namespace} --type"
+                f""" merge -p '{{"data":{{"{key}":null}}}}', then kubectl pxauth keys create"""
+                f" -n {self.reference.namespace}"
+            )
+
+    def _count(self, stop: Event) -> None:
+        """Note which Secrets have tokens of either key."""
+        for secret in list_secrets(self._cluster, None):
+            if stop.is_set():
+                return
+            if any(tokens_signed_with(self._target.current, secret)):
+                self._note(secret, signed=True)
+            rotation = self._target.rotation
+            other = rotation.other if rotation else self.state.current
+            if any(tokens_signed_with(other, secret)):
+                self._note(secret, signed=False)
+
+    def _note(self, secret: Secret, *, signed: bool) -> None:
+        place = (secret.namespace, secret.name)
+        self._progress.to_sign.add(place)
+        if signed:
+            self._progress.signed[place] += 0
+
+    def _rehearse(self, stop: Event) -> Iterator[Step]:
+        """Ask the server about each token; the steps are those that can't or need not be signed."""
+        request = self._request
+        dry_run = DryRun.SERVER if request.dry_run is DryRun.NONE else request.dry_run
+        failures = 0
+        for step in self._sign_tokens(self._target, stop, dry_run):
+            if isinstance(step, TokenStep) and step.skipped in ("", _FOUGHT):
+                self._progress.to_sign.add((step.namespace, step.secret))
+                if step.kept_by:
+                    yield Caution(
+                        f"Secret {step.namespace}/{step.secret} is kept by {step.kept_by}, which"
+                        " may put the old token back"
+                    )
+                continue
+            failures += isinstance(step, SecretFailure)
+            yield step
+        if failures:
+            raise ClusterError(
+                f"nothing is changed, as {_secrets(failures)} could not be signed again"
+            )
+        found = self._progress.to_sign or self._progress.skipped
+        if request.shared_secret_from and self.makes_key and not found and not stop.is_set():
+            raise UsageError(
+                f"{self.reference} has signed no token, so it is not taken for the shared secret",
+                hint="without --shared-secret-from it is what Portworx is started with",
+            )
+
+    def _change_key(self, stop: Event) -> Iterator[Step]:
+        """Bring the Secret into the state in which tokens are signed again."""
+        if (self.action is Action.BEGIN or self.state.laid) and not (
+            self._going_back or self._tries
+        ):
+            self._put_for_good(self._laid, stop)
+            if stop.is_set():
+                return
+        changes = self.state.data[self.reference.key] != self._target.data[self.reference.key]
+        back = self.action is Action.GO_BACK
+        self._put(self._target, ROLLED_BACK_BY if back else ROTATED_BY)
+        if back or self._going_back:
+            yield self._step(KeyChange.TURNED_BACK if back else KeyChange.GOING_BACK)
+        else:
+            yield self._step(KeyChange.BEGUN if changes else KeyChange.UNDER_WAY)
+
+    @property
+    def _going_back(self) -> bool:
+        rotation = self._target.rotation
+        return rotation is not None and rotation.direction is Direction.BACKWARD
+
+    def _step(self, change: KeyChange) -> KeyStep:
+        other = self._target.rotation.other_key if self._target.rotation else ""
+        return KeyStep(self.reference, change, other)
+
+    def _replace(self) -> Iterator[Step]:
+        """Put the key that nobody else had in its place, and keep no other."""
+        self._put_for_good(self._target.alone(), Event())
+        self._progress.ended = Stand.REPLACED
+        yield KeyStep(self.reference, KeyChange.REPLACED)
+
+    def _finish(self, stop: Event) -> Generator[Step, None, int]:
+        """Sign all tokens again, and forget the other key; returns how many failed, if any."""
+        ended = Stand.ROLLED_BACK if self._going_back else Stand.FINISHED
+        for _ in range(_MOST_UNDONE):
+            failures = yield from self._sign_all(stop)
+            if failures or stop.is_set():
+                return failures
+            if not self._tries:
+                # Where an older copy was put back, somebody may have signed with the old key.
+                if self._hold() or not self._put(self._target.alone(), over=self._target):
+                    continue
+                self._progress.ended = ended
+                if not self._stays(stop):
+                    self._put(self._target)  # with both keys, until all tokens are looked at again
+                    continue
+            yield self._step(KeyChange.FINISHED)
+            return 0
+        raise self._undone_again()
+
+    def _sign_all(self, stop: Event) -> Generator[Step, None, int]:
+        """Sign what the other key signed, until a look at all Secrets finds nothing more."""
+        for _ in range(_MOST_PASSES):
+            undone = self._hold()
+            failures, more = 0, undone
+            for step in self._sign_tokens(self._target, stop, self._request.dry_run):
+                failures += isinstance(step, SecretFailure)
+                if isinstance(step, TokenStep) and step.skipped == _FOUGHT:
+                    if self._progress.lost(step) < _MOST_SIGNATURES:
+                        more = True
+                        continue  # the next look may come at a better moment
+                elif isinstance(step, TokenStep) and not step.skipped:
+                    more = True
+                    self._note_written(step)
+                    if self._progress.sign(step) > 1:
+                        continue  # it was said before
+                yield step
+            # Who read the old key before may still write tokens until a look finds none.
+            if failures or not more or stop.is_set() or self._tries:
+                return failures
+        return 0
+
+    def _note_written(self, step: TokenStep) -> None:
+        signer = self._signer(self._target.current)
+        for key in step.keys:
+            token = WrittenToken(step.namespace, step.secret, key, signer)
+            self._progress.written[step.namespace, step.secret, key] = token
+
+    def _take_back(self, failures: int) -> Iterator[Step]:
+        """Take back what this run began; it always raises, as the rotation has failed."""
+        self._target = self.state.backward()
+        self._progress.signed.clear()
+        self._put(self._target, ROLLED_BACK_BY)
+        yield self._step(KeyChange.TURNED_BACK)
+        # To interrupt this would leave it between two keys: it goes on to its end.
+        if left := (yield from self._finish(Event())):
+            raise self._not_finished(left)
+        raise ClusterError(f"all is as before, as {_secrets(failures)} could not be signed again")
+
+    def _not_finished(self, failures: int) -> ClusterError:
+        what = "the way back" if self._going_back else "the rotation"
+        return ClusterError(
+            f"{what} is not finished, as {_secrets(failures)} could not be signed again"
+        )
+
+    def _put(
+        self, wanted: KeyState, manager: str = ROTATED_BY, over: KeyState | None = None
+    ) -> bool:
+        """Bring the key's Secret into a state, whatever becomes of the requests on the way.
+
+        What is there is written over only if this run has put it there, or found it there: so it
+        is an older copy. With a state to write over it is only that one: returns whether it was.
+        Raises ClusterError where it is somebody else's, and where it can't be known what is there.
+        """
+        dry_run, secret = self._request.dry_run, self._secret
+        if dry_run is DryRun.CLIENT:
+            return True
+        refused: ClusterError | None = None
+        for _ in range(_WRITES):
+            there = data_of_state(self.reference, secret)
+            if there == wanted.data:
+                break
+            if there not in self._seen:
+                raise self._somebody_else(secret)
+            if over and there != over.data:
+                return False
+            if wanted.data not in self._seen:
+                self._seen.append(wanted.data)
+            try:
+                secret = update_secret(
+                    self._cluster, secret, wanted.content, dry_run, manager=manager
+                )
+                break
+            except (ForbiddenError, NotFoundError):
+                raise
+            except KeyboardInterrupt:
+                self._progress.unknown = not self._tries
+                raise
+            except ClusterError as error:
+                secret = self._look(error)
+                refused = error
+        else:
+            raise refused or self._somebody_else(secret)
+        if dry_run is DryRun.NONE:
+            self._secret, self.state = secret, wanted
+        return True
+
+    def _look(self, error: ClusterError | None = None) -> Secret:
+        """Read the key's Secret; after an error again and again, as its outcome must be known.
+
+        Raises ClusterError where that can't be found out.
+        """
+        for seconds in _LOOKS if error else _LOOKS[:1]:
+            time.sleep(seconds)
+            try:
+                secret = find_secret(self._cluster, self.reference.namespace, self.reference.name)
+            except ClusterError as unanswered:
+                if error is None:
+                    raise
+                last = unanswered
+                continue
+            if secret is None:
+                raise NotFoundError(f"{self.reference.secret} was deleted meanwhile")
+            return secret
+        self._progress.unknown = True
+        raise ClusterError(f"what became of a write could not be looked up: {last}")
+
+    def _hold(self) -> bool:
+        """See that the key's Secret is as this run left it; whether it had to be written again."""
+        if self._tries:
+            return False
+        self._secret = self._look()
+        there = data_of_state(self.reference, self._secret)
+        if there == self._target.data:
+            return False
+        if there == self._target.alone().data and not self._going_back:
+            return False  # another run has finished it, and this one has both keys
+        self._seen.append(self._target.alone().data)
+        self._put(self._target)
+        return True
+
+    def _somebody_else(self, secret: Secret) -> ClusterError:
+        return ClusterError(
+            f"{secret.display_name} was changed by somebody else meanwhile",
+            hint=f"see how it stands: {_STATUS}",
+        )
+
+    def _put_for_good(self, wanted: KeyState, stop: Event) -> None:
+        """Bring the Secret into a state, and see that no older copy is put over it."""
+        for _ in range(_MOST_UNDONE):
+            self._put(wanted)
+            if self._stays(stop):
+                return
+        raise self._undone_again()
+
+    def _undone_again(self) -> ClusterError:
+        return ClusterError(
+            f"somebody keeps putting an older copy of {self._secret.display_name} back",
+            hint=f"find out who: kubectl get secret {self.reference.name}"
+            f" -n {self.reference.namespace} -o yaml --show-managed-fields",
+        )
+
+    def _stays(self, stop: Event) -> bool:
+        """Whether what was written last is still there after a moment.
+
+        The operator writes an older copy at once after it has read it. So a new key that has stayed
+        beside the old one for this long is in every copy that it may still write, and only then is
+        the new key used. Were an older one to come later all the same, this run notices it, and
+        writes both keys again.
+        """
+        end = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            secret = self._look()
+            there = data_of_state(self.reference, secret)
+            if there != self.state.data:
+                self._secret = secret
+                return there not in self._seen  # else somebody else's rotation has begun
+            if stop.is_set() or time.monotonic() >= end:
+                return True
+            stop.wait(_SETTLE_STEP)
+
+    def _sign_tokens(
+        self, state: KeyState, stop: Event, dry_run: DryRun
+    ) -> Iterator[TokenStep | SecretFailure | Caution]:
+        """Sign again, in every Secret, what the other key signed, whatever it is called."""
+        progress = self._progress
+
+        def work(secret: Secret) -> TokenStep | SecretFailure | None:
+            place = (secret.namespace, secret.name)
+            try:
+                return write_secret(
+                    self._cluster,
+                    *place,
+                    secret,
+                    lambda found: _sign_one(
+                        self._cluster, state, found, dry_run, progress.signed[place]
+                    ),
+                )
+            except ConflictError:
+                return TokenStep(*place, NOBODY, skipped=_FOUGHT)
+            except PxauthError as error:
+                return SecretFailure(*place, error)
+
+        secrets = list_secrets(self._cluster, None)
+        for step in run_concurrently(work, secrets, _AT_ONCE, stop):
+            if step is None:
+                continue
+            place = (step.namespace, step.secret)
+            if isinstance(step, TokenStep) and step.skipped:
+                if place in progress.skipped:
+                    continue
+                if step.skipped != _FOUGHT:
+                    progress.skipped.add(place)
+            yield step
+
+
+_STATUS = "kubectl pxauth keys status"
+_FOUGHT = "somebody else writes it all the time, and its token is not valid any more"
 
 
 def _find_reference(request: RotationRequest, cluster: Cluster) -> SecretKeyReference:
@@ -190,211 +725,31 @@ def _find_reference(request: RotationRequest, cluster: Cluster) -> SecretKeyRefe
     return key.reference
 
 
-def _read(cluster: Cluster, reference: SecretKeyReference) -> _Keys:
-    where = f"Secret {reference.namespace}/{reference.name}"
-    secret = find_secret(cluster, reference.namespace, reference.name)
-    if secret is None:
-        raise SharedSecretError(f"{where} not found")
-    if reference.key not in secret.data:
-        names = ", ".join(sorted(secret.data)) or "none"
-        raise SharedSecretError(f'{where} has no key "{reference.key}"; its keys: {names}')
-    if problem := why_unwritable(secret):
-        raise ClusterError(str(problem))
-    keys = _Keys(reference, secret, _shared_secret(secret, reference.key))
-    noted = secret.annotations.get(ROTATION, "")
-    if noted in secret.data and noted not in keys.others:
-        raise ClusterError(f'{where}: a rotation of another of its keys is under way ("{noted}")')
-    if stray := [key for key in keys.others if key in secret.data and key != noted]:
-        raise ClusterError(
-            f'{where} has a key "{stray[0]}" that no rotation has put there',
-            hint="rename it, as that is where a rotation keeps the other shared secret",
-        )
-    if noted not in secret.data:
-        return keys
-    return replace(keys, other=_shared_secret(secret, noted), other_key=noted)
-
-
-def _shared_secret(secret: Secret, key: str) -> SharedSecret:
-    return SharedSecret(secret.data[key], f'{secret.display_name} key "{key}"')
-
-
-def _replace(request: RotationRequest, cluster: Cluster, keys: _Keys) -> Iterator[Step]:
-    """Forget the old key, and make a new one if that is not done yet."""
-    wanted = keys if keys.other and not keys.going_back else keys.with_new()
-    wanted = _write(cluster, wanted.alone(), keys, request.dry_run)
-    yield wanted.step(KeyChange.REPLACED)
-
-
-def _turn(
-    request: RotationRequest, cluster: Cluster, found: _Keys, wanted: _Keys, stop: Event
-) -> Iterator[Step]:
-    """Change the key and then the tokens, if a try that changes nothing succeeds."""
-    yield from _try(request, cluster, wanted, stop)
-    if stop.is_set():
-        return
-    keys = _write(cluster, wanted, found, request.dry_run)
-    yield keys.step(KeyChange.TURNED_BACK if request.back else KeyChange.BEGUN)
-    if request.phase is Phase.KEY:
-        return
-    failures = yield from _finish(cluster, keys, stop, request.dry_run)
-    if failures and request.dry_run is DryRun.NONE and not request.back:
-        yield from _take_back(cluster, keys, failures)
-    elif failures:
-        raise _not_finished(keys, failures)
-
-
-def _try(request: RotationRequest, cluster: Cluster, keys: _Keys, stop: Event) -> Iterator[Step]:
-    """Ask the server whether each token could be written; the steps are those that could not."""
-    tried, failures = 0, 0
-    dry_run = DryRun.SERVER if request.dry_run is DryRun.NONE else request.dry_run
-    for step in _sign_tokens(cluster, keys, stop, dry_run):
-        tried += 1
-        if isinstance(step, SecretFailure):
-            failures += 1
-            yield step
-    if failures:
-        raise ClusterError(f"nothing is changed, as {_secrets(failures)} could not be signed again")
-    if request.shared_secret_from and not tried and not request.back and not stop.is_set():
-        raise UsageError(
-            f"{keys.reference} has signed no token, so it is not taken for the shared secret",
-            hint="without --shared-secret-from it is what Portworx is started with",
-        )
-
-
-def _go_on(request: RotationRequest, cluster: Cluster, keys: _Keys, stop: Event) -> Iterator[Step]:
-    yield keys.step(KeyChange.GOING_BACK if request.back else KeyChange.UNDER_WAY)
-    if request.phase is Phase.KEY:
-        return
-    if failures := (yield from _finish(cluster, keys, stop, request.dry_run)):
-        raise _not_finished(keys, failures)
-
-
-def _take_back(cluster: Cluster, keys: _Keys, failures: int) -> Iterator[Step]:
-    """Take back what this run began; it always raises, as the rotation has failed."""
-    keys = _write(cluster, keys.back(), keys, DryRun.NONE)
-    yield keys.step(KeyChange.TURNED_BACK)
-    # To interrupt this would leave it between two keys: it goes on to its end.
-    if left := (yield from _finish(cluster, keys, Event(), DryRun.NONE)):
-        raise _not_finished(keys, left)
-    raise ClusterError(f"all is as before, as {_secrets(failures)} could not be signed again")
-
-
-def _not_finished(keys: _Keys, failures: int) -> ClusterError:
-    return ClusterError(
-        f"{_unfinished(keys)}, as {_secrets(failures)} could not be signed again",
-        hint=how_to_go_on(keys.step(KeyChange.UNDER_WAY)),
-    )
-
-
-def _unfinished(keys: _Keys) -> str:
-    return "the way back is not finished" if keys.going_back else "the rotation is not finished"
-
-
-def how_to_go_on(step: KeyStep) -> str:
-    """What to do where a rotation was left after that step."""
-    if step.other.endswith(_NEW):
-        return "kubectl pxauth keys rotate --rollback goes on"
-    return "kubectl pxauth keys rotate goes on, and with --rollback goes back"
-
-
 def _secrets(count: int) -> str:
     return "the token of 1 Secret" if count == 1 else f"a token in each of {count} Secrets"
 
 
-def _finish(
-    cluster: Cluster, keys: _Keys, stop: Event, dry_run: DryRun
-) -> Generator[Step, None, int]:
-    """Sign all tokens again, and forget the other key; returns how many failed, if any."""
-    failures, signed = 0, 1
-    try:
-        # Who read the old key before may still have written tokens after the first look.
-        while signed and not failures and not stop.is_set():
-            signed = 0
-            for step in _sign_tokens(cluster, keys, stop, dry_run):
-                failures += isinstance(step, SecretFailure)
-                signed += isinstance(step, TokenStep) and not step.skipped
-                yield step
-            if dry_run is not DryRun.NONE:
-                break
-        if not failures and not stop.is_set():
-            _write(cluster, keys.alone(), keys, dry_run)
-            yield keys.step(KeyChange.FINISHED)
-    except ClusterError as error:
-        hint = how_to_go_on(keys.step(KeyChange.UNDER_WAY))
-        raise ClusterError(f"{_unfinished(keys)}: {error}", hint) from None
-    return failures
-
-
-def _write(cluster: Cluster, wanted: _Keys, found: _Keys, dry_run: DryRun) -> _Keys:
-    """Write both keys over what was found; raises ClusterError where they are others by now."""
-    content, before = wanted.content(), found.content().data
-    place = (found.secret.namespace, found.secret.name)
-
-    def write(secret: Secret | None) -> Secret:
-        there = {key: secret.data.get(key) for key in before} if secret else {}
-        if secret and there == content.data:
-            return secret
-        if secret is None or there != before:
-            raise ClusterError(
-                f"{found.secret.display_name} was changed by somebody else meanwhile",
-                hint="see what it holds now, and run the command again",
-            )
-        return update_secret(cluster, secret, content, dry_run)
-
-    if dry_run is DryRun.CLIENT:
-        return wanted
-    written = write_secret(cluster, *place, found.secret, write)
-    return replace(wanted, secret=written)
-
-
-def _sign_tokens(
-    cluster: Cluster, keys: _Keys, stop: Event, dry_run: DryRun
-) -> Iterator[TokenStep | SecretFailure]:
-    """Sign again, in every Secret, what the other key signed, whatever it is called."""
-
-    def sign(secret: Secret | None) -> TokenStep | None:
-        return None if secret is None else _sign_one(cluster, keys, secret, dry_run)
-
-    def work(secret: Secret) -> TokenStep | SecretFailure | None:
-        place = (secret.namespace, secret.name)
-        try:
-            return write_secret(cluster, *place, secret, sign)
-        except PxauthError as error:
-            return SecretFailure(*place, error)
-
-    steps = run_concurrently(work, list_secrets(cluster, None), _AT_ONCE, stop)
-    return (step for step in steps if step)
-
-
-def _sign_one(cluster: Cluster, keys: _Keys, secret: Secret, dry_run: DryRun) -> TokenStep | None:
+def _sign_one(
+    cluster: Cluster, state: KeyState, secret: Secret | None, dry_run: DryRun, signed: int
+) -> TokenStep | None:
     """Sign what is in that Secret again; what can't be written by anybody is left as it is."""
-    tokens = list(_tokens_of_the_other_key(keys, secret))
-    if not tokens:
+    rotation = state.rotation
+    assert rotation is not None  # noqa: S101 - tokens are signed again in one
+    tokens = list(tokens_signed_with(rotation.other, secret)) if secret else []
+    if secret is None or not tokens:
         return None
-    step = TokenStep(secret.namespace, secret.name, tokens[0].user)
+    keys = tuple(one.key for one in tokens)
+    step = TokenStep(secret.namespace, secret.name, tokens[0].user, keys=keys)
     if storage_cluster := storage_cluster_of(secret):
         reason = f"the Portworx operator signs it again (StorageCluster {storage_cluster})"
         return replace(step, skipped=reason)
     if problem := why_unwritable(secret):
         return replace(step, skipped=f"{problem}, and its token is not valid any more")
-    data = {one.key: sign_again(one.token, keys.current).encode() for one in tokens}
+    keeper = keeper_of(secret)
+    if keeper and keeper.is_copy:
+        return replace(step, skipped=f"{keeper.name} copies it from elsewhere")
+    if signed >= _MOST_SIGNATURES:
+        return replace(step, skipped=_FOUGHT)
+    data = {one.key: sign_again(one.token, state.current).encode() for one in tokens}
     update_secret(cluster, secret, SecretContent(data, {}, {}), dry_run)
-    return step
-
-
-@dataclass(frozen=True)
-class _Token:
-    key: str
-    token: bytes
-    user: PartialIdentity
-
-
-def _tokens_of_the_other_key(keys: _Keys, secret: Secret) -> Iterator[_Token]:
-    assert keys.other is not None  # noqa: S101 - a rotation is under way
-    trust = Trust(issuer=None, shared_secret=keys.other.value)
-    for key, value in secret.data.items():
-        token = value.strip()
-        if token.count(b".") == _DOTS:
-            verdict = judge(token, trust, datetime.now(UTC))
-            if verdict.signed:
-                yield _Token(key, token, verdict.user)
+    return replace(step, kept_by=keeper.name if keeper else "")

@@ -1,0 +1,133 @@
+"""The command `kubectl pxauth keys status`."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.flags import (
+    ConnectionFlags,
+    DataFormatFlag,
+    PortworxNamespaceFlag,
+    SharedSecretFromFlag,
+)
+from kubectl_pxauth.cli.inputs import optional, read_key_reference
+from kubectl_pxauth.cli.parameter_groups import takes_groups
+from kubectl_pxauth.cluster.names import check_namespace
+from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.operations.keys.status import KeyStatus, find_key_status
+from kubectl_pxauth.portworx.key_secret import Direction
+from kubectl_pxauth.token.claims import rfc3339
+
+HELP = """Which shared secret the cluster has and since when, whether it is being rotated,
+how many tokens each key has signed, which Portworx pods were started before the
+key was changed, and what to run next. A key is shown by its fingerprint alone."""
+
+EXAMPLES = (
+    ("How a rotation stands", "kubectl pxauth keys status"),
+    ("What to run next, for a script", "kubectl pxauth keys status -o json | jq -r .next[]"),
+)
+
+
+@takes_groups
+def command(
+    *,
+    shared_secret_from: SharedSecretFromFlag = None,
+    portworx_namespace: PortworxNamespaceFlag = None,
+    form: DataFormatFlag = None,
+    connection_flags: ConnectionFlags,
+) -> None:
+    """Parse, look, print."""
+    status = find_key_status(
+        optional(shared_secret_from, read_key_reference),
+        optional(portworx_namespace, check_namespace),
+        connection_flags.connection().open(),
+    )
+    for unknown in (status.tokens, status.running):
+        if isinstance(unknown, PxauthError):
+            output.warning(str(unknown))
+    if form:
+        output.objects(_as_json(status), form)
+    else:
+        from kubectl_pxauth.cli.table import print_rows
+
+        print_rows(_rows(status))
+        if status.next_commands:
+            print("Next:")
+        for command in status.next_commands:  # each on one line, to be copied
+            print(f"  {output.printable(command)}")
+
+
+def _as_json(status: KeyStatus) -> dict[str, Any]:
+    state, rotation, tokens = status.state, status.state.rotation, status.tokens
+    running, stale = status.running, status.started_before
+    known = not isinstance(running, PxauthError)
+    return {
+        "sharedSecret": {
+            "secret": vars(state.reference),
+            "statedBy": status.stated_by,
+            "fingerprint": state.current.fingerprint,
+            "changedAt": status.changed_at and rfc3339(status.changed_at),
+        },
+        "rotation": rotation
+        and {
+            "direction": str(rotation.direction),
+            "since": rotation.since or None,
+            "newKeyInUse": not state.laid and rotation.direction is Direction.FORWARD,
+            "otherKey": rotation.other_key,
+            "otherFingerprint": rotation.other.fingerprint,
+        },
+        "tokens": None if isinstance(tokens, PxauthError) else vars(tokens),
+        "pods": None if isinstance(running, PxauthError) else len(running.pods),
+        "startedBefore": None if stale is None or not known else [pod.name for pod in stale],
+        "next": list(status.next_commands),
+    }
+
+
+def _rows(status: KeyStatus) -> Iterator[output.Row]:
+    from kubectl_pxauth.cli.table import relative
+
+    state, rotation = status.state, status.state.rotation
+    key = state.current.fingerprint or "too short to show"
+    yield output.Row("Shared secret", [state.reference.display_name, status.stated_by])
+    yield output.Row("Fingerprint", [key])
+    if status.changed_at:
+        ago = relative(status.changed_at, datetime.now(UTC))
+        yield output.Row("Last written", [f"{rfc3339(status.changed_at)} ({ago})"])
+    if rotation is None:
+        yield output.Row("Rotation", ["none"])
+    else:
+        how = {
+            Direction.FORWARD: "the new key is laid beside the old one, which is in use"
+            if state.laid
+            else "the new key is in its place",
+            Direction.BACKWARD: "going back: the old key is in its place again",
+        }[rotation.direction]
+        since = f", since {rotation.since}" if rotation.since else ""
+        other = rotation.other.fingerprint or "too short to show"
+        yield output.Row("Rotation", [f"{how}{since}", f"{rotation.other_key} has {other}"])
+    if not isinstance(status.tokens, PxauthError):
+        lines = [f"{status.tokens.current} signed with this key"]
+        if rotation:
+            lines.append(f"{status.tokens.other} signed with {rotation.other_key}")
+        yield output.Row("Tokens", lines)
+    yield from _pods(status)
+    if not status.next_commands:
+        yield output.Row("Next", ["nothing"])
+
+
+def _pods(status: KeyStatus) -> Iterator[output.Row]:
+    running, stale = status.running, status.started_before
+    if isinstance(running, PxauthError) or not running.pods:
+        return
+    total = f"{len(running.pods)} in namespace {running.namespace}"
+    if stale:
+        names = ", ".join(pod.name for pod in stale)
+        lines = [total, f"started before the key was changed, and have the old one: {names}"]
+    elif stale is not None:
+        lines = [total, "all started since the key was last written"]
+    elif status.rolled_back:
+        lines = [total, "those that were started during the rotation have the other key"]
+    else:
+        lines = [total, "whether all have this key is not known"]
+    yield output.Row("Portworx pods", lines)

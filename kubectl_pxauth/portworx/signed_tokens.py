@@ -1,0 +1,32 @@
+"""Which tokens in a Secret a key has signed, whatever they are called and whatever they say."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from kubectl_pxauth.cluster.secrets import Secret
+from kubectl_pxauth.token.identity import PartialIdentity
+from kubectl_pxauth.token.shared_secret import SharedSecret
+from kubectl_pxauth.token.verdict import Trust, judge
+
+_DOTS = 2  # of a token
+
+
+@dataclass(frozen=True)
+class SignedToken:
+    """A token under a key of a Secret's data, and the user that it names."""
+
+    key: str
+    token: bytes = field(repr=False)
+    user: PartialIdentity
+
+
+def tokens_signed_with(shared_secret: SharedSecret, secret: Secret) -> Iterator[SignedToken]:
+    """The tokens in the Secret's data whose signature that key made."""
+    trust = Trust(issuer=None, shared_secret=shared_secret.value)
+    for key, value in secret.data.items():
+        token = value.strip()
+        if token.count(b".") == _DOTS:
+            verdict = judge(token, trust, datetime.now(UTC))
+            if verdict.signed:
+                yield SignedToken(key, token, verdict.user)
