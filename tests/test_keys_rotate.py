@@ -504,6 +504,19 @@ def test_pods_that_were_started_before_the_key_was_changed(
         keys.shell.kubectl("delete", "pod", "px-old", "px-new", "-n", "kube-system", "--force")
 
 
+def test_portworx_that_was_restarted_need_not_be_restarted_again(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("a")
+    try:
+        assert "restarted, on every node" in keys.run("rotate", "--phase=key").err
+        pod(keys, "px-new", "2099-01-01T00:00:00Z")
+        done = keys.run("rotate", "--phase=tokens")
+        assert "The rotation is finished." in done.err
+        assert "restarted" not in done.err
+    finally:
+        keys.shell.kubectl("delete", "pod", "px-new", "-n", "kube-system", "--force")
+
+
 def pod(keys: Keys, name: str, started: str) -> None:
     """A Portworx pod that a kubelet would have started then."""
     keys.shell.create(

@@ -35,6 +35,7 @@ from kubectl_pxauth.operations.keys.rotate import (
     Standing,
     Step,
 )
+from kubectl_pxauth.portworx.running import RunningPortworx
 
 HELP = """A new shared secret, and every token that the old one signed is signed again: in
 all namespaces, whatever it is called, with the same claims. Portworx must be
@@ -281,17 +282,19 @@ def _say_how_it_stands(
     if request.dry_run is not DryRun.NONE:
         return
     output.note(f"{_how_it_stands(standing)[0].upper()}{_how_it_stands(standing)[1:]}.")
-    restart = _restart(rotation)
+    running = rotation.running
+    restart = _restart(running)
     if standing.stand is Stand.FORWARD:
         output.note(
             "Portworx takes the shared secret that is new to it when it is restarted, on every"
             f" node{restart}; after that: {standing.next_command} --phase=tokens{_flags(request)}"
         )
         return
-    output.note(
-        "Portworx takes the shared secret that is new to it when it is restarted, on every"
-        f" node{restart}; until then it refuses tokens of this one."
-    )
+    if not (running and rotation.is_taken_by(running)):
+        output.note(
+            "Portworx takes the shared secret that is new to it when it is restarted, on every"
+            f" node{restart}; until then it refuses tokens of this one."
+        )
     if standing.stand is Stand.REPLACED:
         output.note(
             "No token is signed again: kubectl pxauth list -A shows them, and kubectl pxauth renew"
@@ -304,9 +307,8 @@ def _say_how_it_stands(
     )
 
 
-def _restart(rotation: Rotation) -> str:
+def _restart(running: RunningPortworx | None) -> str:
     """How to restart it, for behind a sentence; empty where that is not known."""
-    running = rotation.running
     commands = running.restart_commands() if running else ()
     if not commands:
         return ""

@@ -247,6 +247,16 @@ class Rotation:
         except PxauthError:
             return None
 
+    def is_taken_by(self, running: RunningPortworx) -> bool:
+        """Whether all of its pods are known to have been started since the key was changed."""
+        try:
+            changed, manager = changed_at(self.reference, self._look())
+        except PxauthError:
+            return False
+        if not running.pods or changed is None or manager != ROTATED_BY:
+            return False
+        return all(pod.started_at and pod.started_at > changed for pod in running.pods)
+
     @property
     def makes_key(self) -> bool:
         """Whether it is to make a key that is not there yet."""
