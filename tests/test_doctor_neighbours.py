@@ -6,22 +6,26 @@ from typing import Any
 import pytest
 
 from tests.conftest import claims_of, forge
+from tests.portworx_site import (
+    OTHERS,
+    OURS,
+    SECRET_VARIABLE,
+    csi,
+    from_secret,
+    self_signed,
+)
 from tests.snapshots import SNAPSHOT_CRD, wait_for_snapshot_classes
-from tests.test_discovery import OTHERS, OURS, SECRET_VARIABLE, from_secret, self_signed
 from tests.test_doctor import (
     Patient,
     Said,
-    audit_log,
     bare,
     claim,
-    own_plane,
     patient,
     storage_class,
     token,
 )
-from tests.test_storageclass import csi
 
-__all__ = ["audit_log", "bare", "own_plane", "patient"]  # fixtures
+__all__ = ["bare", "patient"]  # fixtures
 
 pytestmark = pytest.mark.xdist_group("doctor-neighbours")
 

@@ -19,9 +19,9 @@ from controlplane.run import ControlPlane
 from tests.conftest import BIN, Run, claims_of, forge, judge
 from tests.fault_proxy import Exchange, FaultProxy, Hold, Reset, Stall
 from tests.operator_round import Operator
-from tests.test_keys import Keys, keys, own_plane
+from tests.test_keys import Keys, keys
 
-__all__ = ["keys", "own_plane"]  # fixtures
+__all__ = ["keys"]  # a fixture
 
 pytestmark = pytest.mark.xdist_group("keys-rotate")
 

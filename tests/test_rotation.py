@@ -44,6 +44,7 @@ from kubectl_pxauth.operations.renew import RenewRequest, renew
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.key_secret import Direction, read_key_state
 from kubectl_pxauth.portworx.latest_key import is_signed
+from kubectl_pxauth.portworx.resigning import GRACE
 from kubectl_pxauth.portworx.signing import KeySource
 from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.token.identity import NOBODY
@@ -255,9 +256,8 @@ class World:
 
     def _issue(self, actor: Actor) -> None:
         now = datetime.now(UTC)
-        ends = now + timedelta(days=1)
         profile = PROFILES["kubernetes"]
-        token = TokenRequest(profile, None, NOBODY, "late", now, now, ends)
+        token = TokenRequest(profile, None, NOBODY, "late", now, timedelta(days=1))
         request = IssueRequest(
             token=token,
             key="auth-token",
@@ -275,6 +275,7 @@ class World:
             key="auth-token",
             due_within=None,
             resign=False,
+            grace=GRACE,
             duration=None,
             dry_run=DryRun.NONE,
             now=datetime.now(UTC),

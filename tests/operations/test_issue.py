@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.cluster.secrets import Secret
 from kubectl_pxauth.errors import IdentityError
 from kubectl_pxauth.operations.issue import IssueRequest, _identity
 from kubectl_pxauth.token.identity import NOBODY, Identity, PartialIdentity, default_identity
-from kubectl_pxauth.token.minting import Signer, TokenRequest
+from kubectl_pxauth.token.minting import Signer, TokenRequest, identity_for
 from kubectl_pxauth.token.profile import find_profile
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from kubectl_pxauth.token.verdict import judge
@@ -26,8 +27,7 @@ REQUEST = IssueRequest(
         named=NOBODY,
         secret="px-k8s-user",
         now=NOW,
-        issued_at=NOW,
-        expires_at=NOW + timedelta(days=1),
+        duration=timedelta(days=1),
     ),
     key="auth-token",
     change_identity=False,
@@ -38,6 +38,7 @@ REQUEST = IssueRequest(
 OWN = default_identity("px-k8s-user", "red", "px.example", ("system.user",), ("kubernetes",))
 ALICE = PartialIdentity("alice", "name of alice", "alice@example.com")
 ALICES = Identity("alice", "name of alice", "alice@example.com", OWN.roles, OWN.groups)
+KEPT = replace(ALICES, groups=None)  # what a token of alice says, and no more
 FILE = Identity("file", "File", "file@example.com", roles=("mine",), groups=None)
 OWN_CLAIMS = {"sub": OWN.sub, "name": OWN.name, "email": OWN.email}
 
@@ -46,9 +47,12 @@ def decide(
     claims: dict[str, Any] | None, key: bytes, changes: dict[str, Any], *, change: bool = False
 ) -> Identity:
     """The user of the new token, where a token with these claims is found, or none."""
-    found = judge(forge(claims, key).encode(), SIGNER.trust, NOW) if claims is not None else None
     request = replace(REQUEST, token=replace(REQUEST.token, **changes), change_identity=change)
-    return _identity(request, "red", SIGNER, found)
+    if claims is None:
+        return identity_for(request.token, "red", SIGNER.issuer)
+    verdict = judge(forge(claims, key).encode(), SIGNER.trust, NOW)
+    found = Secret("red", "px-k8s-user", {}, {"metadata": {}})
+    return _identity(request, SIGNER, found, verdict, unasked=False)
 
 
 @pytest.mark.parametrize(
@@ -57,18 +61,29 @@ def decide(
         (None, OURS, {}, OWN),
         (None, OURS, {"named": ALICE}, ALICES),
         (None, OURS, {"user": FILE}, FILE),
-        (claims_of("alice"), OURS, {}, ALICES),
-        (claims_of("alice", roles=["system.admin"], groups=["*"]), OURS, {}, ALICES),
-        (claims_of("alice", days=1, age_days=2, iss="old.example"), OURS, {}, ALICES),
-        (claims_of("alice"), OURS, {"named": PartialIdentity(sub="alice")}, ALICES),
-        ({"sub": "alice"}, OURS, {}, replace(OWN, sub="alice")),
+        (claims_of("alice"), OURS, {}, KEPT),
+        (
+            claims_of("alice", roles=["system.admin"], groups=["*"]),
+            OURS,
+            {},
+            replace(KEPT, roles=("system.admin",), groups=("*",)),
+        ),
+        (claims_of("alice", days=1, age_days=2, iss="old.example"), OURS, {}, KEPT),
+        (claims_of("alice"), OURS, {"named": PartialIdentity(sub="alice")}, KEPT),
+        (
+            claims_of("alice"),
+            OURS,
+            {"named": PartialIdentity(roles=("system.view",), groups=("a",))},
+            replace(KEPT, roles=("system.view",), groups=("a",)),
+        ),
+        ({"sub": "alice"}, OURS, {}, replace(OWN, sub="alice", roles=(), groups=None)),
         ({}, OURS, {}, OWN),
         ({}, OTHERS, {}, OWN),
         (OWN_CLAIMS, OTHERS, {}, OWN),
         (claims_of("alice"), OTHERS, {"named": ALICE}, ALICES),
         (claims_of("file", name="File", email="file@example.com"), OTHERS, {"user": FILE}, FILE),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_whom_it_is_for(
     claims: dict[str, Any] | None, key: bytes, changes: dict[str, Any], user: Identity

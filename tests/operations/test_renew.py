@@ -9,12 +9,17 @@ import pytest
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import Secret
 from kubectl_pxauth.errors import IdentityError
-from kubectl_pxauth.operations.renew import RenewRequest, _duration, _sign_again
+from kubectl_pxauth.operations.renew import (
+    RenewRequest,
+    _check_signature,
+    _duration,
+    _identity,
+)
 from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.token.identity import Identity
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
-from kubectl_pxauth.token.verdict import judge
+from kubectl_pxauth.token.verdict import Verdict, judge
 from tests.conftest import claims_of, forge
 
 OURS, OTHERS = b"o" * 40, b"x" * 40
@@ -22,11 +27,12 @@ SIGNER = Signer("px.example", SharedSecret(OURS, "here"), ("a guess",))
 ISSUED = datetime(2026, 11, 20, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 REQUEST = RenewRequest(
-    names=(),
+    names=("t",),
     scope=Scope(None),
     key="auth-token",
     due_within=None,
     resign=False,
+    grace=timedelta(days=7),
     duration=None,
     dry_run=DryRun.NONE,
     now=NOW,
@@ -59,19 +65,18 @@ def test_for_how_long(
     annotations: dict[str, str] | None, span: timedelta, duration: timedelta
 ) -> None:
     verdict = judge(forge(times(span)).encode(), SIGNER.trust, NOW)
-    assert _duration(secret(annotations), verdict) == duration
+    assert _duration(REQUEST, secret(annotations), verdict) == duration
 
 
-BACKWARDS = "Secret red/t: the token ends before it begins"
 ENDLESS = "Secret red/t: the token does not say how long it was to live"
 
 
 @pytest.mark.parametrize(
     ("annotations", "claims", "says"),
     [
-        (None, times(timedelta(0)), BACKWARDS),
-        (None, times(-DAY), BACKWARDS),
-        ({"kubectl-pxauth/expires": "2026-11-20T00:10:00Z"}, times(10 * MINUTE), BACKWARDS),
+        (None, times(timedelta(0)), ENDLESS),
+        (None, times(-DAY), ENDLESS),
+        ({"kubectl-pxauth/expires": "2026-11-20T00:10:00Z"}, times(10 * MINUTE), ENDLESS),
         (None, {"exp": 1}, ENDLESS),
         (None, {"iat": 1}, ENDLESS),
         (None, {"iat": 0, "exp": 1}, ENDLESS),
@@ -83,8 +88,14 @@ def test_no_length_to_go_by(
 ) -> None:
     verdict = judge(forge(claims).encode(), SIGNER.trust, NOW)
     with pytest.raises(IdentityError) as caught:
-        _duration(secret(annotations), verdict)
+        _duration(REQUEST, secret(annotations), verdict)
     assert (str(caught.value), caught.value.hint) == (says, "say it with --duration")
+
+
+def signed_again(request: RenewRequest, verdict: Verdict) -> Identity:
+    """The user that the token is signed again for."""
+    _check_signature(request, SIGNER, secret(), verdict)
+    return _identity(secret(), verdict)
 
 
 @pytest.mark.parametrize(
@@ -102,15 +113,11 @@ def test_what_is_signed_again(
 ) -> None:
     claims = claims_of("alice", **times(10 * DAY)) | others
     verdict = judge(forge(claims, key).encode(), SIGNER.trust, NOW)
-    minted = _sign_again(replace(REQUEST, **changes), SIGNER, secret(), verdict)
+    request = replace(REQUEST, **changes)
     sub, roles, groups = user
     expected = Identity(sub, "name of alice", "alice@example.com", roles, groups)
-    assert minted.claims.identity == expected
-    assert minted.claims.issuer == "px.example"
-    assert minted.claims.issued_at == NOW - 10 * MINUTE
-    assert minted.claims.expires_at == NOW + span
-    assert minted.warnings == ("a guess",)
-    assert judge(minted.token.encode(), SIGNER.trust, NOW).accepted
+    assert signed_again(request, verdict) == expected
+    assert _duration(request, secret(), verdict) == span
 
 
 @pytest.mark.parametrize(
@@ -118,7 +125,7 @@ def test_what_is_signed_again(
     [
         (
             OTHERS,
-            claims_of("alice"),
+            claims_of("alice", iss="px.example"),
             "the present key did not sign the token: it may be forged, or older than the key",
             "if you know that it is genuine, sign it again with --resign",
         ),
@@ -133,5 +140,5 @@ def test_what_is_signed_again(
 def test_what_is_not_signed_again(key: bytes, claims: dict[str, Any], says: str, hint: str) -> None:
     verdict = judge(forge(claims, key).encode(), SIGNER.trust, NOW)
     with pytest.raises(IdentityError) as caught:
-        _sign_again(REQUEST, SIGNER, secret(), verdict)
+        signed_again(REQUEST, verdict)
     assert (str(caught.value), caught.value.hint) == (f"Secret red/t: {says}", hint)

@@ -25,8 +25,7 @@ REQUEST = TokenRequest(
     named=NOBODY,
     secret="px-k8s-user",
     now=NOW,
-    issued_at=ISSUED,
-    expires_at=EXPIRES,
+    duration=EXPIRES - NOW.replace(microsecond=0),
 )
 OWN = Identity(
     "px-k8s-user.red@px.example",
@@ -35,6 +34,7 @@ OWN = Identity(
     ("system.user",),
     ("kubernetes",),
 )
+NO_MORE = replace(OWN, roles=(), groups=None)  # who is kept gains nothing
 ALICE = Identity("alice", "Alice", "alice@example.com", roles=("system.view",), groups=None)
 SHARED = SharedSecret(KEY, "here")
 SIGNERS: dict[str, tuple[SigningKey, Trust]] = {
@@ -55,8 +55,8 @@ SIGNERS: dict[str, tuple[SigningKey, Trust]] = {
     [
         ({}, NOBODY, OWN),
         ({"named": PartialIdentity(sub="x")}, NOBODY, replace(OWN, sub="x")),
-        ({}, PartialIdentity(sub="x"), replace(OWN, sub="x")),
-        ({"named": PartialIdentity(sub="y")}, PartialIdentity("x"), replace(OWN, sub="y")),
+        ({}, PartialIdentity(sub="x"), replace(NO_MORE, sub="x")),
+        ({"named": PartialIdentity(sub="y")}, PartialIdentity("x"), replace(NO_MORE, sub="y")),
         ({"user": ALICE}, NOBODY, ALICE),
         ({"user": ALICE, "named": PartialIdentity(sub="y")}, PartialIdentity("x"), ALICE),
         ({"user": ALICE, "profile": None}, NOBODY, ALICE),
@@ -127,10 +127,22 @@ def test_what_is_probably_not_meant(
 
 
 def test_just_what_is_said_is_signed() -> None:
-    claims = Claims("i", ALICE, ISSUED, EXPIRES)
-    minted = mint_claims(claims, Signer("other", SHARED, ("w",)))
-    assert (minted.claims, minted.warnings) == (claims, ("w",))
+    minted = mint_claims(Signer("i", SHARED, ("w",)), ALICE, ISSUED, EXPIRES, None)
+    assert minted.claims == Claims("i", ALICE, ISSUED, EXPIRES)
+    assert minted.warnings == ("w",)
     assert judge(minted.token.encode(), Trust("i", KEY), NOW).accepted
+
+
+@pytest.mark.parametrize(
+    ("user", "place", "secret"),
+    [(ALICE, ("red", "t"), "red/t"), (ALICE, None, None), (OWN, ("red", "px-k8s-user"), None)],
+    ids=range(3),
+)
+def test_a_token_names_the_secret_that_its_user_does_not(
+    user: Identity, place: tuple[str, str] | None, secret: str | None
+) -> None:
+    signer = Signer("px.example", SHARED)
+    assert mint_claims(signer, user, ISSUED, EXPIRES, place).claims.secret == secret
 
 
 def test_the_very_claims_are_signed_again() -> None:
