@@ -43,8 +43,8 @@ EXAMPLES = (
     ),
     (
         "Give each namespace that gets a label a token with a user of its own",
-        "kubectl pxauth schedule --issue kubernetes --namespace-selector px-tenant=true \\\n"
-        '  --schedule "*/5 * * * *"',
+        "kubectl pxauth schedule --issue kubernetes --schedule '*/5 * * * *' \\\n"
+        "  --namespace-selector px-tenant=true",
     ),
     (
         "Manifests for kubectl or for Git",

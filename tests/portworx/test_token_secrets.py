@@ -25,11 +25,12 @@ ENDED = {"days": 10, "age_days": 11}
         (claims_of("s", email=7), OURS, Status.INVALID),
         (claims_of("s", exp=0), OURS, Status.VALID),
         (claims_of("s"), OTHERS, Status.BAD_SIGNATURE),
-        (claims_of("s", **ENDED, iss="other", email=7), OTHERS, Status.BAD_SIGNATURE),
+        (claims_of("s", **ENDED, email=7), OTHERS, Status.BAD_SIGNATURE),
+        (claims_of("s", **ENDED, iss="other", email=7), OTHERS, Status.FOREIGN),
         (claims_of("s", **ENDED, iss="other", email=7), OURS, Status.WRONG_ISSUER),
         (claims_of("s", **ENDED, email=7), OURS, Status.EXPIRED),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_the_worst_is_said(claims: dict[str, Any], key: bytes, status: Status) -> None:
     now = datetime.now(UTC)
