@@ -187,8 +187,8 @@ def _show(result: IssueResult, write: WriteFlags) -> None:
     change = _told(result, result.change)
     output.written(name, change, result.manifest, write.dry_run, write.form)
     if write.form is None and sys.stdout.isatty():
-        output.line(f"  subject  {result.identity.sub}")
-        output.line(f"  issuer   {result.issuer}")
+        print(f"  subject  {output.printable(result.identity.sub or '')}")
+        print(f"  issuer   {output.printable(result.issuer)}")
 
 
 def _told(result: IssueResult, change: str) -> str:

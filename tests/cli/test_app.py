@@ -44,7 +44,7 @@ def test_a_terminal_is_told_more_and_without_colour(shell: Shell) -> None:
     done, text = run_on_terminal(plain, "pxauth", "issue", "kubernetes", "-n", shell.namespace)
     assert done.code == 0, done.err
     assert f"subject  px-k8s-user.{shell.namespace}@portworx.com" in text
-    assert re.search(r"expires  \d{4}-\d\d-\d\d \d\d:\d\d \w+", text)
+    assert re.search(r"created, expires \d{4}-\d\d-\d\d \d\d:\d\d UTC", text)
     assert "\x1b" not in text
     assert "eyJ" not in text
 
