@@ -155,30 +155,34 @@ def _namespaces(
 
 
 def _show_many(issues: BulkIssue, stop: "Stop", write: WriteFlags) -> None:
-    from kubectl_pxauth.cli.many import counter, failed, finish, with_progress
+    from kubectl_pxauth.cli.many import count_again, counter, failed, finish, with_progress
 
     if not issues.total:
         output.note("No namespaces found")
         return
     counts = counter(Change)
     warnings: set[str] = set()
-    manifests: list[dict[str, Any]] = []
+    manifests: dict[str, dict[str, Any]] = {}
+    counted: dict[str, str] = {}
     for outcome in with_progress(issues.outcomes, "issuing", issues.total, stop, counts):
         if isinstance(outcome, SecretFailure):
-            counts[failed(outcome.namespace, outcome.error)] += 1
+            what = failed(outcome.namespace, outcome.error)
+            count_again(counts, counted, outcome.namespace, what)
             continue
-        counts[outcome.change] += 1
+        count_again(counts, counted, outcome.namespace, outcome.change)
         for warning in outcome.warnings:
             if warning not in warnings:
                 warnings.add(warning)
                 output.warning(warning)
         if write.form in (output.Format.JSON, output.Format.YAML):
-            manifests.append(outcome.manifest)
+            manifests[outcome.namespace] = outcome.manifest
         else:
             change = _told(outcome, f"{outcome.change} in namespace {outcome.namespace}")
             output.written(f"secret/{outcome.secret}", change, {}, write.dry_run, write.form)
     if write.form in (output.Format.JSON, output.Format.YAML):
-        output.objects({"apiVersion": "v1", "kind": "List", "items": manifests}, write.form)
+        output.objects(
+            {"apiVersion": "v1", "kind": "List", "items": list(manifests.values())}, write.form
+        )
     finish(counts, issues.total, stop)
 
 

@@ -37,6 +37,14 @@ def counter(outcomes: Iterable[str]) -> Counter[str]:
     return Counter(dict.fromkeys([*outcomes, SKIPPED, FAILED], 0))
 
 
+def count_again(counts: Counter[str], counted: dict[str, str], place: str, what: str) -> None:
+    """Count what became of a place; what it was counted as before, which counted has, is void."""
+    if place in counted:
+        counts[counted[place]] -= 1
+    counted[place] = what
+    counts[what] += 1
+
+
 Outcome = TypeVar("Outcome")
 
 

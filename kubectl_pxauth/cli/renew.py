@@ -18,6 +18,7 @@ from kubectl_pxauth.cli.flags import (
 from kubectl_pxauth.cli.inputs import read_scope, read_signing_source
 from kubectl_pxauth.cli.many import (
     ConcurrencyFlag,
+    count_again,
     counter,
     failed,
     finish,
@@ -114,14 +115,15 @@ def command(
         dry_run=dry_run,
         now=datetime.now(UTC),
     )
-    counts = counter(Outcome)
+    counts, counted = counter(Outcome), dict[str, str]()
     with interruptible() as stop:
         signer, outcomes = renew(request, source, connection.open(), concurrency, stop)
         output.warnings(signer.warnings)
         for outcome in with_progress(
             outcomes, "renewing", len(request.names) or None, stop, counts
         ):
-            counts[_show(outcome, dry_run)] += 1
+            secret = f"{outcome.namespace}/{outcome.secret}"
+            count_again(counts, counted, secret, _show(outcome, dry_run))
         finish(counts, None, stop)
 
 

@@ -92,7 +92,10 @@ class Namespaces:
 
 @dataclass(frozen=True)
 class BulkIssue:
-    """What is under way in how many namespaces; the outcomes come as they are reached."""
+    """What is under way in how many namespaces; the outcomes come as they are reached.
+
+    A second one of a namespace takes the place of the first: its key was changed meanwhile.
+    """
 
     total: int
     outcomes: Iterator[IssueResult | SecretFailure]
@@ -116,7 +119,7 @@ def issue(
     secret = finding.result()
     checking.result()
     done = _issue_one(request, namespace, signer, cluster, secret)
-    (outcome,) = _look_at_the_key_again(request, signer, cluster, [done])
+    *_, outcome = _look_at_the_key_again(request, signer, cluster, [done])
     if isinstance(outcome, SecretFailure):
         raise outcome.error
     return replace(outcome, note=_note(outcome, signer))

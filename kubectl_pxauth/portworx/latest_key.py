@@ -48,37 +48,33 @@ def look_at_the_key_again(
     written: Callable[[Outcome], WrittenToken | None],
     mended: Callable[[Outcome, Secret | PxauthError], Outcome],
 ) -> Iterator[Outcome]:
-    """The outcomes of writes with this signer, each after a look at the key that followed it.
+    """The outcomes of writes with this signer, as they come, with a look at the key after them.
 
     written says where an outcome has put a token, if it has. Where the key was changed meanwhile
-    the token is signed again with the new one, and mended makes the outcome of that: of the Secret
-    as it is then, or of what went wrong.
+    the token is signed again with the new one, and another outcome takes the place of the first:
+    mended makes it, of the Secret as it is then, or of what went wrong.
     """
     if signer.read_again is None:
         yield from outcomes
         return
-    for batch in _batches(outcomes):
-        places = [written(outcome) for outcome in batch]
-        news = _mend(cluster, signer, [place for place in places if place])
-        for outcome, place in zip(batch, places, strict=True):
-            yield mended(outcome, news[place]) if place in news else outcome
+    batch: dict[WrittenToken, Outcome] = {}
 
+    def look() -> Iterator[Outcome]:
+        for place, now in _mend(cluster, signer, list(batch)).items():
+            yield mended(batch[place], now)
+        batch.clear()
 
-def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
-    """The outcomes by so many; what is there when the next one fails is not lost."""
-    batch: list[Outcome] = []
     try:
         for outcome in outcomes:
-            batch.append(outcome)
+            yield outcome
+            if place := written(outcome):
+                batch[place] = outcome
             if len(batch) == _BATCH:
-                yield batch
-                batch = []
-    except PxauthError:
-        if batch:
-            yield batch
+                yield from look()
+    except PxauthError:  # what was written before it is looked at all the same
+        yield from look()
         raise
-    if batch:
-        yield batch
+    yield from look()
 
 
 def _mend(

@@ -338,8 +338,8 @@ def test_a_token_that_no_header_can_hold_is_not_shown(plane: ControlPlane, tmp_p
 def test_verbosity_logs_requests_and_nothing_secret(shell: Shell) -> None:
     done = shell.issue("kubernetes", "-v", "9")
     lines = done.err.splitlines()
-    # StorageClusters, DaemonSets, two Secrets with a usual name, and the token's.
-    assert [line.split()[0] for line in lines] == [*5 * ["GET"], "POST"]
+    # StorageClusters, DaemonSets, two Secrets with a usual name, the token's, and the key again.
+    assert [line.split()[0] for line in lines] == [*5 * ["GET"], "POST", "GET"]
     assert "/api/v1/namespaces/kube-system/secrets/pxkeys 200" in done.err
     assert judge(shell.token())["accepted"]
 
