@@ -58,3 +58,5 @@ def prepare_streams() -> None:
                 write_through=name == "stderr",
             )
         setattr(sys, name, stream)
+        # A frozen program flushes these at its end; the stream that they had is detached.
+        setattr(sys, f"__{name}__", stream)

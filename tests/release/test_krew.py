@@ -153,7 +153,11 @@ def test_other_programs_do_not_load_its_libraries(offline: Shell, unpacked: Path
     plugin = offline.home / "plugin"
     plugin.write_text(CREDENTIAL_PLUGIN)
     plugin.chmod(0o755)
-    execute = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}
+    execute = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(plugin),
+        "interactiveMode": "Never",
+    }
     config = {
         "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
         "users": [{"name": "u", "user": {"exec": execute}}],
