@@ -1,10 +1,9 @@
 """`kubectl pxauth doctor`, in clusters that are well, and that are ill in each way it knows."""
 
-import base64
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,18 @@ import pytest
 import yaml
 
 from controlplane.run import ControlPlane
-from tests.conftest import Run, claims_of, forge
+from tests.conftest import claims_of, forge
+from tests.patient import (
+    Patient,
+    Said,
+    bare,
+    claim,
+    patient,
+    plane_arguments,
+    storage_class,
+    token,
+    without,
+)
 from tests.portworx_site import (
     GROUP,
     ISSUER_VARIABLE,
@@ -20,7 +30,6 @@ from tests.portworx_site import (
     OTHERS,
     OURS,
     SECRET_VARIABLE,
-    Site,
     csi,
     fingerprint,
     from_secret,
@@ -31,144 +40,11 @@ from tests.token.odd_tokens import ec_key, pem
 
 pytestmark = pytest.mark.xdist_group("doctor")
 
+__all__ = ["bare", "patient", "plane_arguments"]  # fixtures
+
 DAEMON_SET = "DaemonSet kube-system/portworx container portworx"
 OLD_JOB = Path(__file__).with_name("job_of_0_1_0.yaml").read_text()
 IS_PENDING = "is Pending: StorageClass"
-KINDS = (
-    "storageclusters,secrets,daemonsets,storageclasses,persistentvolumeclaims,persistentvolumes,"
-    "deployments,roles,rolebindings"
-)
-
-
-@dataclass(frozen=True)
-class Said:
-    """One finding: its severity and check, what it says, and what to do."""
-
-    kind: str
-    message: str
-    hint: str | None
-
-
-@dataclass(frozen=True)
-class Patient(Site):
-    """A cluster to be looked at."""
-
-    def doctor(self, *arguments: str, code: int = 0) -> list[Said]:
-        """What the doctor finds."""
-        done = self.pxauth("doctor", "-o", "json", *arguments)
-        assert (done.code, done.err) == (code, "")
-        found = json.loads(done.out)
-        assert found["healthy"] is (code == 0)
-        return [
-            Said(f"{one['severity']} {one['check']}", one["message"], one["hint"])
-            for one in found["findings"]
-        ]
-
-    def ill(self, kind: str, *arguments: str) -> Said:
-        """The one finding of that kind, beside which all is well."""
-        found = self.doctor(*arguments, code=int(kind.startswith("problem")))
-        (said,) = (one for one in found if not one.kind.startswith("ok "))
-        assert said.kind == kind
-        return said
-
-    def pxauth(self, *arguments: str | Path, stdin: str | None = None) -> Run:
-        done = super().pxauth(*arguments, stdin=stdin)
-        assert "eyJ" not in done.out
-        return done
-
-    def lay(self, *manifests: dict[str, Any]) -> None:
-        """Make objects, in as few calls as can be."""
-        self.done(
-            "create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": manifests}
-        )
-
-    def scheduled(self, *arguments: str) -> None:
-        """Let a job renew tokens."""
-        done = self.pxauth("schedule", *arguments, "--image=i:1")
-        assert done.code == 0, done.err
-
-    def status(self, what: str, status: dict[str, Any]) -> None:
-        """Say of something in kube-system how it is, as a controller would."""
-        patch = ["--subresource=status", "--type=merge", "-p", json.dumps({"status": status})]
-        self.done("patch", what, "-n", "kube-system", *patch)
-
-    def remove(self, *arguments: str) -> None:
-        self.done("delete", *arguments)
-
-    def restarted(self, **spec: Any) -> None:
-        """Start Portworx in another way."""
-        self.remove("daemonset", "portworx", "-n", "kube-system")
-        self.daemon_set(**spec)
-
-
-def token(place: str, text: str | None = None, **metadata: Any) -> dict[str, Any]:
-    """A Secret that holds a token, by default a good one of its own user."""
-    namespace, name = place.split("/")
-    data = (text or forge(claims_of(place), OURS)).encode()
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"namespace": namespace, "name": name, **metadata},
-        "data": {"auth-token": base64.b64encode(data).decode()},
-    }
-
-
-def storage_class(name: str, parameters: dict[str, str], **content: Any) -> dict[str, Any]:
-    kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}}
-    default = {"provisioner": "pxd.portworx.com", "allowVolumeExpansion": True}
-    return kind | default | {"parameters": parameters} | content
-
-
-def claim(place: str, of: str, **metadata: Any) -> dict[str, Any]:
-    namespace, name = place.split("/")
-    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"]}
-    spec["resources"] = {"requests": {"storage": "1Gi"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"namespace": namespace, "name": name, **metadata},
-        "spec": spec | ({"storageClassName": of} if of else {}),
-    }
-
-
-def without(parameters: dict[str, str], *keys: str) -> dict[str, str]:
-    return {key: value for key, value in parameters.items() if not key.endswith(keys)}
-
-
-@pytest.fixture(scope="module")
-def plane_arguments() -> list[str]:
-    """No controller ends a claim's use."""
-    return ["--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection"]
-
-
-@pytest.fixture
-def bare(own_plane: ControlPlane, tmp_path: Path) -> Patient:
-    """A cluster with nothing of Portworx."""
-    kubeconfig = own_plane.kubeconfig(namespace="px")
-    patient = Patient("px", tmp_path, {"KUBECONFIG": str(kubeconfig)})
-    patient.serve_storage_clusters()
-    for namespace in ("px", "red", "green"):
-        patient.kubectl("create", "namespace", namespace)
-    patient.done("delete", KINDS, "--all", "-A")
-    return patient
-
-
-@pytest.fixture
-def patient(bare: Patient) -> Patient:
-    """A cluster that is well, with a claim that waits for something else than a token."""
-    bare.lay_secret("kube-system/pxkeys")
-    bare.daemon_set(
-        args=["-jwt_issuer", "portworx.com"], env=[from_secret(SECRET_VARIABLE, "pxkeys")]
-    )
-    bare.lay(
-        token("px/px-k8s-user"),
-        storage_class("px-sc", csi("px"), volumeBindingMode="WaitForFirstConsumer"),
-        storage_class("others", {}, provisioner="other.example"),
-        claim("px/waits", "px-sc"),
-        claim("px/others", "others"),
-        claim("px/none", ""),
-    )
-    return bare
 
 
 def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> None:
@@ -580,7 +456,7 @@ def test_copies_of_the_operators_token_are_a_warning(patient: Patient) -> None:
     address = "px-user-token@portworx.com"
     claims = claims_of(address, days=40, name="px-user-token", email=address)
     theirs = forge(claims, OURS)
-    patient.lay(token("px/px-user-token", theirs, ownerReferences=OPERATOR))
+    patient.lay(token("px/px-user-token", theirs, ownerReferences=[OPERATOR]))
     patient.lay(*(token(f"{space}/px-user-token", theirs) for space in ("red", "green")))
     said = patient.ill("warning subjects")
     assert said.message.endswith("copies of the operator's token")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import claims_of, forge
+from tests.patient import Patient, Said, bare, claim, patient, plane_arguments, storage_class, token
 from tests.portworx_site import (
     OTHERS,
     OURS,
@@ -15,17 +16,8 @@ from tests.portworx_site import (
     self_signed,
 )
 from tests.snapshots import SNAPSHOT_CRD, wait_for_snapshot_classes
-from tests.test_doctor import (
-    Patient,
-    Said,
-    bare,
-    claim,
-    patient,
-    storage_class,
-    token,
-)
 
-__all__ = ["bare", "patient"]  # fixtures
+__all__ = ["bare", "patient", "plane_arguments"]  # fixtures
 
 pytestmark = pytest.mark.xdist_group("doctor-neighbours")
 

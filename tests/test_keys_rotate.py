@@ -18,8 +18,8 @@ import pytest
 from controlplane.run import ControlPlane
 from tests.conftest import BIN, Run, claims_of, forge, judge
 from tests.fault_proxy import Exchange, FaultProxy, Hold, Reset, Stall
+from tests.key_site import Keys, keys
 from tests.operator_round import Operator
-from tests.test_keys import Keys, keys
 
 __all__ = ["keys"]  # a fixture
 
