@@ -6,6 +6,7 @@ import itertools
 import json
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,9 @@ import pytest
 from controlplane.build import openstorage_tool
 from controlplane.run import ControlPlane
 from tests.leaks import LeakWatch
+
+# A run in the background may begin with it ignored, and so would all programs that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BIN = Path(sys.executable).parent
 SHARED_SECRET = base64.b64encode(secrets.token_bytes(64))

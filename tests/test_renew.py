@@ -185,9 +185,11 @@ def test_ctrl_c_ends_cleanly_and_a_second_run_does_the_rest(shell: Shell) -> Non
         env=shell.popen_environment | {"PYTHONUNBUFFERED": "1"},
     ) as process:
         assert process.stdout
+        assert process.stderr
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, err = process.communicate(timeout=60)
+        # communicate() would leave out what readline() has read ahead.
+        rest, err = process.stdout.read(), process.stderr.read()
     assert process.returncode == 130
     said = {line.split()[0] for line in (first + rest).splitlines()}
     done = len(said)
