@@ -752,11 +752,12 @@ def test_who_may_only_look_is_told_which_right_is_missing(job: Job, plane: Contr
     kubeconfig = plane.kubeconfig(user, (), namespace=job.shell.namespace)
     olga = job.shell.with_environment(KUBECONFIG=str(kubeconfig))
     key = ["--issuer", "i", "--shared-secret-from", f"{job.shell.namespace}/keys"]
-    where = f"ServiceAccount {job.shell.namespace}/{NAME}"
+    account = f"{NAME}-{job.shell.namespace}"
+    where = f"ServiceAccount {job.shell.namespace}/{account}"
     for verb in ("create", "patch"):
         error, hint = olga.refused("schedule", *key).err.splitlines()[-2:]
         assert error.startswith(f'error: user "{user}" may not {verb} {where}: verb "{verb}" on')
-        question = f"kubectl auth can-i {verb} serviceaccounts/{NAME} -n {job.shell.namespace}"
+        question = f"kubectl auth can-i {verb} serviceaccounts/{account} -n {job.shell.namespace}"
         assert hint == f"hint: {question}"
         assert olga.kubectl(*question.split()[1:]).out == "no\n"
         job.shell.kubectl("delete", "rolebinding", f"{user}-patch", *own)
