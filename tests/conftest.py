@@ -182,11 +182,16 @@ def leaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakWatch]:
 @pytest.fixture(scope="session")
 def plane(leaks: LeakWatch) -> Iterator[ControlPlane]:
     with ControlPlane(audit_log=leaks.audit_log) as running:
-        shell = Shell("kube-system", running.folder, {"KUBECONFIG": str(running.kubeconfig())})
-        shell.create({"kind": "Namespace", "metadata": {"name": "portworx", "namespace": None}})
-        data = {"shared-secret": SHARED_SECRET.decode()}
-        shell.create({"metadata": {"name": "pxkeys"}, "stringData": data})
+        furnish(running)
         yield running
+
+
+def furnish(plane: ControlPlane) -> None:
+    """Lay the shared secret where the Portworx docs have it, and make namespace portworx."""
+    shell = Shell("kube-system", plane.folder, {"KUBECONFIG": str(plane.kubeconfig())})
+    shell.create({"kind": "Namespace", "metadata": {"name": "portworx", "namespace": None}})
+    data = {"shared-secret": SHARED_SECRET.decode()}
+    shell.create({"metadata": {"name": "pxkeys"}, "stringData": data})
 
 
 @pytest.fixture(scope="module")

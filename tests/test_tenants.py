@@ -12,9 +12,18 @@ from typing import Any
 import pytest
 
 from controlplane.run import ControlPlane
-from tests.conftest import Run, Shell, claims_of, decode, forge, judge
+from tests.conftest import Run, Shell, claims_of, decode, forge, furnish, judge
+
+pytestmark = pytest.mark.xdist_group("tenants")
 
 OTHER_KEY = b"k" * 40
+
+
+@pytest.fixture(scope="module")
+def plane(own_plane: ControlPlane) -> ControlPlane:
+    """One that has no other tests' tokens, as the administrator looks at all of them."""
+    furnish(own_plane)
+    return own_plane
 
 
 @dataclass(frozen=True)
