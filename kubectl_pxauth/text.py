@@ -1,7 +1,5 @@
 """Texts of others, made fit for a terminal; and commands, made fit for a shell."""
 
-import shlex
-
 _LONGEST_LINE = 4000
 _LONGEST_SHOWN = 60
 
@@ -28,4 +26,6 @@ def shown(text: str) -> str:
 
 def command_line(*words: str) -> str:
     """A command for a hint, quoted so that a shell takes each word as it is."""
+    import shlex
+
     return shlex.join(words)

@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-from functools import cache
 
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli.streams import prepare_streams
@@ -46,11 +45,14 @@ def main() -> None:
     sys.exit(code)
 
 
-@cache
+_taken: list[str] = []
+
+
 def environment_secret() -> bytes | None:
     """The shared secret in the environment, taken out of it: no program that we start has it."""
-    value = os.environ.pop(SHARED_SECRET_VARIABLE, None)
-    return None if value is None else os.fsencode(value)
+    if SHARED_SECRET_VARIABLE in os.environ:
+        _taken.append(os.environ.pop(SHARED_SECRET_VARIABLE))
+    return os.fsencode(_taken[0]) if _taken else None
 
 
 def _environment_for_others() -> None:

@@ -12,7 +12,6 @@ from kubectl_pxauth import __version__
 from kubectl_pxauth.cli import output, signals
 from kubectl_pxauth.cli._click import NoArgsIsHelpError
 from kubectl_pxauth.cli._click import UsageError as TyperUsageError
-from kubectl_pxauth.cli.connection import opened
 from kubectl_pxauth.cli.output import DONE, FAILED, MISUSED
 from kubectl_pxauth.cli.streams import BROKEN_PIPE
 from kubectl_pxauth.errors import InterruptedWriteError, PxauthError, UsageError
@@ -120,6 +119,8 @@ def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR09
 
 def _state(interrupt: KeyboardInterrupt) -> str:
     """What an interrupt leaves in the cluster."""
+    from kubectl_pxauth.cli.connection import opened
+
     written = [what for cluster in opened for what in cluster.written]
     named = written[:_NAMED] + ["more"] * (len(written) > _NAMED)
     said = f"; written before: {', '.join(named)}" if written else ""
