@@ -28,6 +28,7 @@ COMMANDS = {
     "unschedule": "Delete that CronJob and its rights.",
     "inspect": "Show what a token says, and whether its cluster's key signed it.",
     "verify": "Judge a token as Portworx would.",
+    "status": "Show on one screen how key, tokens and job are, with an exit code for each.",
     "doctor": "Check keys, tokens and storage classes, and say what to do.",
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",
     "keys create": "Make the keys that Portworx is started with.",

@@ -50,19 +50,19 @@ def command(
     due = parse_duration(within)
     namespace = connection.kubeconfig.namespace
     found = diagnose(namespace, source, connection.open(), datetime.now(UTC), due)
-    severities = _show_data(list(found), form) if form else set(_show(found))
+    severities = _show_data(list(found), form) if form else set(show_diagnoses(found))
     if Severity.PROBLEM in severities:
         raise typer.Exit(output.FAILED)
 
 
 def _show_data(diagnoses: list[Diagnosis], form: output.DataFormat) -> set[Severity]:
     severities = {one.severity for one in diagnoses}
-    items = [{**vars(one), "severity": str(one.severity)} for one in diagnoses]
+    items = [diagnosis_as_json(one) for one in diagnoses]
     output.objects({"healthy": Severity.PROBLEM not in severities, "findings": items}, form)
     return severities
 
 
-def _show(diagnoses: Iterable[Diagnosis]) -> Iterator[Severity]:
+def show_diagnoses(diagnoses: Iterable[Diagnosis]) -> Iterator[Severity]:
     """Print each diagnosis once it is there."""
     for one in diagnoses:
         rest = f" {one.check:<9} {output.printable(one.message)}"
@@ -70,6 +70,16 @@ def _show(diagnoses: Iterable[Diagnosis]) -> Iterator[Severity]:
         if one.hint:
             print(f"{'':{_INDENT}}{output.printable(one.hint)}")
         yield one.severity
+
+
+def diagnosis_as_json(one: Diagnosis) -> dict[str, str | None]:
+    """A finding, for -o json."""
+    return {
+        "severity": str(one.severity),
+        "check": one.check,
+        "message": one.message,
+        "hint": one.hint,
+    }
 
 
 def _print_line(word: str, rest: str, colour: str) -> None:

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from kubectl_pxauth.cli.output import Row, printable
 
-_WIDTH = 80
+_UNLIMITED = 100_000  # columns, where no terminal limits them
+_NOTHING = "<none>"  # as kubectl has it, so that a script finds each column
+_A_DAY = timedelta(days=1)
 _IN_MONTHS = timedelta(days=60)
 _GAP = "  "
 _WIDEST_LABEL = 20
@@ -31,19 +33,21 @@ def print_table(
     colours: Sequence[str] | None = None,
     *,
     wide: bool = False,
+    headed: bool = True,
 ) -> None:
-    """Print a table as wide as the terminal, or where there is none 80 columns; wide cuts nothing.
+    """Print a table, on a terminal no wider than it is; wide cuts nothing there either.
 
-    The last column of a row has that row's colour, on a terminal. rich's own tables take a
-    millisecond for each row, and keep all of them.
+    The last column of a row has that row's colour, on a terminal. headed is whether it has
+    headings. rich's own tables take a millisecond for each row, and keep all of them.
     """
     console = Console(highlight=False, soft_wrap=True)
-    rows = [[printable(cell) for cell in row] for row in rows]
-    headings = [column.heading for column in columns]
+    rows = [[printable(cell) or _NOTHING for cell in row] for row in rows]
+    headings = [column.heading if headed else "" for column in columns]
     widths = [max(map(cell_len, cells)) for cells in zip(headings, *rows, strict=True)]
-    if not wide:
-        _shrink(widths, columns, console.width if console.is_terminal else _WIDTH)
-    print(_line(headings, widths))
+    if console.is_terminal and not wide:
+        _shrink(widths, columns, console.width)
+    if headed:
+        print(_line(headings, widths))
     for row, colour in zip(rows, colours or [""] * len(rows), strict=True):
         line = _line(row, widths)
         if console.is_terminal:
@@ -78,7 +82,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def print_rows(rows: Iterable[Row]) -> None:
-    """Print labels and what they stand for, as `kubectl describe` does; what is long is folded."""
+    """Print labels and what they stand for, as `kubectl describe` does; a terminal folds lines."""
     from rich.table import Table
 
     grid = Table.grid(padding=(0, 3, 0, 0))
@@ -89,11 +93,22 @@ def print_rows(rows: Iterable[Row]) -> None:
         text = "\n".join(map(printable, row.lines))
         grid.add_row(Text(label), Text(text, style=row.style))
     console = Console()
-    console.width = console.width if console.is_terminal else _WIDTH
+    if not console.is_terminal:
+        console.width = _UNLIMITED
     with console.capture() as captured:
         console.print(grid)
     for line in captured.get().splitlines():
         print(line.rstrip())
+
+
+def day(moment: datetime | None) -> str:
+    """The day of a moment, in UTC as all that scripts may read; nothing where there is none."""
+    return f"{moment:%Y-%m-%d}" if moment else ""
+
+
+def days_left(moment: datetime | None, now: datetime) -> str:
+    """The whole days from now to a moment, below 0 where it is past; nothing if there is none."""
+    return str((moment - now) // _A_DAY) if moment else ""
 
 
 def relative(moment: datetime | None, now: datetime) -> str:

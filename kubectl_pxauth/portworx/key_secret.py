@@ -28,7 +28,6 @@ from enum import StrEnum
 
 from kubectl_pxauth.cluster.secrets import Secret, SecretContent, SecretKeyReference
 from kubectl_pxauth.errors import (
-    ClusterError,
     NotFoundError,
     PxauthError,
     SharedSecretError,
@@ -154,8 +153,8 @@ def read_key_state(
     A key K.old or K.new that no note is of is somebody's backup, or is left of a rotation of
     version 0.1.0 whose annotation the operator removed: with adopt it is taken for that.
 
-    Raises SharedSecretError where the shared secret is not there, and ClusterError where the Secret
-    has keys that are in a rotation's way.
+    Raises SharedSecretError where the shared secret is not there, or the Secret has keys in a
+    rotation's way.
     """
     try:
         value = reference.value_in(secret)
@@ -167,11 +166,11 @@ def read_key_state(
     noted = _note(reference) in secret.data or secret.annotations.get(_OF_0_1_0) in sides
     annotated = secret.annotations.get(_OF_0_1_0)
     if annotated in secret.data and annotated not in sides:
-        raise ClusterError(
+        raise SharedSecretError(
             f'{secret.display_name}: a rotation of another of its keys is under way ("{annotated}")'
         )
     if len(sides) > 1 or (sides and not noted and not adopt):
-        raise ClusterError(
+        raise SharedSecretError(
             f'{secret.display_name} has a key "{sides[-1]}" that no rotation has put there',
             hint="that is where a rotation keeps the other shared secret: rename it; or, if version"
             " 0.1.0 began a rotation here: kubectl pxauth keys rotate --phase=tokens",

@@ -1,7 +1,7 @@
 """The tokens that lie in Secrets: how they are found, and what state each is in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -133,3 +133,18 @@ def stored(
         status=status_of(verdict, now, within, key_known=trusted.no_key is None),
         problems=trusted.problems(verdict),
     )
+
+
+def mark_duplicates(tokens: list[StoredToken]) -> Iterator[StoredToken]:
+    """The tokens, with those that Portworx takes for one user told from those that are valid."""
+    subjects: dict[str | None, int] = {}
+    for token in tokens:
+        # Whoever has no key could claim to be anybody.
+        if token.status not in UNSIGNED:
+            subjects[token.user.sub] = subjects.get(token.user.sub, 0) + 1
+    for token in tokens:
+        fine = token.status in (Status.VALID, Status.EXPIRING)
+        if fine and token.user.sub and subjects[token.user.sub] > 1:
+            yield replace(token, status=Status.DUPLICATE_SUBJECT)
+        else:
+            yield token

@@ -15,8 +15,9 @@ from kubectl_pxauth.cli.inputs import optional, read_key_reference
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import PxauthError
-from kubectl_pxauth.operations.keys.status import KeyStatus, find_key_status
+from kubectl_pxauth.operations.keys.status import TokenCounts, find_key_status
 from kubectl_pxauth.portworx.key_secret import Direction
+from kubectl_pxauth.portworx.key_status import KeyStatus
 from kubectl_pxauth.token.claims import rfc3339
 
 HELP = """Which shared secret the cluster has and since when, whether it is being rotated,
@@ -38,28 +39,37 @@ def command(
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, look, print."""
-    status = find_key_status(
+    status, tokens = find_key_status(
         optional(shared_secret_from, read_key_reference),
         optional(portworx_namespace, check_namespace),
         connection_flags.connection().open(),
     )
-    for unknown in (status.tokens, status.running):
+    for unknown in (tokens, status.running):
         if isinstance(unknown, PxauthError):
             output.warning(str(unknown))
     if form:
-        output.objects(_as_json(status), form)
+        output.objects(_as_json(status, tokens), form)
     else:
         from kubectl_pxauth.cli.table import print_rows
 
-        print_rows(_rows(status))
+        print_rows(_rows(status, tokens))
         if status.next_commands:
             print("Next:")
         for command in status.next_commands:  # each on one line, to be copied
             print(f"  {output.printable(command)}")
 
 
-def _as_json(status: KeyStatus) -> dict[str, Any]:
-    state, rotation, tokens = status.state, status.state.rotation, status.tokens
+def _as_json(status: KeyStatus, tokens: TokenCounts | PxauthError) -> dict[str, Any]:
+    return {
+        **key_as_json(status),
+        "tokens": None if isinstance(tokens, PxauthError) else vars(tokens),
+        "next": list(status.next_commands),
+    }
+
+
+def key_as_json(status: KeyStatus) -> dict[str, Any]:
+    """The key, its rotation and the pods that have it."""
+    state, rotation = status.state, status.state.rotation
     running, stale = status.running, status.started_before
     known = not isinstance(running, PxauthError)
     return {
@@ -77,14 +87,26 @@ def _as_json(status: KeyStatus) -> dict[str, Any]:
             "otherKey": rotation.other_key,
             "otherFingerprint": rotation.other.fingerprint,
         },
-        "tokens": None if isinstance(tokens, PxauthError) else vars(tokens),
         "pods": None if isinstance(running, PxauthError) else len(running.pods),
         "startedBefore": None if stale is None or not known else [pod.name for pod in stale],
-        "next": list(status.next_commands),
     }
 
 
-def _rows(status: KeyStatus) -> Iterator[output.Row]:
+def _rows(status: KeyStatus, tokens: TokenCounts | PxauthError) -> Iterator[output.Row]:
+    rotation = status.state.rotation
+    yield from key_rows(status)
+    if not isinstance(tokens, PxauthError):
+        lines = [f"{tokens.current} signed with this key"]
+        if rotation:
+            lines.append(f"{tokens.other} signed with {rotation.other_key}")
+        yield output.Row("Tokens", lines)
+    yield from pod_rows(status)
+    if not status.next_commands:
+        yield output.Row("Next", ["nothing"])
+
+
+def key_rows(status: KeyStatus) -> Iterator[output.Row]:
+    """The key, since when it is so, and how its rotation stands."""
     from kubectl_pxauth.cli.table import relative
 
     state, rotation = status.state, status.state.rotation
@@ -106,17 +128,10 @@ def _rows(status: KeyStatus) -> Iterator[output.Row]:
         since = f", since {rotation.since}" if rotation.since else ""
         other = rotation.other.fingerprint or "too short to show"
         yield output.Row("Rotation", [f"{how}{since}", f"{rotation.other_key} has {other}"])
-    if not isinstance(status.tokens, PxauthError):
-        lines = [f"{status.tokens.current} signed with this key"]
-        if rotation:
-            lines.append(f"{status.tokens.other} signed with {rotation.other_key}")
-        yield output.Row("Tokens", lines)
-    yield from _pods(status)
-    if not status.next_commands:
-        yield output.Row("Next", ["nothing"])
 
 
-def _pods(status: KeyStatus) -> Iterator[output.Row]:
+def pod_rows(status: KeyStatus) -> Iterator[output.Row]:
+    """The Portworx pods, and which of them have another key."""
     running, stale = status.running, status.started_before
     if isinstance(running, PxauthError) or not running.pods:
         return

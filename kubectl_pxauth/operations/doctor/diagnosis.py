@@ -1,9 +1,9 @@
 """What the doctor says: a severity, what it looked at, what is so, and what to do."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kubectl_pxauth.errors import ForbiddenError, PxauthError
+from kubectl_pxauth.errors import ClusterError, ForbiddenError, PxauthError
 from kubectl_pxauth.token.verdict import Severity
 
 _MOST = 10  # diagnoses of one kind that are told one by one
@@ -13,14 +13,16 @@ _MOST = 10  # diagnoses of one kind that are told one by one
 class Diagnosis:
     """What one check found; hint, where there is one, is what to do.
 
-    check is server, rights, key, issuer, portworx, tokens, subjects, job, classes, claims,
-    volumes or stork. Neither message nor hint ever holds a key or a token.
+    check is server, rights, key, issuer, portworx, tokens, subjects, job, tenants, classes, claims,
+    volumes or stork. unchecked says that the API server did not tell what the check had to know.
+    Neither message nor hint ever holds a key or a token.
     """
 
     severity: Severity
     check: str
     message: str
     hint: str | None = None
+    unchecked: bool = False
 
 
 def ok(check: str, message: str) -> Diagnosis:
@@ -38,11 +40,18 @@ def problem(check: str, message: str, hint: str | None = None) -> Diagnosis:
     return Diagnosis(Severity.PROBLEM, check, message, hint)
 
 
+def unchecked(check: str, message: str, hint: str | None = None) -> Diagnosis:
+    """What could not be looked at, for want of a right."""
+    return Diagnosis(Severity.WARNING, check, message, hint, unchecked=True)
+
+
 def from_error(check: str, error: PxauthError) -> Diagnosis:
     """An error as a diagnosis: that a right is missing says nothing of what lies behind it."""
     if isinstance(error, ForbiddenError):
-        return warning(check, f"not checked: {error}", error.hint)
-    return problem(check, str(error), error.hint)
+        return unchecked(check, f"not checked: {error}", error.hint)
+    return replace(
+        problem(check, str(error), error.hint), unchecked=isinstance(error, ClusterError)
+    )
 
 
 def errors_as_diagnoses(check: str, find: Callable[[], Iterable[Diagnosis]]) -> Iterator[Diagnosis]:

@@ -35,6 +35,23 @@ _SHOWN = 3  # namespaces that are named
 
 
 @dataclass(frozen=True)
+class JobRuns:
+    """A job, whose tokens it renews (None for all), and when it ran and runs next.
+
+    issues_in selects the namespaces that it issues tokens in, if it does.
+    """
+
+    display_name: str
+    scope: str | None
+    schedule: str
+    time_zone: str | None
+    suspended: bool
+    last_success: datetime | None
+    next_run: datetime | None
+    issues_in: str | None
+
+
+@dataclass(frozen=True)
 class FoundJobs:
     """The objects of all jobs, those of 0.1.0 among them."""
 
@@ -44,6 +61,25 @@ class FoundJobs:
     def cron_jobs(self) -> list[Applied]:
         """The jobs themselves."""
         return [found for found in self.objects if found.kind is CRON_JOB]
+
+
+def read_runs(jobs: FoundJobs, now: datetime) -> Iterator[JobRuns]:
+    """How each job runs; one that can't be read is left out."""
+    for cron_job in jobs.cron_jobs:
+        if job := read_job(cron_job):
+            settings = job.settings
+            suspended = bool(cron_job.manifest["spec"].get("suspend"))
+            run = next_run(settings.schedule, settings.time_zone, now)
+            yield JobRuns(
+                display_name=cron_job.display_name,
+                scope=job.scope,
+                schedule=settings.schedule,
+                time_zone=settings.time_zone,
+                suspended=suspended,
+                last_success=_status(cron_job, "lastSuccessfulTime"),
+                next_run=None if suspended else run,
+                issues_in=settings.issuing.namespace_selector if settings.issuing else None,
+            )
 
 
 def find_jobs(cluster: Cluster) -> FoundJobs:

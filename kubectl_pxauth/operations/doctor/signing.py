@@ -1,7 +1,7 @@
 """Who signs in the cluster, and whether what starts Portworx says the same."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from kubectl_pxauth.cluster.access import Right
@@ -14,6 +14,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     from_error,
     ok,
     problem,
+    unchecked,
     warning,
 )
 from kubectl_pxauth.parallel import attempt
@@ -188,7 +189,9 @@ def _no_key(error: PxauthError, search: Search) -> Diagnosis:
             return ok("key", str(error))
         hidden = specs.forbidden or search.secrets_not_read()
         # A key that only the nodes have, or that others may see, is no fault of the cluster's.
-        if hidden or any(spec.public_key_file for spec in specs.specs):
+        if hidden:
+            return unchecked("key", str(error), error.hint)
+        if any(spec.public_key_file for spec in specs.specs):
             return warning("key", str(error), error.hint)
     return from_error("key", error)
 
@@ -217,7 +220,8 @@ def _check_issuer(
             "leave out --issuer",
         )
     elif guessed := settings.warnings:
-        yield warning("issuer", guessed[0], _LIST_DAEMON_SETS.question)
+        odd = warning("issuer", guessed[0], _LIST_DAEMON_SETS.question)
+        yield replace(odd, unchecked=bool(settings.not_read))
     elif issuer.stated_by == BY_DEFAULT:
         yield warning(
             "issuer",
@@ -250,7 +254,7 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
         )
     elif specs.forbidden:
         places = ", ".join(specs.forbidden)
-        yield warning(
+        yield unchecked(
             "portworx", f"not checked: you may not list {places}", _LIST_DAEMON_SETS.question
         )
     else:

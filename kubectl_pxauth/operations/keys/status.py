@@ -1,25 +1,15 @@
-"""Which key the cluster has, since when, and how a rotation of it stands."""
+"""The operation behind `keys status`: how the key stands, and which tokens it has signed."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.pods import Pod
-from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret, list_secrets
+from kubectl_pxauth.cluster.secrets import SecretKeyReference, list_secrets
 from kubectl_pxauth.errors import DiscoveryError, PxauthError
-from kubectl_pxauth.parallel import Background, attempt
+from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.discovery import Search
-from kubectl_pxauth.portworx.key_secret import (
-    ROLLED_BACK_BY,
-    ROTATED_BY,
-    KeyState,
-    changed_at,
-    read_key_state,
-)
-from kubectl_pxauth.portworx.running import RunningPortworx, find_running
+from kubectl_pxauth.portworx.key_secret import KeyState
+from kubectl_pxauth.portworx.key_status import KeyStatus, read_key_status
 from kubectl_pxauth.portworx.signed_tokens import tokens_signed_with
-
-_FINISH = "kubectl pxauth keys rotate --phase=tokens"
 
 
 @dataclass(frozen=True)
@@ -30,64 +20,14 @@ class TokenCounts:
     other: int
 
 
-@dataclass(frozen=True)
-class KeyStatus:
-    """The shared secret as it is in its Secret.
-
-    changed_at is when it was last written, and changed_by by which field manager, as far as the API
-    server noted it. tokens is an error where they may not be listed, and running where the pods may
-    not.
-    """
-
-    state: KeyState
-    stated_by: str
-    changed_at: datetime | None
-    changed_by: str
-    tokens: TokenCounts | PxauthError
-    running: RunningPortworx | PxauthError
-
-    @property
-    def started_before(self) -> tuple[Pod, ...] | None:
-        """The pods that have another key than this one; None where that is not known.
-
-        It is known where a rotation changed the key: then every pod that was started before has the
-        old one. Other writes of the Secret may be of something else in it, and after a way back old
-        pods have this very key.
-        """
-        if isinstance(self.running, PxauthError) or self.changed_at is None:
-            return None
-        before = self.running.started_before(self.changed_at)
-        unknown = [pod for pod in self.running.pods if pod.started_at is None]
-        if unknown or (before and self.changed_by != ROTATED_BY):
-            return None
-        return before
-
-    @property
-    def rolled_back(self) -> bool:
-        """Whether the key was last put in its place by a way back."""
-        return self.changed_by == ROLLED_BACK_BY
-
-    @property
-    def next_commands(self) -> tuple[str, ...]:
-        """What to run next, in this order; nothing where nothing is to be done."""
-        rotation, stale = self.state.rotation, self.started_before
-        restart: tuple[str, ...] = ()
-        if stale and isinstance(self.running, RunningPortworx):
-            restart = self.running.restart_commands(stale)
-        if rotation is None:
-            return restart
-        if restart:
-            return (*restart, _FINISH)
-        return (rotation.next_command,)
-
-
 def find_key_status(
     shared_secret_from: SecretKeyReference | None, portworx_namespace: str | None, cluster: Cluster
-) -> KeyStatus:
+) -> tuple[KeyStatus, TokenCounts | PxauthError]:
     """Read the key, the tokens and the pods, and write nothing.
 
-    Raises DiscoveryError where the key is in no Secret, SharedSecretError where it can't be used,
-    and ClusterErrors.
+    In place of the counts is the error that says why the tokens can't be listed, if so. Raises
+    DiscoveryError where the key is in no Secret, SharedSecretError where it can't be used, and
+    ClusterErrors.
     """
     search = Search(cluster, portworx_namespace, beside=shared_secret_from)
     reference, stated_by = shared_secret_from, "as given"
@@ -96,16 +36,8 @@ def find_key_status(
         reference, stated_by = key.reference, key.stated_by
         if reference is None:
             raise DiscoveryError(f"the shared secret of {key.stated_by} is in no Secret")
-    place = reference
-    running = Background(
-        lambda: attempt(lambda: find_running(cluster, search.specs().specs, place.namespace))
-    )
-    secret = find_secret(cluster, place.namespace, place.name)
-    state = read_key_state(place, secret)
-    assert secret is not None  # noqa: S101 - it has a state
-    changed, manager = changed_at(place, secret)
-    tokens = attempt(lambda: _count_tokens(cluster, state))
-    return KeyStatus(state, stated_by, changed, manager, tokens, running.result())
+    status = read_key_status(cluster, search, reference, stated_by)
+    return status, attempt(lambda: _count_tokens(cluster, status.state))
 
 
 def _count_tokens(cluster: Cluster, state: KeyState) -> TokenCounts:

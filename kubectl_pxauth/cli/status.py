@@ -1,0 +1,249 @@
+"""The command `kubectl pxauth status`."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.doctor import diagnosis_as_json, show_diagnoses
+from kubectl_pxauth.cli.flags import ConnectionFlags, WithinFlag
+from kubectl_pxauth.cli.keys.status import key_as_json, key_rows, pod_rows
+from kubectl_pxauth.cli.parameter_groups import takes_groups
+from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
+from kubectl_pxauth.operations.doctor.job import JobRuns
+from kubectl_pxauth.operations.doctor.status import (
+    ClusterStatus,
+    Health,
+    StatusRequest,
+    find_status,
+)
+from kubectl_pxauth.portworx.token_secrets import Status, StoredToken
+from kubectl_pxauth.token.claims import rfc3339
+from kubectl_pxauth.token.duration import parse_duration
+
+HELP = """Shows on one screen which key and issuer the cluster has, whether a rotation is under
+way, which tokens end next, the job that renews them, and what keeps all of that
+from being well; changes nothing. `kubectl pxauth doctor` looks at more.
+
+Exits with 0 where all is well, also where Portworx asks for no tokens; with 3
+where something is worth a look; with 4 where something is broken; and with 1
+where the cluster can't be asked."""
+
+EXAMPLES = (
+    ("How the cluster is", "kubectl pxauth status"),
+    (
+        "Which tenants have no token",
+        "kubectl pxauth status --namespace-selector px-tenant=true",
+    ),
+    ("For a script: is anything broken?", "kubectl pxauth status >/dev/null; [ $? -eq 4 ]"),
+)
+
+EXIT_CODES = {
+    Health.WELL: output.DONE,
+    Health.UNKNOWN: output.FAILED,
+    Health.WORTH_A_LOOK: 3,
+    Health.BROKEN: 4,
+}
+"""What scripts tell by. 1 is what every command ends with that can't do its work, kubectl as well
+where it does not find this plugin: whatever went wrong, nothing is known then. 2 is a misuse."""
+
+_STYLES = {
+    Health.WELL: "green",
+    Health.WORTH_A_LOOK: "yellow",
+    Health.BROKEN: "red",
+    Health.UNKNOWN: "red",
+}
+_SHOWN = 5  # tokens that end next
+_MONTHS = 12
+_BAR = 40
+
+
+class Format(StrEnum):
+    """kubectl's -o for a status."""
+
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+
+
+@takes_groups
+def command(
+    *,
+    namespace_selector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SELECTOR",
+            help="Say which namespaces with these labels have no token.",
+            show_default="what a job issues tokens for",
+        ),
+    ] = None,
+    within: WithinFlag = "30d",
+    verification: VerificationFlags,
+    form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
+    connection_flags: ConnectionFlags,
+) -> None:
+    """Parse, look, print."""
+    connection = connection_flags.connection()
+    source = read_verifying_source(verification)
+    request = StatusRequest(
+        namespace=connection.kubeconfig.namespace,
+        namespace_selector=namespace_selector,
+        within=parse_duration(within),
+        now=datetime.now(UTC),
+    )
+    status = find_status(request, source, connection.open())
+    if form in (Format.JSON, Format.YAML):
+        output.objects(_as_json(status), output.DataFormat(form))
+    else:
+        _show(status, connection.kubeconfig.context, wide=form is Format.WIDE)
+    raise typer.Exit(EXIT_CODES[status.health])
+
+
+def _as_json(status: ClusterStatus) -> dict[str, Any]:
+    key, issuer, tenants = status.key, status.issuer, status.tenants
+    return {
+        "status": str(status.health),
+        "server": status.server,
+        "asksForTokens": status.asks_for_tokens,
+        "key": key
+        and {"source": key.shared_secret.source, "fingerprint": key.shared_secret.fingerprint},
+        "issuer": issuer and {"value": issuer.value, "statedBy": issuer.stated_by},
+        **(
+            key_as_json(status.key_status)
+            if status.key_status
+            else dict.fromkeys(("sharedSecret", "rotation", "pods", "startedBefore"))
+        ),
+        "jobs": [_job_as_json(run) for run in status.jobs],
+        "tokens": {str(state): status.count(state) for state in reversed(Status)},
+        "ending": [
+            {
+                "namespace": token.namespace,
+                "name": token.secret,
+                "subject": token.user.sub,
+                "expiresAt": token.expires_at and rfc3339(token.expires_at),
+                "daysLeft": token.expires_at and (token.expires_at - status.now).days,
+            }
+            for token in status.ending
+        ],
+        "tenants": tenants
+        and {
+            "selector": tenants.selector,
+            "namespaces": len(tenants.namespaces),
+            "withoutToken": list(tenants.without_token),
+        },
+        "findings": [diagnosis_as_json(one) for one in status.findings],
+    }
+
+
+def _job_as_json(run: JobRuns) -> dict[str, Any]:
+    return {
+        "name": run.display_name,
+        "namespace": run.scope,
+        "schedule": run.schedule,
+        "timeZone": run.time_zone,
+        "suspended": run.suspended,
+        "lastSuccess": run.last_success and rfc3339(run.last_success),
+        "nextRun": run.next_run and rfc3339(run.next_run),
+    }
+
+
+def _show(status: ClusterStatus, context: str | None, *, wide: bool) -> None:
+    from kubectl_pxauth.cli.table import print_rows
+
+    print_rows(_rows(status, context, wide=wide))
+    if sys.stdout.isatty() and status.ending:
+        print()
+        for line in _picture(status):
+            print(line)
+    if status.findings:
+        print()
+        for _ in show_diagnoses(status.findings):
+            pass
+
+
+def _rows(status: ClusterStatus, context: str | None, *, wide: bool) -> Iterator[output.Row]:
+    yield output.Row("Status", [_words(status)], _STYLES[status.health])
+    yield output.Row("Cluster", [*([context] if context else []), status.server])
+    if status.asks_for_tokens is False:
+        return
+    key_status, key = status.key_status, status.key
+    if key_status:
+        yield from key_rows(key_status)
+    elif key:
+        fingerprint = key.shared_secret.fingerprint
+        yield output.Row("Shared secret", [key.shared_secret.source])
+        yield output.Row("Fingerprint", [fingerprint or "too short to show"])
+    if status.issuer:
+        yield output.Row("Issuer", [status.issuer.value, status.issuer.stated_by])
+    if key_status:
+        yield from pod_rows(key_status)
+    if status.jobs:
+        yield output.Row("Jobs", [line for run in status.jobs for line in _job_lines(run)])
+    counts = {state: status.count(state) for state in reversed(Status)}
+    states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    yield output.Row("Tokens", [states or "none"])
+    if ending := status.ending:
+        shown = ending if wide else ending[:_SHOWN]
+        yield output.Row("Next to end", list(_ending_lines(shown, status.now)))
+    if tenants := status.tenants:
+        lines = [f"{len(tenants.namespaces)} namespaces with {tenants.selector}"]
+        without = tenants.without_token
+        lines += [f"{len(without)} without a token"] if without else []
+        lines += without if wide else ()
+        yield output.Row("Tenants", lines)
+
+
+def _words(status: ClusterStatus) -> str:
+    if status.asks_for_tokens is False and status.health is Health.WELL:
+        return "well: Portworx asks for no tokens"
+    return {
+        Health.WELL: "well",
+        Health.WORTH_A_LOOK: "worth a look",
+        Health.BROKEN: "broken",
+        Health.UNKNOWN: "not known: the cluster could not be asked for all of it",
+    }[status.health]
+
+
+def _job_lines(run: JobRuns) -> Iterator[str]:
+    whose = f"namespace {run.scope}" if run.scope else "all namespaces"
+    yield f"{run.display_name} renews the tokens of {whose}"
+    last = rfc3339(run.last_success) if run.last_success else "none yet"
+    following = "suspended" if run.suspended else "not known"
+    following = rfc3339(run.next_run) if run.next_run else following
+    yield f"last success {last}, next run {following}"
+
+
+def _ending_lines(tokens: tuple[StoredToken, ...], now: datetime) -> Iterator[str]:
+    from kubectl_pxauth.cli.table import day, days_left
+
+    for token in tokens:
+        left = days_left(token.expires_at, now)
+        days = "1 day" if left == "1" else f"{left} days"
+        yield f"{day(token.expires_at)}  {days:>9}  {token.namespace}/{token.secret}"
+
+
+def _picture(status: ClusterStatus) -> Iterator[str]:
+    """How many tokens end in which of the coming months, and which one is the first."""
+    from rich.console import Console
+
+    block = "#" if Console().options.ascii_only else "\u2588"
+    first = status.ending[0]
+    ends = [one.expires_at for one in status.ending if one.expires_at]
+    counts = Counter(f"{end:%Y-%m}" for end in ends)
+    year, month = status.now.year, status.now.month - 1
+    months = [f"{year + (month + i) // 12}-{(month + i) % 12 + 1:02}" for i in range(_MONTHS + 1)]
+    most = max((counts[one] for one in months), default=0)
+    yield (
+        "Tokens by the month of their end; the first to end is"
+        f" {first.namespace}/{first.secret}, {ends[0]:%Y-%m-%d}"
+    )
+    for one in months:
+        bar = block * -(-counts[one] * _BAR // most) if most else ""
+        yield f"  {one}  {bar} {counts[one]}" if counts[one] else f"  {one}"
+    if later := len(ends) - sum(counts[one] for one in months):
+        yield f"  later    {later}"
