@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from controlplane.run import ControlPlane
-from tests.conftest import claims_of, forge
+from tests.conftest import Shell, claims_of, forge
 from tests.portworx_site import OPERATOR, OTHERS, OURS, fingerprint
 from tests.terminal import run_on_terminal
 from tests.test_doctor import Patient, bare, patient, plane_arguments, token
@@ -19,11 +20,11 @@ __all__ = ["bare", "patient", "plane_arguments"]  # fixtures
 pytestmark = pytest.mark.xdist_group("status")
 
 LATE = forge(claims_of("late", days=10, age_days=11), OURS)
-SOON = forge(claims_of("soon", days=30, age_days=10), OURS)
+SOON = forge(claims_of("soon", days=30, age_days=20), OURS)
 OPERATORS = {"ownerReferences": [OPERATOR]}
 
 
-def status(patient: Patient, *arguments: str, code: int) -> dict[str, Any]:
+def status(patient: Shell, *arguments: str, code: int) -> dict[str, Any]:
     """What -o json says, after both forms have ended with that code."""
     done = patient.pxauth("status", "-o", "json", *arguments)
     assert (done.code, done.err) == (code, "")
@@ -49,7 +50,7 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
     assert (found["status"], found["findings"]) == ("well", [])
     assert found["server"] == own_plane.server
     assert found["asksForTokens"] is True
-    assert found["key"]["fingerprint"] == fingerprint(OURS)
+    assert found["sharedSecret"]["fingerprint"] == fingerprint(OURS)
     assert found["sharedSecret"]["secret"]["name"] == "pxkeys"
     assert found["issuer"]["value"] == "portworx.com"
     assert (found["rotation"], found["jobs"], found["tenants"]) == (None, [], None)
@@ -67,7 +68,7 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
     assert said["Rotation"] == ["none"]
     assert said["Tokens"] == ["1 valid"]
     end = f"{datetime.now(UTC) + timedelta(days=365):%Y-%m-%d}"
-    assert said["Next to end"] == [f"{end}   364 days  px/px-k8s-user"]
+    assert said["Next to end"] == [f"{end}, in 364 days: px/px-k8s-user"]
 
 
 @pytest.mark.parametrize("security", [None, {}, {"auth": {"enabled": False}, "enabled": True}])
@@ -127,13 +128,23 @@ def test_two_misuses(patient: Patient) -> None:
 
 def test_what_others_keep_is_no_reason_to_look(patient: Patient) -> None:
     """The operator's own tokens live for a day, and another product's are nobody's matter."""
+    late_in_life = {"exp": int(time.time()) + 60}
     patient.lay(
-        token("px/px-admin-token", forge(claims_of("a", days=1), OURS), **OPERATORS),
+        token("px/px-admin-token", forge(claims_of("a") | late_in_life, OURS), **OPERATORS),
         token("red/jwt", forge(claims_of("b", iss="other.example"), OTHERS)),
     )
     found = status(patient, code=0)
     assert found["tokens"] | {"valid": 2, "foreign": 1} == found["tokens"]
     assert [one["name"] for one in found["ending"]] == ["px-k8s-user"]
+
+
+def test_a_short_life_is_no_reason_to_look(patient: Patient) -> None:
+    patient.lay(token("red/px-k8s-user", forge(claims_of("short", days=1), OURS)))
+    assert status(patient, code=0)["tokens"]["expiring"] == 0
+    almost = {"iat": int(time.time()) - 70_000, "exp": int(time.time()) + 10_000}
+    patient.lay(token("green/px-k8s-user", forge(claims_of("old") | almost, OURS)))
+    (said,) = status(patient, code=3)["findings"]
+    assert said["message"].startswith("Secret green/px-k8s-user: ends ")
 
 
 def test_tenants_without_a_token(patient: Patient) -> None:
@@ -201,7 +212,7 @@ def test_a_terminal_has_a_picture_of_the_coming_year(patient: Patient) -> None:
                                   "pxauth", "status")  # fmt: skip
     assert done.code == 3
     picture = shown.replace("\r", "").split("\n\n")[1].splitlines()
-    end = datetime.now(UTC) + timedelta(days=20)
+    end = datetime.now(UTC) + timedelta(days=10)
     assert picture[0] == (
         f"Tokens by the month of their end; the first to end is red/px-k8s-user, {end:%Y-%m-%d}"
     )

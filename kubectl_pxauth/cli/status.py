@@ -82,7 +82,8 @@ def command(
             show_default="what a job issues tokens for",
         ),
     ] = None,
-    within: WithinFlag = "30d",
+    # A job renews what ends within 30 days: what comes nearer was not renewed.
+    within: WithinFlag = "14d",
     verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
     connection_flags: ConnectionFlags,
@@ -105,19 +106,13 @@ def command(
 
 
 def _as_json(status: ClusterStatus) -> dict[str, Any]:
-    key, issuer, tenants = status.key, status.issuer, status.tenants
+    issuer, tenants = status.issuer, status.tenants
     return {
         "status": str(status.health),
         "server": status.server,
         "asksForTokens": status.asks_for_tokens,
-        "key": key
-        and {"source": key.shared_secret.source, "fingerprint": key.shared_secret.fingerprint},
         "issuer": issuer and {"value": issuer.value, "statedBy": issuer.stated_by},
-        **(
-            key_as_json(status.key_status)
-            if status.key_status
-            else dict.fromkeys(("sharedSecret", "rotation", "pods", "startedBefore"))
-        ),
+        **(key_as_json(status.key_status) if status.key_status else _other_key_as_json(status)),
         "jobs": [_job_as_json(run) for run in status.jobs],
         "tokens": {str(state): status.count(state) for state in reversed(Status)},
         "ending": [
@@ -138,6 +133,18 @@ def _as_json(status: ClusterStatus) -> dict[str, Any]:
         },
         "findings": [diagnosis_as_json(one) for one in status.findings],
     }
+
+
+def _other_key_as_json(status: ClusterStatus) -> dict[str, Any]:
+    """As key_as_json, of a key that is in no Secret that could be read."""
+    key = status.key
+    found = key and {
+        "secret": key.reference and vars(key.reference),
+        "statedBy": key.stated_by,
+        "fingerprint": key.shared_secret.fingerprint,
+        "changedAt": None,
+    }
+    return {"sharedSecret": found, "rotation": None, "pods": None, "startedBefore": None}
 
 
 def _job_as_json(run: JobRuns) -> dict[str, Any]:
@@ -223,8 +230,8 @@ def _ending_lines(tokens: tuple[StoredToken, ...], now: datetime) -> Iterator[st
 
     for token in tokens:
         left = days_left(token.expires_at, now)
-        days = "1 day" if left == "1" else f"{left} days"
-        yield f"{day(token.expires_at)}  {days:>9}  {token.namespace}/{token.secret}"
+        days = {"0": "less than a day", "1": "1 day"}.get(left, f"{left} days")
+        yield f"{day(token.expires_at)}, in {days}: {token.namespace}/{token.secret}"
 
 
 def _picture(status: ClusterStatus) -> Iterator[str]:

@@ -18,6 +18,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 from kubectl_pxauth.operations.doctor.job import JobRuns, check_jobs, find_jobs, read_runs
 from kubectl_pxauth.operations.doctor.signing import SigningCheck, check_signing
 from kubectl_pxauth.operations.doctor.tokens import (
+    Kept,
     KeptTokens,
     check_subjects,
     check_tokens,
@@ -52,7 +53,8 @@ class Health(StrEnum):
 class StatusRequest:
     """Tenants are the namespaces with these labels; a token that ends within that time is expiring.
 
-    namespace is the one that commands take by default.
+    Not so one that has more than a third of its life before it: some live for a day, and are
+    renewed in time. namespace is the one that commands take by default.
     """
 
     namespace: str
@@ -147,6 +149,9 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
     found = attempt(jobs.result)
     runs = () if isinstance(found, PxauthError) else tuple(read_runs(found, now))
     tenants = attempt(lambda: _find_tenants(request, runs, kept, cluster))
+    kept = replace(
+        kept, found={place: _with_long_life(one, now) for place, one in kept.found.items()}
+    )
     # Another product's token is no matter of Portworx', and nobody has to look at it again.
     ours = {
         place: one for place, one in kept.found.items() if one.token.status is not Status.FOREIGN
@@ -169,6 +174,14 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
         tenants=None if isinstance(tenants, PxauthError) else tenants,
         findings=_worst_first(findings),
     )
+
+
+def _with_long_life(one: Kept, now: datetime) -> Kept:
+    """The token, valid where it is called expiring with more than a third of its life left."""
+    begin, end = one.token.issued_at, one.token.expires_at
+    if one.token.status is Status.EXPIRING and begin and end and end - now > (end - begin) / 3:
+        return replace(one, token=replace(one.token, status=Status.VALID))
+    return one
 
 
 def _status_without_tokens(
