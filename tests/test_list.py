@@ -1,13 +1,18 @@
 """`kubectl pxauth list` against a real API server."""
 
 import base64
+import csv
+import io
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from controlplane.run import ControlPlane
 from tests.conftest import Run, Shell, claims_of, forge
+from tests.terminal import run_on_terminal
 
 OTHER_KEY = b"k" * 40
 
@@ -65,25 +70,76 @@ def test_soon_is_what_the_flag_says(tokens: Shell) -> None:
         assert listed(done)["valid" if status == "expiring" else "expiring"]["status"] == status
 
 
-def test_the_table_fits_and_wide_cuts_nothing(tokens: Shell) -> None:
-    table = tokens.pxauth("list", "-n", tokens.namespace).out.splitlines()
-    assert table[0].split() == [
-        "NAMESPACE",
-        "NAME",
-        "SUBJECT",
-        "ROLES",
-        "ISSUER",
-        "EXPIRES",
-        "STATUS",
-    ]
-    assert len(table) == 9
-    assert max(map(len, table)) <= 80
-    assert any(line.endswith("bad signature") for line in table)
-    wide = tokens.pxauth("list", "-n", tokens.namespace, "-o", "wide").out
-    assert f"{tokens.namespace}-expiring" in wide
-    assert "in 19 days" in wide
-    assert "…" not in wide
+COLUMNS = ["NAMESPACE", "NAME", "SUBJECT", "ROLES", "ISSUER", "EXPIRES", "DAYS", "STATUS"]
+
+
+def test_a_pipe_gets_whole_columns_that_awk_finds(tokens: Shell) -> None:
+    long = "-".join(["a-user-with-a-long-name"] * 5)
+    tokens.keep("long", forge(claims_of(long, roles=[])))
+    narrow = tokens.with_environment(COLUMNS="40")
+    lines = [line.split() for line in narrow.pxauth("list").out.splitlines()]
+    assert lines[0] == COLUMNS
+    assert {len(line) for line in lines} == {len(COLUMNS)}
+    rows = {line[1]: dict(zip(COLUMNS, line, strict=True)) for line in lines[1:]}
+    assert (rows["long"]["SUBJECT"], rows["long"]["ROLES"]) == (long, "<none>")
+    end = datetime.now(UTC) + timedelta(days=20)
+    assert (rows["expiring"]["EXPIRES"], rows["expiring"]["DAYS"]) == (f"{end:%Y-%m-%d}", "19")
+    assert rows["expired"]["DAYS"] == "-2"
+    assert rows["bad-signature"]["STATUS"] == "bad-signature"
+    wide = tokens.pxauth("list", "-o", "wide").out
+    assert {len(line.split()) for line in wide.splitlines()} == {len(COLUMNS) + 2}
+    assert re.search(rf"{end:%Y-%m-%d}T\d\d:\d\d:\d\dZ  19 ", wide)
     assert "\x1b" not in wide
+
+
+@pytest.mark.parametrize(("width", "cut"), [(80, True), (200, False)])
+def test_on_a_terminal_a_table_is_as_wide_as_it(tokens: Shell, width: int, cut: bool) -> None:
+    tokens.keep("long", forge(claims_of("-".join(["a-user-with-a-long-name"] * 4))))
+    wide_one = tokens.with_environment(COLUMNS=str(width), LANG="C.UTF-8")
+    _, shown = run_on_terminal(wide_one, "pxauth", "list")
+    lines = shown.replace("\r", "").splitlines()
+    assert ("…" in shown) == cut
+    assert 80 - 10 < max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in lines) <= width
+
+
+def test_it_is_sorted_as_one_wants(tokens: Shell) -> None:
+    tokens.keep("endless", forge({k: v for k, v in claims_of("e").items() if k != "exp"}))
+    for spelled in ("expiresAt", ".expiresAt", "{.expiresAt}"):
+        done = tokens.pxauth("list", "--sort-by", spelled, "--no-headers")
+        rows = [line.split() for line in done.out.splitlines()]
+        assert len(rows) == 9
+        ends = [row[5] for row in rows]
+        assert ends == sorted(ends, key=lambda end: (end == "<none>", end))
+        assert rows[-1][1] == "endless"
+    done = tokens.pxauth("list", "--sort-by=status", "-o", "json")
+    found = [item["status"] for item in json.loads(done.out)["items"]]
+    assert found[0] == "bad signature"
+    assert found[-1] == "valid"
+    refused = tokens.refused("list", "--sort-by", "age", code=2)
+    assert refused.err.startswith('error: --sort-by "age" is none of namespace, name, subject')
+
+
+def test_a_report_for_a_spreadsheet(tokens: Shell) -> None:
+    """Texts of others are no formulas there."""
+    formula = '=HYPERLINK("https://evil.example")'
+    tokens.keep("formula", forge(claims_of(formula, roles=["a", "b"], groups=[])))
+    done = tokens.pxauth("list", "-o", "csv", "--sort-by", "name")
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.out))}
+    assert len(rows) == 9
+    assert rows["formula"]["subject"] == f"'{formula}"
+    assert rows["formula"]["roles"] == "a; b"
+    assert rows["expired"]["daysLeft"] == "-2"
+    assert rows["bad-signature"]["status"] == "bad signature"
+    (item,) = (
+        item
+        for item in json.loads(tokens.pxauth("list", "-o", "json").out)["items"]
+        if item["name"] == "valid"
+    )
+    assert list(item) == list(rows["valid"])
+    assert rows["valid"]["expiresAt"] == item["expiresAt"]
+    assert rows["valid"]["daysLeft"] == str(item["daysLeft"])
+    bare = tokens.pxauth("list", "-o", "csv", "--no-headers")
+    assert len(bare.out.splitlines()) == 9
 
 
 def test_names_labels_and_yaml(tokens: Shell) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.dates import day, timestamp, whole_days
 from kubectl_pxauth.cli.doctor import diagnosis_as_json, show_diagnoses
 from kubectl_pxauth.cli.flags import ConnectionFlags, WithinFlag
 from kubectl_pxauth.cli.keys.status import key_as_json, key_rows, pod_rows
@@ -23,7 +24,6 @@ from kubectl_pxauth.operations.doctor.status import (
     find_status,
 )
 from kubectl_pxauth.portworx.token_secrets import Status, StoredToken
-from kubectl_pxauth.token.claims import rfc3339
 from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """Shows on one screen which key and issuer the cluster has, whether a rotation is under
@@ -120,8 +120,8 @@ def _as_json(status: ClusterStatus) -> dict[str, Any]:
                 "namespace": token.namespace,
                 "name": token.secret,
                 "subject": token.user.sub,
-                "expiresAt": token.expires_at and rfc3339(token.expires_at),
-                "daysLeft": token.expires_at and (token.expires_at - status.now).days,
+                "expiresAt": timestamp(token.expires_at),
+                "daysLeft": whole_days(token.expires_at, status.now),
             }
             for token in status.ending
         ],
@@ -154,8 +154,8 @@ def _job_as_json(run: JobRuns) -> dict[str, Any]:
         "schedule": run.schedule,
         "timeZone": run.time_zone,
         "suspended": run.suspended,
-        "lastSuccess": run.last_success and rfc3339(run.last_success),
-        "nextRun": run.next_run and rfc3339(run.next_run),
+        "lastSuccess": timestamp(run.last_success) or None,
+        "nextRun": timestamp(run.next_run) or None,
     }
 
 
@@ -219,18 +219,14 @@ def _words(status: ClusterStatus) -> str:
 def _job_lines(run: JobRuns) -> Iterator[str]:
     whose = f"namespace {run.scope}" if run.scope else "all namespaces"
     yield f"{run.display_name} renews the tokens of {whose}"
-    last = rfc3339(run.last_success) if run.last_success else "none yet"
-    following = "suspended" if run.suspended else "not known"
-    following = rfc3339(run.next_run) if run.next_run else following
-    yield f"last success {last}, next run {following}"
+    following = "suspended" if run.suspended else timestamp(run.next_run) or "not known"
+    yield f"last success {timestamp(run.last_success) or 'none yet'}, next run {following}"
 
 
 def _ending_lines(tokens: tuple[StoredToken, ...], now: datetime) -> Iterator[str]:
-    from kubectl_pxauth.cli.table import day, days_left
-
     for token in tokens:
-        left = days_left(token.expires_at, now)
-        days = {"0": "less than a day", "1": "1 day"}.get(left, f"{left} days")
+        left = whole_days(token.expires_at, now)
+        days = "less than a day" if left == 0 else "1 day" if left == 1 else f"{left} days"
         yield f"{day(token.expires_at)}, in {days}: {token.namespace}/{token.secret}"
 
 

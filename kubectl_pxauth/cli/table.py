@@ -13,7 +13,6 @@ from kubectl_pxauth.cli.output import Row, printable
 
 _UNLIMITED = 100_000  # columns, where no terminal limits them
 _NOTHING = "<none>"  # as kubectl has it, so that a script finds each column
-_A_DAY = timedelta(days=1)
 _IN_MONTHS = timedelta(days=60)
 _GAP = "  "
 _WIDEST_LABEL = 20
@@ -59,16 +58,16 @@ def print_table(
 
 
 def _shrink(widths: list[int], columns: Sequence[Column], limit: int) -> None:
-    """Take from the widest of the columns that give way, until all fit."""
-    least = [
-        len(column.heading) if column.shrinks else width
-        for column, width in zip(columns, widths, strict=True)
-    ]
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > limit:
-        spare, index = max((width - least[i], i) for i, width in enumerate(widths))
-        if spare <= 0:
-            return
-        widths[index] -= 1
+    """Take from the widest of the columns that give way, and then of all, until all fit."""
+    for giving_way in ([column.shrinks for column in columns], [True] * len(columns)):
+        while sum(widths) + len(_GAP) * (len(widths) - 1) > limit:
+            spare, index = max(
+                (width - len(columns[i].heading) if giving_way[i] else 0, i)
+                for i, width in enumerate(widths)
+            )
+            if spare <= 0:
+                break
+            widths[index] -= 1
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -99,16 +98,6 @@ def print_rows(rows: Iterable[Row]) -> None:
         console.print(grid)
     for line in captured.get().splitlines():
         print(line.rstrip())
-
-
-def day(moment: datetime | None) -> str:
-    """The day of a moment, in UTC as all that scripts may read; nothing where there is none."""
-    return f"{moment:%Y-%m-%d}" if moment else ""
-
-
-def days_left(moment: datetime | None, now: datetime) -> str:
-    """The whole days from now to a moment, below 0 where it is past; nothing if there is none."""
-    return str((moment - now) // _A_DAY) if moment else ""
 
 
 def relative(moment: datetime | None, now: datetime) -> str:
