@@ -11,9 +11,9 @@ import yaml
 
 from controlplane.run import ControlPlane
 from tests.conftest import Shell, claims_of, forge
+from tests.patient import Patient, bare, patient, plane_arguments, token
 from tests.portworx_site import OPERATOR, OTHERS, OURS, fingerprint
 from tests.terminal import run_on_terminal
-from tests.test_doctor import Patient, bare, patient, plane_arguments, token
 
 __all__ = ["bare", "patient", "plane_arguments"]  # fixtures
 

@@ -69,6 +69,7 @@ class Format(StrEnum):
     WIDE = "wide"
     JSON = "json"
     YAML = "yaml"
+    PROMETHEUS = "prometheus"
 
 
 @takes_groups
@@ -100,6 +101,10 @@ def command(
     status = find_status(request, source, connection.open())
     if form in (Format.JSON, Format.YAML):
         output.objects(_as_json(status), output.DataFormat(form))
+    elif form is Format.PROMETHEUS:
+        from kubectl_pxauth.cli.metrics import print_metrics
+
+        print_metrics({"": status})
     else:
         _show(status, connection.kubeconfig.context, wide=form is Format.WIDE)
     raise typer.Exit(EXIT_CODES[status.health])

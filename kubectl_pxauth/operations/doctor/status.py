@@ -70,6 +70,12 @@ class KnownToken:
     stored: StoredToken
     is_operators: bool
 
+    @property
+    def status(self) -> Status:
+        """What is to be said of it; the operator's are renewed in their last minute."""
+        fine = self.is_operators and self.stored.status is Status.EXPIRING
+        return Status.VALID if fine else self.stored.status
+
 
 @dataclass(frozen=True)
 class Tenants:
@@ -120,14 +126,8 @@ class ClusterStatus:
         return tuple(one for *_, one in sorted(ends, key=lambda end: end[:3]))
 
     def count(self, status: Status) -> int:
-        """How many tokens are in that state; the operator's are renewed in their last minute."""
-        return sum(
-            status is (Status.VALID if _is_fine(one) else one.stored.status) for one in self.tokens
-        )
-
-
-def _is_fine(token: KnownToken) -> bool:
-    return token.is_operators and token.stored.status is Status.EXPIRING
+        """How many tokens have that status."""
+        return sum(one.status is status for one in self.tokens)
 
 
 def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> ClusterStatus:
