@@ -3,17 +3,20 @@
 import json
 import re
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from controlplane.run import ControlPlane
 from tests.conftest import Shell, claims_of, forge
 from tests.patient import Patient, bare, patient, plane_arguments, token
 from tests.portworx_site import OPERATOR, OTHERS, OURS, fingerprint
 from tests.terminal import run_on_terminal
+from tests.transcripts import ROOT
 
 __all__ = ["bare", "patient", "plane_arguments"]  # fixtures
 
@@ -221,6 +224,88 @@ def test_a_terminal_has_a_picture_of_the_coming_year(patient: Patient) -> None:
     (month,) = (line for line in picture[1:] if line.startswith(f"  {end:%Y-%m}"))
     assert month.split() == [f"{end:%Y-%m}", "\u2588" * 40, "1"]
     assert "Tokens by" not in patient.pxauth("status").out
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What -o prometheus prints: the values of each metric, by its labels."""
+
+    values: dict[str, dict[tuple[tuple[str, str], ...], float]]
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.values[name][tuple(sorted(labels.items()))]
+
+
+def metrics(patient: Shell, *arguments: str, code: int) -> Metrics:
+    done = patient.pxauth("status", "-o", "prometheus", *arguments)
+    assert done.code == code
+    # It refuses what is no OpenMetrics.
+    families = text_string_to_metric_families(done.out)  # type: ignore[no-untyped-call]
+    return Metrics(
+        {
+            family.name: {tuple(sorted(one.labels.items())): one.value for one in family.samples}
+            for family in families
+        }
+    )
+
+
+def test_metrics(patient: Patient) -> None:
+    before = time.time()
+    patient.done("label", "namespace", "px", "red", "green", "tenant=yes", "--overwrite")
+    patient.lay(
+        token("red/px-k8s-user", LATE),
+        token("px/px-admin-token", forge(claims_of("a", days=1), OURS), **OPERATORS),
+        token("px/jwt", forge(claims_of("b", iss="other.example"), OTHERS)),
+    )
+    patient.scheduled("-A", "--issue", "kubernetes", "--namespace-selector", "tenant=yes")
+    patient.status("cronjob/pxauth-renew", {"lastSuccessfulTime": "2026-01-01T03:00:00Z"})
+    try:
+        found = metrics(patient, code=4)
+    finally:
+        assert patient.pxauth("unschedule", "-A").code == 0
+    assert found.value("pxauth_status", status="broken") == 1
+    assert found.value("pxauth_status", status="well") == 0
+    assert before - 1 < found.value("pxauth_checked_timestamp_seconds") < time.time() + 1
+    assert found.value("pxauth_tokens", status="valid") == 2
+    assert found.value("pxauth_tokens", status="expired") == 1
+    late = {"namespace": "red", "secret": "px-k8s-user"}
+    assert found.value("pxauth_token_status", **late, status="expired") == 1
+    ends = found.value("pxauth_token_expires_timestamp_seconds", **late, operator="false")
+    assert 0 < before - ends < 86400 + 60
+    issued = found.value("pxauth_token_issued_timestamp_seconds", **late, operator="false")
+    assert ends - issued == 10 * 86400
+    operators = {"namespace": "px", "secret": "px-admin-token", "operator": "true"}
+    assert found.value("pxauth_token_expires_timestamp_seconds", **operators) > before
+    assert not any(
+        ("secret", "jwt") in labels
+        for labels in found.values["pxauth_token_expires_timestamp_seconds"]
+    )
+    assert found.value("pxauth_rotation_under_way") == 0
+    assert before - 600 < found.value("pxauth_shared_secret_changed_timestamp_seconds")
+    assert found.value("pxauth_tenants_without_token") == 1
+    job = {"job_name": "kube-system/pxauth-renew"}
+    assert found.value("pxauth_job_last_success_timestamp_seconds", **job) == 1767236400
+
+    page = (ROOT / "docs/how-to/monitoring.md").read_text()
+    documented = set(re.findall(r"^\| `(pxauth_\w+)`", page, re.M))
+    assert documented == {*found.values, "pxauth_pods_with_old_key"}
+    rules = re.search(r"^```yaml\n(.*?)^```", page, re.S | re.M)
+    assert rules
+    for rule in yaml.safe_load(rules[1])["groups"][0]["rules"]:
+        used = set(re.findall(r"pxauth_\w+", rule["expr"]))
+        assert used, rule["alert"]
+        assert used <= documented
+
+
+def test_the_fields_are_those_that_are_documented(patient: Patient) -> None:
+    page = (ROOT / "docs/reference/output.md").read_text()
+    _, of_list, of_status = re.split(r"^## ", page, flags=re.M)
+    for command, text in (("list", of_list), ("status", of_status)):
+        done = patient.pxauth(command, "-o", "json")
+        found = json.loads(done.out)
+        fields = found["items"][0] if command == "list" else found
+        rows = re.findall(r"^\| (`.*?) \|", text, re.M)
+        assert [field for row in rows for field in re.findall(r"`(\w+)`", row)] == list(fields)
 
 
 def test_it_writes_nothing(patient: Patient, own_plane: ControlPlane) -> None:

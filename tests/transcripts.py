@@ -46,7 +46,8 @@ _VARYING = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
     (r'resourceVersion: "\d+"', "resourceVersion: VERSION"),
     (r"https://127\.0\.0\.1:\d+", "https://SERVER"),
-    (r"\bfingerprint [0-9a-f]{8}\b", "fingerprint HEX"),
+    (r"(?i)\bfingerprint:? +[0-9a-f]{8}\b", "fingerprint HEX"),
+    (r"\b\d\.\d+e\+09\b", "SECONDS"),  # since 1970
     (r"\d+ bytes", "SIZE"),
     (r"\bv1\.\d+\.\d+\b", "VERSION"),
     (r"eyJ[\w.-]+", "TOKEN"),
