@@ -7,7 +7,11 @@ import typer
 
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.output import DataFormat, Format
-from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
+from kubectl_pxauth.cluster.kubeconfig import (
+    ConnectionOptions,
+    names_in_kubeconfig,
+    parse_timeout,
+)
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.token.profile import PROFILES
@@ -32,6 +36,15 @@ SelectorFlag = Annotated[
     str | None,
     typer.Option(
         "--selector", "-l", metavar="SELECTOR", help="Only Secrets with these labels: team=a,x!=y."
+    ),
+]
+
+AllContextsFlag = Annotated[
+    bool,
+    typer.Option(
+        "--all-contexts",
+        help="Look at the clusters of all contexts; so does --context"
+        " that is repeated, at those that it names.",
     ),
 ]
 
@@ -208,7 +221,7 @@ class ConnectionFlags:
         None
     )
     context: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The kubeconfig's context.")
+        list[str] | None, typer.Option(metavar="NAME", help="The kubeconfig's context.")
     ] = None
     cluster: Annotated[
         str | None, typer.Option(metavar="NAME", help="The kubeconfig's cluster.")
@@ -268,10 +281,33 @@ class ConnectionFlags:
     ] = 0
 
     def connection(self) -> Connection:
-        """The cluster that the flags name; raises UsageError."""
+        """The one cluster that the flags name; raises UsageError."""
+        contexts = dict.fromkeys(self.context or ())
+        if len(contexts) > 1:
+            raise UsageError(f"--context names {len(contexts)} clusters, and this is for one")
+        return self._connection(next(iter(contexts), None))
+
+    def connections(self, *, all_contexts: bool) -> dict[str, Connection]:
+        """The clusters that the flags name, by their context; a single one is called "".
+
+        Raises UsageError, and ClusterError where the kubeconfig can't be read.
+        """
+        contexts = list(dict.fromkeys(self.context or ()))
+        if all_contexts:
+            if contexts:
+                raise UsageError("--context and --all-contexts exclude each other")
+            contexts = names_in_kubeconfig("contexts", self._connection(None).options)
+        elif len(contexts) < 2:  # noqa: PLR2004
+            return {"": self.connection()}
+        for flag, given in {"--server": self.server, "--cluster": self.cluster}.items():
+            if given is not None:
+                raise UsageError(f"{flag} names one cluster, and the contexts several")
+        return {name: self._connection(name) for name in contexts}
+
+    def _connection(self, context: str | None) -> Connection:
         options = ConnectionOptions(
             kubeconfig=self.kubeconfig,
-            context=self.context,
+            context=context,
             cluster=self.cluster,
             user=self.user,
             as_user=self.as_user,

@@ -1,5 +1,7 @@
 """The command `kubectl pxauth list`."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -7,21 +9,24 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.dates import day, timestamp, whole_days
 from kubectl_pxauth.cli.flags import (
+    AllContextsFlag,
     AllNamespacesFlag,
     ConnectionFlags,
     NamespaceFlag,
     SelectorFlag,
     WithinFlag,
 )
+from kubectl_pxauth.cli.fleet import ask_each, in_context, of_context, tell_failures
 from kubectl_pxauth.cli.inputs import optional, read_scope
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
-from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.errors import PxauthError, UsageError
 from kubectl_pxauth.operations.list import list_tokens
 from kubectl_pxauth.portworx.signing import find_trusted_keys
-from kubectl_pxauth.portworx.token_secrets import Status, StoredToken
+from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.identity import placeholders
 
@@ -37,6 +42,7 @@ EXAMPLES = (
         "A report for a spreadsheet, the first to end first",
         "kubectl pxauth list -A -o csv --sort-by expiresAt > tokens.csv",
     ),
+    ("The tokens of two clusters", "kubectl pxauth list -A --context east --context west"),
 )
 
 _COLOURS = {
@@ -77,41 +83,83 @@ def command(
     ] = False,
     verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
+    all_contexts: AllContextsFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, list, print."""
-    connection = connection_flags.connection()
+    connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
-    scope = read_scope(namespace, all_namespaces, selector, connection)
-    due = parse_duration(within)
+    due, now = parse_duration(within), datetime.now(UTC)
     field = optional(sort_by, _read_field)
-    cluster = connection.open()
-    trusted = find_trusted_keys(cluster, source)
-    output.warnings(trusted.warnings)
-    now = datetime.now(UTC)
-    tokens = list_tokens(scope, trusted, cluster, now, due)
+
+    def ask(connection: Connection) -> _Answer:
+        scope = read_scope(namespace, all_namespaces, selector, connection)
+        cluster = connection.open()
+        trusted = find_trusted_keys(cluster, source)
+        return _Answer(scope, trusted.warnings, list_tokens(scope, trusted, cluster, now, due))
+
+    answers = ask_each(connections, ask)
+    found = [
+        _Listed(context, token)
+        for context, answer in answers.items()
+        if isinstance(answer, _Answer)
+        for token in answer.tokens
+    ]
+    _warn(answers, found)
     if field:
-        tokens.sort(key=lambda token: _sort_key(token, field))
-    output.warnings(
-        f"Secret {token.namespace}/{token.secret}: an unfilled placeholder: {', '.join(blanks)}"
-        for token in tokens
-        if (blanks := placeholders(token.user))
-    )
+        found.sort(key=lambda one: _sort_key(one, field, now))
     if form in (Format.JSON, Format.YAML):
-        items = [_as_json(token, now) for token in tokens]
-        output.objects({"items": items}, output.Format(form))
+        output.objects({"items": [_as_json(one, now) for one in found]}, output.Format(form))
     elif form is Format.NAME:
-        for token in tokens:
-            print(f"secret/{token.secret}")
+        for one in found:
+            print(f"secret/{one.token.secret}")
     elif form is Format.CSV:
         from kubectl_pxauth.cli.report import print_csv
 
-        print_csv(_FIELDS, [_as_json(token, now) for token in tokens], headed=not no_headers)
-    elif tokens:
-        _show(tokens, now, wide=form is Format.WIDE, headed=not no_headers)
+        fields = _FIELDS if "" in answers else ("context", *_FIELDS)
+        print_csv(fields, [_as_json(one, now) for one in found], headed=not no_headers)
+    elif found:
+        _show(found, now, wide=form is Format.WIDE, headed=not no_headers)
     else:
-        where = f" in {scope.namespace} namespace" if scope.namespace else ""
-        output.note(f"No resources found{where}.")
+        _note_nothing(answers)
+    if tell_failures(answers):
+        raise typer.Exit(output.FAILED)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The tokens of one cluster, and what is to be said beside them."""
+
+    scope: Scope
+    warnings: tuple[str, ...]
+    tokens: list[StoredToken]
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A token, and the context of its cluster; empty where there is one cluster alone."""
+
+    context: str
+    token: StoredToken
+
+
+def _warn(answers: Mapping[str, _Answer | PxauthError], found: list[_Listed]) -> None:
+    for context, answer in answers.items():
+        if isinstance(answer, _Answer):
+            output.warnings(f"{in_context(context)}{warning}" for warning in answer.warnings)
+    output.warnings(
+        f"{in_context(one.context)}Secret {one.token.namespace}/{one.token.secret}: an unfilled"
+        f" placeholder: {', '.join(blanks)}"
+        for one in found
+        if (blanks := placeholders(one.token.user))
+    )
+
+
+def _note_nothing(answers: Mapping[str, _Answer | PxauthError]) -> None:
+    for context, answer in answers.items():
+        if isinstance(answer, _Answer):
+            where = f" in {answer.scope.namespace} namespace" if answer.scope.namespace else ""
+            output.note(f"{in_context(context)}No resources found{where}.")
 
 
 _FIELDS = (
@@ -128,17 +176,18 @@ def _read_field(text: str) -> str:
     return field
 
 
-def _sort_key(token: StoredToken, field: str) -> tuple[Any, ...]:
+def _sort_key(one: _Listed, field: str, now: datetime) -> tuple[Any, ...]:
     """What is sorted by: of states the worst first, and what is not there last."""
     if field == "status":
-        return (list(Status).index(token.status),)
-    value = _as_json(token, datetime.now(UTC))[field]
+        return (list(Status).index(one.token.status),)
+    value = _as_json(one, now)[field]
     return (value is None, value)
 
 
-def _as_json(token: StoredToken, now: datetime) -> dict[str, Any]:
-    user = token.user
+def _as_json(one: _Listed, now: datetime) -> dict[str, Any]:
+    token, user = one.token, one.token.user
     return {
+        **of_context(one.context),
         "namespace": token.namespace,
         "name": token.secret,
         "subject": user.sub,
@@ -155,21 +204,25 @@ def _as_json(token: StoredToken, now: datetime) -> dict[str, Any]:
     }
 
 
-def _show(tokens: list[StoredToken], now: datetime, *, wide: bool, headed: bool) -> None:
+def _show(found: list[_Listed], now: datetime, *, wide: bool, headed: bool) -> None:
     from kubectl_pxauth.cli.table import Column, print_table
 
-    columns = [Column("NAMESPACE"), Column("NAME"), Column("SUBJECT", shrinks=True)]
+    several = bool(found[0].context)
+    columns = [Column("CONTEXT")] if several else []
+    columns += [Column("NAMESPACE"), Column("NAME"), Column("SUBJECT", shrinks=True)]
     columns += [Column("ROLES", shrinks=True), Column("ISSUER", shrinks=True)]
     columns += [Column("GROUPS"), Column("ISSUED")] if wide else []
     columns += [Column("EXPIRES"), Column("DAYS"), Column("STATUS")]
     rows = []
-    for token in tokens:
-        user, end, left = token.user, token.expires_at, whole_days(token.expires_at, now)
-        row = [token.namespace, token.secret, user.sub or "", ",".join(user.roles or ())]
+    for one in found:
+        token, user, end = one.token, one.token.user, one.token.expires_at
+        left = whole_days(end, now)
+        row = [one.context] if several else []
+        row += [token.namespace, token.secret, user.sub or "", ",".join(user.roles or ())]
         row.append(token.issuer)
         if wide:
             row += [",".join(user.groups or ()), timestamp(token.issued_at)]
         row += [timestamp(end) if wide else day(end), "" if left is None else str(left)]
         rows.append([*row, token.status.replace(" ", "-")])  # awk takes it for one word
-    colours = [_COLOURS.get(token.status, "red") for token in tokens]
+    colours = [_COLOURS.get(one.token.status, "red") for one in found]
     print_table(columns, rows, colours, wide=wide, headed=headed)
