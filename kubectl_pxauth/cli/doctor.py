@@ -1,19 +1,23 @@
 """The command `kubectl pxauth doctor`."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.flags import (
+    AllContextsFlag,
     ConnectionFlags,
     DataFormatFlag,
     WithinFlag,
 )
+from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
+from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.operations.doctor import diagnose
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis
 from kubectl_pxauth.token.duration import parse_duration
@@ -42,33 +46,58 @@ def command(
     within: WithinFlag = "30d",
     verification: VerificationFlags,
     form: DataFormatFlag = None,
+    all_contexts: AllContextsFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, diagnose, print."""
-    connection = connection_flags.connection()
+    connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
-    due = parse_duration(within)
-    namespace = connection.kubeconfig.namespace
-    found = diagnose(namespace, source, connection.open(), datetime.now(UTC), due)
-    severities = _show_data(list(found), form) if form else set(show_diagnoses(found))
-    if Severity.PROBLEM in severities:
+    due, now = parse_duration(within), datetime.now(UTC)
+
+    def ask(connection: Connection) -> Iterator[Diagnosis]:
+        return diagnose(connection.kubeconfig.namespace, source, connection.open(), now, due)
+
+    if list(connections) == [""]:
+        answers: Mapping[str, Iterable[Diagnosis] | PxauthError] = {"": ask(connections[""])}
+    else:
+        answers = ask_each(connections, lambda connection: list(ask(connection)))
+    severities = set(_show_data(answers, form) if form else _show(answers))
+    if tell_failures(answers) or Severity.PROBLEM in severities:
         raise typer.Exit(output.FAILED)
 
 
-def _show_data(diagnoses: list[Diagnosis], form: output.DataFormat) -> set[Severity]:
-    severities = {one.severity for one in diagnoses}
-    items = [diagnosis_as_json(one) for one in diagnoses]
+def _show_data(
+    answers: Mapping[str, Iterable[Diagnosis] | PxauthError], form: output.DataFormat
+) -> set[Severity]:
+    found = [(context, one) for context, some in _findings(answers) for one in some]
+    severities = {one.severity for _, one in found}
+    items = [{**of_context(context), **diagnosis_as_json(one)} for context, one in found]
     output.objects({"healthy": Severity.PROBLEM not in severities, "findings": items}, form)
     return severities
 
 
-def show_diagnoses(diagnoses: Iterable[Diagnosis]) -> Iterator[Severity]:
-    """Print each diagnosis once it is there."""
+def _show(answers: Mapping[str, Iterable[Diagnosis] | PxauthError]) -> Iterator[Severity]:
+    width = max(map(len, answers))
+    for context, diagnoses in _findings(answers):
+        yield from show_diagnoses(diagnoses, context.ljust(width))
+
+
+def _findings(
+    answers: Mapping[str, Iterable[Diagnosis] | PxauthError],
+) -> Iterator[tuple[str, Iterable[Diagnosis]]]:
+    for context, some in answers.items():
+        if not isinstance(some, PxauthError):
+            yield context, some
+
+
+def show_diagnoses(diagnoses: Iterable[Diagnosis], context: str = "") -> Iterator[Severity]:
+    """Print each diagnosis once it is there, with the context of its cluster if one is given."""
+    where = f" {output.printable(context).ljust(len(context))} " if context else " "
     for one in diagnoses:
-        rest = f" {one.check:<9} {output.printable(one.message)}"
+        rest = f"{where}{one.check:<9} {output.printable(one.message)}"
         _print_line(f"{one.severity:<8}", rest, _COLOURS[one.severity])
         if one.hint:
-            print(f"{'':{_INDENT}}{output.printable(one.hint)}")
+            print(f"{'':{_INDENT + len(where) - 1}}{output.printable(one.hint)}")
         yield one.severity
 
 

@@ -39,6 +39,10 @@ SelectorFlag = Annotated[
     ),
 ]
 
+NoHeadersFlag = Annotated[
+    bool, typer.Option("--no-headers", help="Leave out the line with the headings.")
+]
+
 AllContextsFlag = Annotated[
     bool,
     typer.Option(

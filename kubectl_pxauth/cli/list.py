@@ -16,6 +16,7 @@ from kubectl_pxauth.cli.flags import (
     AllNamespacesFlag,
     ConnectionFlags,
     NamespaceFlag,
+    NoHeadersFlag,
     SelectorFlag,
     WithinFlag,
 )
@@ -78,9 +79,7 @@ def command(
             show_default="namespace and name",
         ),
     ] = None,
-    no_headers: Annotated[
-        bool, typer.Option("--no-headers", help="Leave out the line with the headings.")
-    ] = False,
+    no_headers: NoHeadersFlag = False,
     verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
     all_contexts: AllContextsFlag = False,

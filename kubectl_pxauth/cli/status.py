@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.dates import day, timestamp, whole_days
 from kubectl_pxauth.cli.doctor import diagnosis_as_json, show_diagnoses
-from kubectl_pxauth.cli.flags import ConnectionFlags, WithinFlag
+from kubectl_pxauth.cli.flags import AllContextsFlag, ConnectionFlags, NoHeadersFlag, WithinFlag
+from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
 from kubectl_pxauth.cli.keys.status import key_as_json, key_rows, pod_rows
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
@@ -40,6 +42,7 @@ EXAMPLES = (
         "Which tenants have no token",
         "kubectl pxauth status --namespace-selector px-tenant=true",
     ),
+    ("All clusters of the kubeconfig, a line each", "kubectl pxauth status --all-contexts"),
     ("For a script: is anything broken?", "kubectl pxauth status >/dev/null; [ $? -eq 4 ]"),
 )
 
@@ -52,6 +55,11 @@ EXIT_CODES = {
 """What scripts tell by. 1 is what every command ends with that can't do its work, kubectl as well
 where it does not find this plugin: whatever went wrong, nothing is known then. 2 is a misuse."""
 
+_WORST_FIRST = (Health.BROKEN, Health.UNKNOWN, Health.WORTH_A_LOOK, Health.WELL)
+_FIELDS = (
+    *("fingerprint", "rotation", "tokens", "valid", "expiresAt", "daysLeft"),
+    *("withoutToken", "findings"),
+)
 _STYLES = {
     Health.WELL: "green",
     Health.WORTH_A_LOOK: "yellow",
@@ -69,6 +77,7 @@ class Format(StrEnum):
     WIDE = "wide"
     JSON = "json"
     YAML = "yaml"
+    CSV = "csv"
     PROMETHEUS = "prometheus"
 
 
@@ -87,27 +96,89 @@ def command(
     within: WithinFlag = "14d",
     verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
+    no_headers: NoHeadersFlag = False,
+    all_contexts: AllContextsFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, look, print."""
-    connection = connection_flags.connection()
+    connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
-    request = StatusRequest(
-        namespace=connection.kubeconfig.namespace,
-        namespace_selector=namespace_selector,
-        within=parse_duration(within),
-        now=datetime.now(UTC),
-    )
-    status = find_status(request, source, connection.open())
-    if form in (Format.JSON, Format.YAML):
-        output.objects(_as_json(status), output.DataFormat(form))
-    elif form is Format.PROMETHEUS:
+    due, now = parse_duration(within), datetime.now(UTC)
+
+    def ask(connection: Connection) -> ClusterStatus:
+        namespace = connection.kubeconfig.namespace
+        request = StatusRequest(namespace, namespace_selector, within=due, now=now)
+        return find_status(request, source, connection.open())
+
+    answers = ask_each(connections, ask)
+    statuses = {
+        context: one if isinstance(one, ClusterStatus) else None for context, one in answers.items()
+    }
+    alone = statuses.get("")
+    if form is Format.PROMETHEUS:
         from kubectl_pxauth.cli.metrics import print_metrics
 
-        print_metrics({"": status})
+        print_metrics(statuses)
+    elif form is Format.CSV:
+        from kubectl_pxauth.cli.report import print_csv
+
+        items = [_as_line(context, one) for context, one in statuses.items()]
+        print_csv(list(items[0]), items, headed=not no_headers)
+    elif form in (Format.JSON, Format.YAML):
+        items = [
+            {"context": context, **(_as_json(one) if one else {"status": str(Health.UNKNOWN)})}
+            for context, one in statuses.items()
+        ]
+        output.objects(_as_json(alone) if alone else {"items": items}, output.DataFormat(form))
+    elif alone:
+        _show(alone, connections[""].kubeconfig.context, wide=form is Format.WIDE)
     else:
-        _show(status, connection.kubeconfig.context, wide=form is Format.WIDE)
-    raise typer.Exit(EXIT_CODES[status.health])
+        _show_fleet(statuses, wide=form is Format.WIDE, headed=not no_headers)
+    tell_failures(answers)
+    found = {one.health if one else Health.UNKNOWN for one in statuses.values()}
+    raise typer.Exit(EXIT_CODES[next(one for one in _WORST_FIRST if one in found)])
+
+
+def _as_line(context: str, status: ClusterStatus | None) -> dict[str, Any]:
+    """One line for a cluster, which is not known where there is no status."""
+    if status is None:
+        return {"context": context, "status": str(Health.UNKNOWN)} | dict.fromkeys(_FIELDS)
+    key, first = status.key, next(iter(status.ending), None)
+    end = first.expires_at if first else None
+    rotation = status.key_status and status.key_status.state.rotation
+    return {
+        **of_context(context),
+        "status": str(status.health),
+        "fingerprint": key and key.shared_secret.fingerprint,
+        "rotation": str(rotation.direction) if rotation else None,
+        "tokens": len(status.tokens),
+        "valid": status.count(Status.VALID),
+        "expiresAt": timestamp(end) or None,
+        "daysLeft": whole_days(end, status.now),
+        "withoutToken": len(status.tenants.without_token) if status.tenants else None,
+        "findings": len(status.findings),
+    }
+
+
+def _show_fleet(statuses: Mapping[str, ClusterStatus | None], *, wide: bool, headed: bool) -> None:
+    """A line for each cluster, and with wide what keeps them from being well."""
+    from kubectl_pxauth.cli.table import Column, print_table
+
+    headings = ("CONTEXT", "STATUS", "KEY", "ROTATION", "TOKENS", "VALID", "EXPIRES", "DAYS")
+    columns = [Column(heading, shrinks=heading == "CONTEXT") for heading in headings]
+    rows = []
+    for context, status in statuses.items():
+        line = _as_line(context, status)
+        end = line["expiresAt"]
+        cells = [line[field] for field in ("context", "status", "fingerprint", "rotation")]
+        cells += [line["tokens"], line["valid"], end and end[:10], line["daysLeft"]]
+        rows.append(["" if cell is None else str(cell) for cell in cells])
+    print_table(columns, rows, wide=wide, headed=headed)
+    width = max(map(len, statuses))
+    for context, status in statuses.items():
+        if wide and status:
+            for _ in show_diagnoses(status.findings, context.ljust(width)):
+                pass
 
 
 def _as_json(status: ClusterStatus) -> dict[str, Any]:
