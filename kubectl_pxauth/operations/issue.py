@@ -339,6 +339,7 @@ def _write_again(
     identity = _identity(request, signer, found, verdict, unasked=holders is not None)
     if not due:
         change, found = _label(request, cluster, found)
+        kept_by = keeper_warnings(found) if change is Change.CONFIGURED else ()
         return IssueResult(
             namespace=found.namespace,
             secret=found.name,
@@ -347,7 +348,7 @@ def _write_again(
             identity=verdict.user,
             issuer=signer.issuer,
             expires_at=verdict.expires_at,
-            warnings=signer.warnings,
+            warnings=(*signer.warnings, *kept_by),
         )
     kept = verdict.signed and not _changes(verdict.user, identity)
     if kept and holders:

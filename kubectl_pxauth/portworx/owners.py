@@ -85,9 +85,9 @@ def keeper_of(secret: Secret) -> Keeper | None:
     if marks.get("app.kubernetes.io/managed-by") == "Helm" and marks.get(_HELM_RELEASE):
         return Keeper(f"Helm (release {marks[_HELM_RELEASE]})", "change it in the release's values")
     for mark, tool, remedy, is_copy in _MARKS:
-        value = marks.get(mark, "false")
-        if value != "false":
-            name = f"{tool} ({value})" if is_copy or mark in _NAMES else tool
+        value = marks.get(mark, "")
+        if value not in ("", "false"):
+            name = f"{tool} ({value})" if mark in _NAMES else tool
             return Keeper(name, remedy, is_copy)
     return None
 
@@ -101,7 +101,17 @@ _CONTROLLERS = {
     "VaultDynamicSecret": "the Vault Secrets Operator",
     "VaultPKISecret": "the Vault Secrets Operator",
 }
-_NAMES = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
+_NAMES = (
+    "argocd.argoproj.io/instance",
+    "kustomize.toolkit.fluxcd.io/name",
+    "helm.toolkit.fluxcd.io/name",
+    "generate.kyverno.io/policy-name",
+    "reflector.v1.k8s.emberstack.com/reflects",
+    "replicator.v1.mittwald.de/replicate-from",
+    "kubed.appscode.com/origin",
+    "hnc.x-k8s.io/inherited-from",
+)
+"""Marks whose value says what of the tool's, or from where."""
 _STORE = "change it in the store that it is read from"
 _SOURCE = "change it in its source in Git"
 _ORIGINAL = "change the original"
@@ -111,13 +121,21 @@ _MARKS = (
     ("sealedsecrets.bitnami.com/managed", "Sealed Secrets", "seal it anew", False),
     ("secrets.hashicorp.com/vso-ownerRefUID", "the Vault Secrets Operator", _STORE, False),
     ("operator.1password.io/item-path", "the 1Password operator", _STORE, False),
+    # What Argo CD's own docs advise in place of app.kubernetes.io/instance, which others set too:
+    # argoproj/argo-cd, docs/user-guide/resource_tracking.md.
+    ("argocd.argoproj.io/instance", "Argo CD", _SOURCE, False),
     ("kustomize.toolkit.fluxcd.io/name", "Flux", _SOURCE, False),
     ("helm.toolkit.fluxcd.io/name", "Flux", _SOURCE, False),
     ("objectset.rio.cattle.io/id", "Fleet", _SOURCE, False),
     ("config.k8s.io/owning-inventory", "Config Sync", _SOURCE, False),
     ("kapp.k14s.io/app", "kapp", _SOURCE, False),
+    ("generate.kyverno.io/policy-name", "Kyverno", "change its policy, or what that clones", False),
     ("reflector.v1.k8s.emberstack.com/reflects", "Reflector", _ORIGINAL, True),
     ("replicator.v1.mittwald.de/replicate-from", "kubernetes-replicator", _ORIGINAL, True),
+    # On what the original pushes, which has no replicate-from: mittwald/kubernetes-replicator.
+    ("replicator.v1.mittwald.de/replicated-at", "kubernetes-replicator", _ORIGINAL, True),
     ("kubed.appscode.com/origin", "Config Syncer", _ORIGINAL, True),
+    # kubernetes-sigs/hierarchical-namespaces, docs/user-guide/concepts.md
+    ("hnc.x-k8s.io/inherited-from", "the Hierarchical Namespace Controller", _ORIGINAL, True),
 )
 """Labels and annotations that a tool puts on what it keeps, and what to do at each."""
