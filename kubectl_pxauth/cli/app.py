@@ -32,6 +32,7 @@ COMMANDS = {
     "doctor": "Check keys, tokens and storage classes, and say what to do.",
     "discover": "Show where the cluster keeps its shared secret, and its issuer.",
     "keys create": "Make the keys that Portworx is started with.",
+    "keys adopt": "Lay the keys where the operator takes them from, for a move to it.",
     "keys rotate": "Put a new shared secret in the place of the old one.",
     "keys status": "Show which key there is, and how a rotation of it stands.",
     "pxctl": "Run pxctl in a Portworx pod, with a token made for it.",

@@ -41,18 +41,19 @@ APPS_ISSUER, STORK_ISSUER = "apps.portworx.io", "stork.openstorage.io"
 APPLICATION_ISSUERS = (APPS_ISSUER, STORK_ISSUER)
 """The issuers of the tokens that Portworx' own applications make for themselves."""
 
-_APPLICATIONS_SECRET, _APPLICATIONS_KEY = "px-system-secrets", "apps-secret"
+APPLICATIONS_SECRET, APPLICATIONS_KEY = "px-system-secrets", "apps-secret"
 _MISC_ARGS = "portworx.io/misc-args"  # an annotation: the operator hands them on to Portworx
 _LONGEST = 16_384  # bytes; no setting is longer, and what is longer is not looked at
 
 _ISSUER_VARIABLE = "PORTWORX_AUTH_JWT_ISSUER"
 _SECRET_VARIABLE = "PORTWORX_AUTH_JWT_SHAREDSECRET"  # noqa: S105 - a variable's name
+USERNAME_CLAIM_VARIABLE = "PORTWORX_AUTH_USERNAME_CLAIM"
 _VARIABLES = {
     _ISSUER_VARIABLE: "issuer",
     _SECRET_VARIABLE: "shared_secret",
     "PORTWORX_AUTH_JWT_RSA_PUBKEY": "public_key_file",
     "PORTWORX_AUTH_JWT_ECDS_PUBKEY": "public_key_file",
-    "PORTWORX_AUTH_USERNAME_CLAIM": "username_claim",
+    USERNAME_CLAIM_VARIABLE: "username_claim",
     "PORTWORX_AUTH_OIDC_ISSUER": "oidc_issuer",
     "PORTWORX_AUTH_SYSTEM_KEY": "system_key",
     "PORTWORX_AUTH_SYSTEM_APPS_KEY": "apps_key",
@@ -345,7 +346,7 @@ def _self_signed(
     else:
         stated_issuer = Stated(OPERATOR_ISSUER, default)
     reference = SecretKeyReference(namespace, secret or OPERATOR_SECRET, SHARED_SECRET_KEY)
-    applications = SecretKeyReference(namespace, _APPLICATIONS_SECRET, _APPLICATIONS_KEY)
+    applications = SecretKeyReference(namespace, APPLICATIONS_SECRET, APPLICATIONS_KEY)
     return {
         "issuer": stated_issuer,
         "shared_secret": Stated(reference, f"{path}.sharedSecret" if secret else default),

@@ -1,0 +1,102 @@
+"""`kubectl pxauth keys adopt`: from a DaemonSet to the operator, with the same keys."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import Run, claims_of, forge
+from tests.portworx_site import OURS, SECRET_VARIABLE, Site, from_secret, site
+
+__all__ = ["site"]  # a fixture
+
+pytestmark = pytest.mark.xdist_group("keys-adopt")
+
+SYSTEM, STORK = b"never-shown: system\n", b"never-shown: stork"
+
+
+def data(site: Site, name: str, namespace: str = "px") -> dict[str, bytes]:
+    text = site.done("get", "secret", name, "-n", namespace, "-o", "json")
+    return {key: base64.b64decode(value) for key, value in json.loads(text)["data"].items()}
+
+
+@pytest.fixture
+def older(site: Site) -> Site:
+    """A DaemonSet with the keys of pxkeys, a newline at the end of one."""
+    keys = {"shared-secret": OURS + b"\n", "system-secret": SYSTEM, "stork-secret": STORK}
+    encoded = {key: base64.b64encode(value).decode() for key, value in keys.items()}
+    site.create({"metadata": {"name": "pxkeys", "namespace": "kube-system"}, "data": encoded})
+    site.daemon_set(
+        args=["-jwt_issuer", "example.com", "-username_claim", "email"],
+        env=[from_secret(SECRET_VARIABLE, "pxkeys")],
+    )
+    return site
+
+
+def adopt(site: Site, *arguments: str) -> Run:
+    done = site.pxauth("keys", "adopt", *arguments)
+    assert done.code == 0, done.err
+    return done
+
+
+def lines(done: Run) -> list[str]:
+    return [line for line in done.out.splitlines() if line.startswith("secret/")]
+
+
+def test_keys_and_settings_move_and_tokens_stay_valid(older: Site) -> None:
+    assert older.pxauth("issue", "kubernetes", "-n", "px").code == 0
+    done = adopt(older, "-n", "px")
+    assert lines(done) == [
+        "secret/px-shared-secret created in namespace px",
+        "secret/px-system-secrets created in namespace px",
+    ]
+    assert data(older, "px-shared-secret") == {"shared-secret": OURS + b"\n"}
+    assert data(older, "px-system-secrets") == {"system-secret": SYSTEM, "apps-secret": STORK}
+    said: dict[str, Any] = yaml.safe_load(done.out.partition("namespace px\n")[2].split("\n", 1)[1])
+    self_signed = {"issuer": "example.com", "sharedSecret": "px-shared-secret"}
+    assert said["spec"]["security"] == {"enabled": True, "auth": {"selfSigned": self_signed}}
+    # The move: the operator starts Portworx with what was said.
+    older.done("delete", "daemonset", "portworx", "-n", "kube-system")
+    older.storage_cluster("px/px-cluster", **said["spec"])
+    older.done("delete", "secret", "pxkeys", "-n", "kube-system")
+    found = older.discover()
+    assert found["issuer"]["value"] == "example.com"
+    assert found["usernameClaim"]["value"] == "email"
+    (item,) = json.loads(older.pxauth("list", "-n", "px", "-o", "json").out)["items"]
+    assert item["status"] == "valid"
+    # Again, where the operator has it: nothing is left to do.
+    assert lines(adopt(older)) == ["secret/px-shared-secret unchanged in namespace px"]
+
+
+def test_twice_and_dry(older: Site) -> None:
+    done = adopt(older, "-n", "px", "--dry-run=server")
+    assert lines(done)[0] == "secret/px-shared-secret created in namespace px (server dry run)"
+    assert older.kubectl("get", "secret", "px-shared-secret", "-n", "px").code == 1
+    adopt(older, "-n", "px")
+    assert all(" unchanged " in line for line in lines(adopt(older, "-n", "px")))
+
+
+def test_another_key_is_never_overwritten(older: Site) -> None:
+    older.lay_secret("px/px-shared-secret", b"never-shown: the operator's")
+    done = older.refused("keys", "adopt", "-n", "px")
+    assert done.err.startswith('error: Secret px/px-shared-secret has another key "shared-secret"')
+    assert data(older, "px-shared-secret")["shared-secret"] == b"never-shown: the operator's"
+    assert older.kubectl("get", "secret", "px-system-secrets", "-n", "px").code == 1
+
+
+def test_not_in_a_rotation_and_not_without_a_place(older: Site) -> None:
+    done = older.refused("keys", "adopt")
+    assert "there is no StorageCluster yet" in done.err
+    older.storage_cluster("other/px-cluster", security={"enabled": False})
+    assert "created in namespace other" in lines(adopt(older))[0]
+    older.create(
+        {
+            "metadata": {"name": "px-k8s-user", "namespace": "px"},
+            "stringData": {"auth-token": forge(claims_of("x"), OURS + b"\n")},
+        }
+    )
+    assert older.pxauth("keys", "rotate", "--phase=key", "--yes").code == 0
+    done = older.refused("keys", "adopt", "-n", "portworx")
+    assert "a rotation of the shared secret is under way" in done.err
