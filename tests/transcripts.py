@@ -47,6 +47,7 @@ _VARYING = (
     (r'resourceVersion: "\d+"', "resourceVersion: VERSION"),
     (r"https://127\.0\.0\.1:\d+", "https://SERVER"),
     (r"(?i)\bfingerprint:? +[0-9a-f]{8}\b", "fingerprint HEX"),
+    (r"\b[0-9a-f]{8}\b", "HEX"),  # a fingerprint
     (r"\b\d\.\d+e\+09\b", "SECONDS"),  # since 1970
     (r"\d+ bytes", "SIZE"),
     (r"\bv1\.\d+\.\d+\b", "VERSION"),
