@@ -8,6 +8,7 @@ import typer
 
 from kubectl_pxauth.cli import output, signals
 from kubectl_pxauth.cli.context import PxctlFlags, read_nodes
+from kubectl_pxauth.cli.dates import day, whole_days
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
@@ -77,18 +78,14 @@ def _as_json(node: str, context: PxctlContext) -> dict[str, Any]:
 
 
 def _show(found: list[tuple[str, PxctlContext]]) -> None:
-    from kubectl_pxauth.cli.table import Column, print_table, relative
+    from kubectl_pxauth.cli.table import Column, print_table
 
     now = datetime.now(UTC)
-    columns = [Column("NODE", shrinks=True), Column("CONTEXT", shrinks=True)]
-    columns += [Column("SUBJECT", shrinks=True), Column("EXPIRES")]
-    rows = [
-        (
-            node,
-            f"{'*' if context.current else ' '} {context.name}",
-            context.subject or "unknown",
-            relative(context.expires_at, now) or "unknown",
-        )
-        for node, context in found
-    ]
+    columns = [Column("NODE", shrinks=True), Column("CONTEXT", shrinks=True), Column("CURRENT")]
+    columns += [Column("SUBJECT", shrinks=True), Column("EXPIRES"), Column("DAYS")]
+    rows = []
+    for node, context in found:
+        left = whole_days(context.expires_at, now)
+        row = [node, context.name, "yes" if context.current else "no", context.subject or ""]
+        rows.append([*row, day(context.expires_at), "" if left is None else str(left)])
     print_table(columns, rows)
