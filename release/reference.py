@@ -17,6 +17,8 @@ _EXIT_CODES = (
     ("0", "done"),
     ("1", "failed; one `error:` line on standard error says what, and nothing is half done"),
     ("2", "misused: the command line asks for something that can't be"),
+    ("3", "`status` alone: something is worth a look"),
+    ("4", "`status` alone: something is broken"),
     ("130", "interrupted by Ctrl-C; a summary says what was done"),
 )
 
