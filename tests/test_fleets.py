@@ -144,6 +144,9 @@ def test_misuse(fleet: Fleet, own_plane: ControlPlane) -> None:
     assert done.err == "error: --context and --all-contexts exclude each other\n"
     done = fleet.shell.refused("list", *two, "-s", own_plane.server, code=2)
     assert done.err == "error: --server names one cluster, and the contexts several\n"
+    nowhere = fleet.shell.with_environment(KUBECONFIG="/dev/null")
+    done = nowhere.refused("status", "--all-contexts")
+    assert done.err == "error: the kubeconfig has no contexts\n"
     done = fleet.shell.pxauth("list", "--context", "east", "--context", "nobody")
     assert done.code == 1
     assert 'context "nobody"' in done.err

@@ -13,7 +13,7 @@ from kubectl_pxauth.cluster.kubeconfig import (
     parse_timeout,
 )
 from kubectl_pxauth.cluster.objects import DryRun
-from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.errors import ClusterError, UsageError
 from kubectl_pxauth.token.profile import PROFILES
 
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests
@@ -301,6 +301,8 @@ class ConnectionFlags:
             if contexts:
                 raise UsageError("--context and --all-contexts exclude each other")
             contexts = names_in_kubeconfig("contexts", self._connection(None).options)
+            if not contexts:
+                raise ClusterError("the kubeconfig has no contexts")
         elif len(contexts) < 2:  # noqa: PLR2004
             return {"": self.connection()}
         for flag, given in {"--server": self.server, "--cluster": self.cluster}.items():
