@@ -43,9 +43,9 @@ from kubectl_pxauth.operations.keys.rotate import (
 from kubectl_pxauth.operations.renew import RenewRequest, renew
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.key_secret import Direction, read_key_state
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.latest_key import is_signed
 from kubectl_pxauth.portworx.resigning import GRACE
-from kubectl_pxauth.portworx.signing import KeySource
 from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.token.identity import NOBODY
 from kubectl_pxauth.token.minting import TokenRequest

@@ -25,8 +25,7 @@ from kubectl_pxauth.errors import (
     UsageError,
     UserFileError,
 )
-from kubectl_pxauth.portworx.settings import PXKEYS
-from kubectl_pxauth.portworx.signing import KeySource
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.token.claims import check_issuer, lifetime
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.identity import Identity, PartialIdentity, is_placeholder
@@ -76,6 +75,8 @@ def optional(given: Given | None, read: Callable[[Given], Read]) -> Read | None:
 
 def read_key_reference(text: str) -> SecretKeyReference:
     """Read [NAMESPACE/]NAME[:KEY] of a shared secret; raises UsageError."""
+    from kubectl_pxauth.portworx.settings import PXKEYS
+
     return SecretKeyReference.parse(text, default=PXKEYS)
 
 

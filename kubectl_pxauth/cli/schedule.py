@@ -23,8 +23,8 @@ from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.operations.schedule import ObjectChanges, ScheduleRequest, schedule
 from kubectl_pxauth.operations.schedule.settings import JobChanges
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.renewal_job import Issuing, Toleration
-from kubectl_pxauth.portworx.signing import KeySource
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.profile import PROFILES, find_profile
 

@@ -24,7 +24,7 @@ from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import KeyFileError, PxauthError
 from kubectl_pxauth.operations.inspect import Examination, FileToken, examine
-from kubectl_pxauth.portworx.signing import KeySource
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.token.claims import check_issuer
 from kubectl_pxauth.token.profile import PROFILES

@@ -9,8 +9,8 @@ from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import DiscoveryError, NotFoundError, PxauthError
 from kubectl_pxauth.parallel import attempt, side_by_side
 from kubectl_pxauth.portworx.discovery import BY_DEFAULT, VerifierSettings
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.signing import (
-    KeySource,
     TrustedKeys,
     find_trusted_keys,
     trusted_keys,

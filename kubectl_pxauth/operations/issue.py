@@ -20,9 +20,10 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import IdentityError, LeftOutError, PxauthError
 from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
 from kubectl_pxauth.portworx.owners import keeper_of, keeper_warnings, why_unwritable
-from kubectl_pxauth.portworx.signing import KeySource, find_signer
+from kubectl_pxauth.portworx.signing import find_signer
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, duration_of, token_secret_content
 from kubectl_pxauth.text import command_line, printable, shown
 from kubectl_pxauth.token.claims import CLOCK_SKEW

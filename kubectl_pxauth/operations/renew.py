@@ -18,6 +18,7 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import IdentityError, NotFoundError, PxauthError
 from kubectl_pxauth.parallel import run_concurrently
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
 from kubectl_pxauth.portworx.owners import (
     keeper_of,
@@ -32,7 +33,7 @@ from kubectl_pxauth.portworx.resigning import (
     renew_on_purpose,
     why_left_out,
 )
-from kubectl_pxauth.portworx.signing import KeySource, find_signer, made_elsewhere
+from kubectl_pxauth.portworx.signing import find_signer, made_elsewhere
 from kubectl_pxauth.portworx.token_content import duration_of, token_secret_content
 from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.text import shown

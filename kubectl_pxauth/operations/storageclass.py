@@ -21,7 +21,7 @@ from kubectl_pxauth.cluster.storage_classes import (
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.class_secrets import secret_problems
-from kubectl_pxauth.portworx.signing import KeySource
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.volumes import Provisioner, in_tree_doubt, storage_parameters
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.portworx.signing import KeySource, find_signer
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.token.minting import MintedToken, TokenRequest, identity_for, mint
 
 
@@ -14,5 +14,9 @@ def make_token(
 
     Raises as find_signer and identity_for do.
     """
-    signer = source.local_signer() or find_signer(connect(), source)
+    signer = source.local_signer()
+    if signer is None:
+        from kubectl_pxauth.portworx.signing import find_signer
+
+        signer = find_signer(connect(), source)
     return mint(request, signer, identity_for(request, namespace, signer.issuer)).latest()

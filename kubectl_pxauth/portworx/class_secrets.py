@@ -6,7 +6,8 @@ from datetime import datetime
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import find_secret
 from kubectl_pxauth.errors import ClusterError
-from kubectl_pxauth.portworx.signing import KeySource, find_trusted_keys
+from kubectl_pxauth.portworx.key_source import KeySource
+from kubectl_pxauth.portworx.signing import find_trusted_keys
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.portworx.token_secrets import unusable
 

@@ -19,6 +19,7 @@ from kubectl_pxauth.errors import (
 )
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.key_secret import rotation_notice
+from kubectl_pxauth.portworx.key_source import DEFAULT_ISSUER
 from kubectl_pxauth.portworx.settings import (
     APPS_ISSUER,
     OPERATOR_ISSUER,
@@ -40,7 +41,6 @@ from kubectl_pxauth.portworx.settings import (
 )
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
-DEFAULT_ISSUER = "portworx.com"
 BY_DEFAULT = "by default"
 BY_NAME = "by its name"
 

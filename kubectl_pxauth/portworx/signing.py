@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import (
     DiscoveryError,
     ForbiddenError,
@@ -21,7 +20,6 @@ from kubectl_pxauth.errors import (
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import (
     BY_DEFAULT,
-    DEFAULT_ISSUER,
     FoundKey,
     FoundText,
     Search,
@@ -29,75 +27,20 @@ from kubectl_pxauth.portworx.discovery import (
     default_issuer,
     read_shared_secret,
 )
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.settings import APPLICATION_ISSUERS
 from kubectl_pxauth.text import shown
-from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
-    from kubectl_pxauth.token.verdict import Trust, UsernameClaim, Verdict
+    from kubectl_pxauth.token.verdict import Trust, Verdict
 
 _EXPLAINED = (DiscoveryError, SharedSecretError, ForbiddenError)
 """Errors that say something about the cluster, and not that it can't be asked."""
 
 AS_GIVEN = "as given"
 """What FoundKey.stated_by says of a key that the user named."""
-
-
-@dataclass(frozen=True)
-class KeySource:
-    """What the user says of key and issuer; None where the cluster is to be asked.
-
-    signing_key also verifies; from_environment is whether it is only in the environment, and no
-    flag names it. The public keys only verify. portworx_namespace narrows the search for what is
-    not said.
-    """
-
-    issuer: str | None = None
-    signing_key: SigningKey | None = None
-    rsa_public_pem: bytes | None = None
-    ecdsa_public_pem: bytes | None = None
-    shared_secret_from: SecretKeyReference | None = None
-    username_claim: "UsernameClaim | None" = None
-    portworx_namespace: str | None = None
-    from_environment: bool = False
-
-    @property
-    def has_key(self) -> bool:
-        """Whether a key is at hand, so that none is looked for in the cluster."""
-        return bool(self.signing_key or self.rsa_public_pem or self.ecdsa_public_pem)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the user gives both, so that the cluster need not be searched."""
-        return bool(self.issuer and (self.signing_key or self.shared_secret_from))
-
-    def local_signer(self) -> Signer | None:
-        """The signer, if the user gave its key; None where the cluster has to be asked."""
-        if self.signing_key is None:
-            return None
-        return Signer(self.issuer or DEFAULT_ISSUER, self.signing_key, self.signing_key.warnings())
-
-    def trust(
-        self, issuer: str | None, key: FoundKey | None, username_claim: str = "sub"
-    ) -> "Trust":
-        """What a cluster trusts that has this issuer and key beside the given public keys."""
-        from kubectl_pxauth.token.verdict import Trust
-
-        given = self.signing_key if isinstance(self.signing_key, SharedSecret) else None
-        shared_secret = key.shared_secret if key else given
-        # Portworx takes any other word for sub.
-        found: UsernameClaim = (
-            "email" if username_claim == "email" else "name" if username_claim == "name" else "sub"
-        )
-        return Trust(
-            issuer=issuer,
-            shared_secret=shared_secret.value if shared_secret else None,
-            rsa_public_pem=self.rsa_public_pem,
-            ecdsa_public_pem=self.ecdsa_public_pem,
-            username_claim=self.username_claim or found,
-        )
 
 
 class KeySearch:

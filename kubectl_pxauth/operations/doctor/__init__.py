@@ -29,8 +29,8 @@ from kubectl_pxauth.operations.doctor.tokens import (
 )
 from kubectl_pxauth.operations.doctor.volumes import check_volumes, find_volumes
 from kubectl_pxauth.parallel import Background, attempt
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
-from kubectl_pxauth.portworx.signing import KeySource
 
 
 def diagnose(

@@ -27,11 +27,11 @@ from kubectl_pxauth.portworx.discovery import (
     same_values,
 )
 from kubectl_pxauth.portworx.key_secret import ROTATED_BY, changed_at, read_key_state
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.running import find_running
 from kubectl_pxauth.portworx.signing import (
     AS_GIVEN,
     KeySearch,
-    KeySource,
     TrustedKeys,
     trusted_keys,
 )

@@ -26,9 +26,9 @@ from kubectl_pxauth.operations.doctor.tokens import (
 )
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import FoundKey, FoundText, VerifierSettings
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.key_status import KeyStatus, read_key_status
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
-from kubectl_pxauth.portworx.signing import KeySource
 from kubectl_pxauth.portworx.token_secrets import Status, StoredToken, mark_duplicates
 from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.verdict import Severity

@@ -27,6 +27,7 @@ from kubectl_pxauth.operations.schedule.checks import (
 from kubectl_pxauth.operations.schedule.settings import JobChanges
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.job_objects import find_job_objects
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
     CRON_JOB,
@@ -35,7 +36,7 @@ from kubectl_pxauth.portworx.renewal_job import (
     job_name,
     read_job,
 )
-from kubectl_pxauth.portworx.signing import KeySearch, KeySource, TrustedKeys, trusted_keys
+from kubectl_pxauth.portworx.signing import KeySearch, TrustedKeys, trusted_keys
 
 # kubernetes/kubernetes, plugin/pkg/admission/namespace/lifecycle: nobody deletes these.
 _IMMORTAL = ("default", "kube-system", "kube-public")
