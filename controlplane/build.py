@@ -27,6 +27,10 @@ _OPENSTORAGE = _HERE / "openstorage"
 _PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
     "krew": "sigs.k8s.io/krew/cmd/krew",
     "validate-krew-manifest": "sigs.k8s.io/krew/cmd/validate-krew-manifest",
 }
@@ -42,7 +46,7 @@ def assets() -> Path:
 
 
 def tool(name: str) -> Path:
-    """Return a program of controlplane/go.mod: etcd, kube-apiserver, krew or its validator."""
+    """Return a program of controlplane/go.mod, by its name: etcd, kubelet, krew and others."""
     return _built(name, _PACKAGES[name], _HERE, [])
 
 
