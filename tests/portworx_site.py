@@ -17,7 +17,7 @@ from tests.conftest import Run, Shell, judge
 GROUP = "core.libopenstorage.org"
 OURS = b"never-shown: the shared secret of this cluster"
 OTHERS = b"never-shown: the shared secret of another one"
-CRD = {
+CRD: dict[str, Any] = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
     "metadata": {"name": f"storageclusters.{GROUP}"},

@@ -1,14 +1,26 @@
 """What the documentation shows is what is printed, and the site can be built from it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.transcripts import ROOT, difference, differences, entries_of, world
+from kubectl_pxauth.cli.app import COMMANDS
+from tests.picture import PICTURE, draw, lines_of
+from tests.transcripts import ROOT, Part, difference, differences, entries_of, parts_of, world
 
-TOLD = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "```console" in path.read_text()]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def is_told(part: Part) -> bool:
+    """Whether there is something in it to run."""
+    return part.kind in ("console", "sh") and not part.reason
+
+
+TOLD = [path for path in PAGES if any(map(is_told, parts_of(path.read_text())))]
 
 
 @pytest.mark.slow  # it has a control plane of its own
@@ -19,12 +31,50 @@ def test_it_shows_what_is_printed(file: Path) -> None:
     assert not found, "\n\n".join(found) + f"\n\nto write it: python -m tests.transcripts {file}"
 
 
+@pytest.mark.slow
+def test_the_picture_is_todays() -> None:
+    with world() as told_to:
+        drawn = lines_of(draw(told_to))
+    found = difference(lines_of(PICTURE.read_text()), drawn)
+    assert not found, f"{found}\n\nto draw it: python -m tests.picture"
+
+
 def test_a_transcript_that_is_not_true_is_noticed() -> None:
     (entry,) = entries_of("$ echo one\ntwo\n")
     assert difference(entry.shown, ("one",)) == "- two\n+ one"
     assert difference(("at 2026-01-01, in 3 days",), ("at 2027-02-02, in a year",)) == ""
     assert difference(("a", "…"), ("b",))
     assert not difference(("a", "…"), ("b", "a", "c"))
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    blocks = [part for path in PAGES for part in parts_of(path.read_text())]
+    fences = sum(len(re.findall(r"^ *```\w", path.read_text(), re.M)) for path in PAGES)
+    assert fences == sum(part.kind not in ("setup", "check") for part in blocks)
+    assert {part.kind for part in blocks} <= {"setup", "check", "console", "sh", "yaml", "text"}
+
+
+def test_the_readme_is_short_and_names_every_command() -> None:
+    text = README.read_text()
+    assert len(text.splitlines()) <= 150
+    assert re.findall(r"^\| \[`([a-z ]+)`\]\(docs/", text, re.M) == sorted(
+        COMMANDS, key=lambda name: text.index(f"[`{name}`]")
+    )
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_links_of_pages_outside_the_site_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text())
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if "://" in link or path == "docs/reference/rights.md":  # made while the site is built
+            continue
+        text = (ROOT / (path or name)).read_text()
+        slugs = {
+            re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+            for heading in re.findall(r"^#+ (.*)$", text, re.M)
+        }
+        assert not anchor or anchor in slugs, link
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:

@@ -1,12 +1,22 @@
-"""Run the `console` blocks of the documentation, and hold what they show against what is printed.
+"""Run the blocks of the documentation, and compare what they show with what is printed.
 
-A Markdown file is one story, told to one cluster from top to bottom. Each block of the language
-`console` has commands behind `$ ` and what they print below. What a reader need not see is in
-comments before a block:
+A Markdown file is one story, told to one cluster from top to bottom. A block of the language
+`console` has commands behind `$ ` and what they print below. A block of the language `sh` is run
+as it is by `bash -euo pipefail`, and must succeed; those of runbooks are run twice, as a reader
+may. What a reader need not see is in comments: what is to be there before the next block, and what
+must be so after the last one.
 
     <!-- setup
     kubectl create namespace red
     -->
+
+    <!-- check
+    kubectl get secret px-k8s-user -n red
+    -->
+
+A block that can't be run here has a reason before it:
+
+    <!-- not run: it needs kubeseal -->
 
 A line `…` in the output stands for lines that are left out. Dates, ages, identifiers, ports and the
 like are compared as such; lines may come in any order, as work that is done side by side does.
@@ -21,20 +31,28 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from controlplane.run import ControlPlane
+from tests.portworx_site import CRD
+from tests.snapshots import SNAPSHOT_CRD
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
 NODES = ("worker-1", "worker-2", "worker-3")
 
-_PART = re.compile(r"<!-- setup\n(?P<setup>.*?)-->|^```console\n(?P<console>.*?)^```", re.S | re.M)
+_PART = re.compile(
+    r"^<!-- (?P<hidden>setup|check)\n(?P<script>.*?)-->"
+    r"|(?:^<!-- not run: (?P<reason>[^>]*) -->\n\n)?"
+    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<block>.*?)^(?P=indent)```$",
+    re.S | re.M,
+)
 _LEFT_OUT = "…"
-_SECONDS = 60
+_SECONDS = 120
 _VARYING = (
     (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?( ?UTC|Z)?)?", "DATE"),
     (
@@ -62,6 +80,29 @@ class Entry:
 
     command: str
     shown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a page: a hidden script (`setup`, `check`), or a block of its language.
+
+    reason says why a block is not run, if it is not.
+    """
+
+    kind: str
+    text: str
+    reason: str = ""
+
+
+def parts_of(page: str) -> list[Part]:
+    """What a Markdown text has to run, and its other blocks."""
+    return [_part(found) for found in _PART.finditer(page)]
+
+
+def _part(found: re.Match[str]) -> Part:
+    if found["hidden"]:
+        return Part(found["hidden"], found["script"])
+    return Part(found["language"], textwrap.dedent(found["block"]), found["reason"] or "")
 
 
 def entries_of(console: str) -> list[Entry]:
@@ -101,46 +142,41 @@ class World:
     """A cluster that the documentation speaks of, and a folder to type commands in."""
 
     def __init__(self, folder: Path, kubeconfig: Path, pxctl: Path) -> None:
-        self._folder = folder
-        self._pxctl = pxctl
-        self._environment = {
+        self.folder = folder
+        self.environment = {
             "PATH": f"{BIN}:/usr/bin:/bin",
             "HOME": str(folder),
             "KUBECONFIG": str(kubeconfig),
             "LANG": "C.UTF-8",
         }
+        self._pxctl = pxctl
 
-    def run(self, command: str) -> tuple[str, ...]:
-        """The lines that the command prints, on either stream."""
+    def run(self, script: str, *, strict: bool = False) -> subprocess.CompletedProcess[str]:
+        """What bash makes of a script; both streams are in `stdout`. Strict is `-euo pipefail`."""
         # The pods' pxctl is a stand-in, which is not where a node has it.
         typed = re.sub(
-            r"(kubectl pxauth (?:context|pxctl) [^|]*)", rf"\1 --pxctl {self._pxctl}", command
+            r"(kubectl pxauth (?:context \w+|pxctl))\b", rf"\1 --pxctl {self._pxctl}", script
         )
-        done = subprocess.run(
-            ["bash", "-c", typed],
+        return subprocess.run(
+            ["bash", *(["-euo", "pipefail"] if strict else []), "-c", typed],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            cwd=self._folder,
-            env=self._environment,
+            cwd=self.folder,
+            env=self.environment,
             timeout=_SECONDS,
         )
-        return tuple(line.rstrip() for line in done.stdout.splitlines())
+
+    def printed(self, command: str) -> tuple[str, ...]:
+        """The lines that the command prints, on either stream."""
+        return tuple(line.rstrip() for line in self.run(command).stdout.splitlines())
 
     def set_up(self, script: str) -> None:
         """Run commands that the reader does not see; each must succeed."""
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            cwd=self._folder,
-            env=self._environment,
-            timeout=_SECONDS,
-        )
+        done = self.run(script, strict=True)
         if done.returncode:
-            problem = f"setup failed:\n{script}\n{done.stdout}{done.stderr}"
+            problem = f"setup failed:\n{script}\n{done.stdout}"
             raise RuntimeError(problem)
 
 
@@ -161,7 +197,21 @@ def world() -> Iterator[World]:
         made.set_up(
             f"kubectl create namespace portworx; kubectl create -f - <<'EOF'\n{_portworx()}\nEOF"
         )
+        for crd in (CRD, SNAPSHOT_CRD):
+            made.set_up(
+                f"kubectl create -f - <<'EOF'\n{json.dumps(crd)}\nEOF\n"
+                f"until kubectl get {crd['metadata']['name']}; do sleep 0.1; done"
+            )
         made.set_up("kubectl wait --for=condition=Ready pods --all -n kube-system --timeout=60s")
+        # Nothing here rolls a DaemonSet out: this one always says that it is.
+        rolled_out = {"observedGeneration": 1000, "desiredNumberScheduled": len(NODES)}
+        rolled_out |= dict.fromkeys(("updatedNumberScheduled", "numberAvailable"), len(NODES))
+        required = {"currentNumberScheduled": len(NODES), "numberMisscheduled": 0}
+        status = json.dumps({"status": rolled_out | required | {"numberReady": len(NODES)}})
+        made.set_up(
+            "kubectl patch daemonset/portworx -n kube-system --subresource=status --type=merge"
+            f" --patch '{status}'"
+        )
         yield made
 
 
@@ -215,26 +265,36 @@ def _portworx() -> str:
 
 
 def differences(file: Path, told_to: World) -> Iterator[str]:
-    """What the file shows otherwise than it is printed, command by command."""
-    for part in _PART.finditer(file.read_text()):
-        if part["setup"]:
-            told_to.set_up(part["setup"])
-            continue
-        for entry in entries_of(part["console"]):
-            if found := difference(entry.shown, told_to.run(entry.command)):
-                yield f"{file.name}: $ {entry.command}\n{found}"
+    """What is not as the file says, block by block."""
+    times = 2 if file.name == "runbooks.md" else 1
+    for part in parts_of(file.read_text()):
+        if part.kind == "setup":
+            told_to.set_up(part.text)
+        elif part.kind == "console":
+            for entry in entries_of(part.text):
+                if found := difference(entry.shown, told_to.printed(entry.command)):
+                    yield f"{file.name}: $ {entry.command}\n{found}"
+        elif part.kind == "check" or (part.kind == "sh" and not part.reason):
+            for _ in range(times if part.kind == "sh" else 1):
+                done = told_to.run(part.text, strict=True)
+                if done.returncode:
+                    yield f"{file.name}: this failed:\n{part.text}\n{done.stdout}"
 
 
 def record(file: Path, told_to: World) -> None:
     """Write what is printed now into the file, where it differs; what is left out stays so."""
 
-    def recorded(part: re.Match[str]) -> str:
-        if part["setup"]:
-            told_to.set_up(part["setup"])
-            return part[0]
+    def recorded(found: re.Match[str]) -> str:
+        part = _part(found)
+        if part.kind == "sh" and not part.reason:
+            told_to.run(part.text, strict=True)
+        elif part.kind == "setup":
+            told_to.set_up(part.text)
+        if part.kind != "console":
+            return found[0]
         lines: list[str] = []
-        for entry in entries_of(part["console"]):
-            printed = told_to.run(entry.command)
+        for entry in entries_of(part.text):
+            printed = told_to.printed(entry.command)
             same = not difference(entry.shown, printed) or _LEFT_OUT in entry.shown
             lines += [f"$ {entry.command}", *(entry.shown if same else printed)]
         return "\n".join(["```console", *lines, "```"])

@@ -21,17 +21,17 @@ def check_rights(cluster: Cluster, namespace: str) -> Iterator[Diagnosis]:
 
     What takes a namespace is asked for in that one. Who may not is warned: not everybody has to.
     """
-    needs = _needs(namespace)
-    rights = dict.fromkeys(right for all_of_one in needs.values() for right in all_of_one)
+    wanted = needs(namespace)
+    rights = dict.fromkeys(right for all_of_one in wanted.values() for right in all_of_one)
     has = dict(
         run_concurrently(
             lambda right: (right, has_right(cluster, right)), rights, _AT_ONCE, Event()
         )
     )
-    allowed = [command for command, needed in needs.items() if all(has[right] for right in needed)]
+    allowed = [command for command, needed in wanted.items() if all(has[right] for right in needed)]
     if allowed:
         yield ok("rights", f"you may {', '.join(allowed)}")
-    for command, needed in needs.items():
+    for command, needed in wanted.items():
         if missing := [right for right in needed if not has[right]]:
             message = f"`{command}` is not for you: you may not {_listed(missing)}"
             yield warning("rights", message, missing[0].question)
@@ -44,7 +44,7 @@ def _listed(rights: list[Right]) -> str:
     return "; ".join(f"{', '.join(verbs[what])} {what}" for what in verbs)
 
 
-def _needs(namespace: str) -> Mapping[str, list[Right]]:
+def needs(namespace: str) -> Mapping[str, list[Right]]:
     """The rights that each command takes, beside the one to read the key."""
     return {
         "discover": [
