@@ -1,4 +1,4 @@
-"""Several clusters at once: `status`, `list` and `doctor` with several contexts."""
+"""Several clusters at once: commands with several contexts."""
 
 import csv
 import io
@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from controlplane.run import ControlPlane
-from tests.conftest import Shell, claims_of, forge
+from tests.conftest import Shell, claims_of, forge, judge
 from tests.patient import Patient, bare, patient, plane_arguments, token
 from tests.portworx_site import OURS, fingerprint
+from tests.tenants import namespaces
 from tests.test_status import LATE, SOON, metrics
 
 __all__ = ["bare", "patient", "plane_arguments"]  # fixtures
@@ -151,3 +152,65 @@ def test_misuse(fleet: Fleet, own_plane: ControlPlane) -> None:
     assert done.code == 1
     assert 'context "nobody"' in done.err
     assert len(done.out.splitlines()) == 2
+
+
+def test_renew_in_each_and_one_that_fails_is_no_hindrance(fleet: Fleet) -> None:
+    late = claims_of("px/late", days=90, age_days=80)
+    fleet.east.lay(token("px/late", forge(late, OURS)))
+    fleet.west.keep("late", forge(late))
+    done = fleet.shell.pxauth("renew", *fleet.contexts)
+    assert done.code == 1
+    assert "error: context gone: the server https://127.0.0.1:1 can't be reached: " in done.err
+    assert done.err.splitlines()[-1] == "2 renewed, 2 unchanged, 1 failed"
+    lines = sorted(line.partition(",")[0] for line in done.out.splitlines())
+    places = {"east": "px", "west": fleet.west.namespace}
+    assert lines == [
+        f"context {name}: secret/{secret} {outcome} in namespace {place}"
+        for name, place in places.items()
+        for secret, outcome in (("late", "renewed"), ("px-k8s-user", "unchanged"))
+    ]
+    renewed = [shell.claims("late") for shell in (fleet.east, fleet.west)]
+    assert [claims["sub"] for claims in renewed] == ["px/late"] * 2
+    assert all(claims["exp"] > late["exp"] for claims in renewed)
+    # What is wrong with one Secret says in which cluster.
+    both = ("--context", "east", "--context", "west")
+    fleet.east.done("delete", "secret", "late", "-n", "px")
+    done = fleet.shell.pxauth("renew", "late", "-n", "px", "--all", *both)
+    assert done.code == 1
+    assert "error: context east: Secret px/late not found" in done.err
+    assert "error: context west: Secret px/late not found" in done.err
+    assert done.err.splitlines()[-1] == "2 failed"
+
+
+def test_issue_in_each_with_a_user_of_each_ones_own(fleet: Fleet) -> None:
+    both = ("--context", "east", "--context", "west")
+    done = fleet.shell.pxauth("issue", "kubernetes", *fleet.contexts, "--secret", "new")
+    assert done.code == 1
+    assert "error: context gone: the server https://127.0.0.1:1 can't be reached: " in done.err
+    assert done.err.splitlines()[-1] == "2 created, 1 failed"
+    lines = sorted(line.partition(",")[0] for line in done.out.splitlines())
+    assert lines == [
+        "context east: secret/new created in namespace px",
+        f"context west: secret/new created in namespace {fleet.west.namespace}",
+    ]
+    assert judge(fleet.east.token("new"), shared_secret=OURS)["accepted"]
+    assert judge(fleet.west.token("new"))["accepted"]
+
+    # The same subject in two clusters is no duplicate, and one in a single cluster is.
+    user = ("--secret", "same", "--sub", "px/same", *both)
+    done = fleet.shell.pxauth("issue", "kubernetes", *user)
+    assert (done.code, done.err) == (0, "2 created\n")
+    done = fleet.shell.pxauth("issue", "kubernetes", *user, "--secret", "other")
+    assert done.code == 1
+    assert 'error: context east: the sub "px/same" is that of Secret px/same already' in done.err
+
+    tenants = namespaces(fleet.east, 2)
+    one = [flag for name in tenants for flag in ("-n", name)]
+    done = fleet.shell.pxauth("issue", "kubernetes", *one, *both)
+    assert done.code == 1
+    for name in tenants:
+        assert f"context east: secret/px-k8s-user created in namespace {name}, " in done.out
+        assert f'error: context west: namespace "{name}" not found' in done.err
+    assert done.err.splitlines()[-1] == "2 created, 2 failed"
+    done = fleet.shell.refused("issue", "kubernetes", *both, "-o", "json", code=2)
+    assert done.err.startswith("error: --output prints objects of one cluster")

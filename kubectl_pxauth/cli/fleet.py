@@ -1,17 +1,19 @@
-"""Several clusters, asked side by side."""
+"""Several clusters, asked and written to side by side."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from queue import SimpleQueue
 from threading import Event
 from typing import TypeVar
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.errors import PxauthError
-from kubectl_pxauth.parallel import attempt, run_concurrently
+from kubectl_pxauth.parallel import Background, attempt, run_concurrently
 
 _AT_ONCE = 8
 
 Answer = TypeVar("Answer")
+Outcome = TypeVar("Outcome")
 
 
 def ask_each(
@@ -29,6 +31,39 @@ def ask_each(
 
     answers = dict(run_concurrently(ask_one, connections, _AT_ONCE, Event()))
     return {context: answers[context] for context in connections}
+
+
+def outcomes_of_each(
+    connections: Mapping[str, Connection],
+    work: Callable[[str, Connection], Iterable[Outcome]],
+    stop: Event,
+) -> Iterator[tuple[str, Outcome | PxauthError]]:
+    """The outcomes of the work in each cluster as they come, each with its context.
+
+    An error ends the work in its own cluster, and is that one's last outcome. Once stop is set no
+    further cluster is begun; the work under way sees to its own end.
+    """
+    found: SimpleQueue[tuple[str, Outcome | PxauthError] | None] = SimpleQueue()
+
+    def one(context: str) -> None:
+        try:
+            for outcome in work(context, connections[context]):
+                found.put((context, outcome))
+        except PxauthError as error:
+            found.put((context, error))
+
+    def all_of_them() -> None:
+        begun = (context for context in connections if not stop.is_set())
+        try:
+            for _ in run_concurrently(one, begun, _AT_ONCE, Event()):
+                pass
+        finally:
+            found.put(None)
+
+    working = Background(all_of_them)
+    while outcome := found.get():
+        yield outcome
+    working.result()
 
 
 def tell_failures(answers: Mapping[str, object]) -> bool:

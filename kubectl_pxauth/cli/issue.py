@@ -1,6 +1,8 @@
 """The command `kubectl pxauth issue`."""
 
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,14 +29,14 @@ from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
 from kubectl_pxauth.cluster.objects import Change
 from kubectl_pxauth.cluster.secrets import SecretFailure
-from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.errors import PxauthError, UsageError
 from kubectl_pxauth.operations.issue import (
-    BulkIssue,
     IssueRequest,
     IssueResult,
     Namespaces,
     issue,
 )
+from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.token.duration import parse_duration
 
 if TYPE_CHECKING:
@@ -61,6 +63,11 @@ EXAMPLES = (
     (
         "A manifest for kubectl or for Git, without touching the cluster",
         "kubectl pxauth issue kubernetes -n portworx --dry-run=client -o yaml",
+    ),
+    (
+        "For the tenants of two clusters",
+        "kubectl pxauth issue kubernetes --namespace-selector px-tenant \\\n"
+        "  --context east --context west",
     ),
 )
 
@@ -113,9 +120,8 @@ def command(
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, issue, print."""
-    connection = connection_flags.connection()
+    connections = connection_flags.connections(all_contexts=False)
     source = read_signing_source(authority, identity.filename)
-    namespaces = _namespaces(namespace, namespace_selector, connection)
     request = IssueRequest(
         token=read_token_request(profile, identity, token),
         key=check_data_key(key),
@@ -125,21 +131,31 @@ def command(
         dry_run=write.dry_run,
         metadata=read_metadata(metadata),
     )
+    place = partial(_namespaces, namespace, namespace_selector)
+    if len(connections) > 1:
+        _issue_in_each(request, place, connections, write, source=source, concurrency=concurrency)
+        return
+    connection = connections[""]
+    namespaces = place(connection)
     if len(namespaces.names) == 1:
         result = issue(request, namespaces.names[0], source, connection.open)
         output.warnings(result.warnings)
         _show(result, write)
         if result.note:
             output.note(result.note)
-    else:
-        from kubectl_pxauth.cli.many import interruptible
-        from kubectl_pxauth.operations.issue import issue_into_many
+        return
+    from kubectl_pxauth.cli.many import interruptible
+    from kubectl_pxauth.operations.issue import issue_into_many
 
-        with interruptible() as stop:
-            issues = issue_into_many(
-                request, namespaces, source, connection.open, concurrency=concurrency, stop=stop
-            )
-            _show_many(issues, stop, write)
+    with interruptible() as stop:
+        issues = issue_into_many(
+            request, namespaces, source, connection.open, concurrency=concurrency, stop=stop
+        )
+        if not issues.total:
+            output.note("No namespaces found")
+            return
+        outcomes = (("", outcome) for outcome in issues.outcomes)
+        _show_many(outcomes, issues.total, stop, write)
 
 
 def _namespaces(
@@ -154,36 +170,86 @@ def _namespaces(
     return Namespaces(tuple(check_namespace(name) for name in dict.fromkeys(given)))
 
 
-def _show_many(issues: BulkIssue, stop: "Stop", write: WriteFlags) -> None:
-    from kubectl_pxauth.cli.many import count_again, counter, failed, finish, with_progress
+def _issue_in_each(
+    request: IssueRequest,
+    place: Callable[[Connection], Namespaces],
+    connections: Mapping[str, Connection],
+    write: WriteFlags,
+    *,
+    source: KeySource,
+    concurrency: int,
+) -> None:
+    """Issue in several clusters, in the same namespaces of each; one's failure is no other's."""
+    from kubectl_pxauth.cli.fleet import in_context, outcomes_of_each
+    from kubectl_pxauth.cli.many import interruptible
+    from kubectl_pxauth.operations.issue import issue_into_many
 
-    if not issues.total:
-        output.note("No namespaces found")
-        return
+    if write.form:
+        raise UsageError("--output prints objects of one cluster, and the contexts name several")
+    with interruptible() as stop:
+
+        def issue_in(context: str, connection: Connection) -> Iterable[IssueResult | SecretFailure]:
+            namespaces = place(connection)
+            if len(namespaces.names) == 1:
+                return [issue(request, namespaces.names[0], source, connection.open)]
+            issues = issue_into_many(
+                request, namespaces, source, connection.open, concurrency=concurrency, stop=stop
+            )
+            if not issues.total:
+                output.note(f"{in_context(context)}No namespaces found")
+            return issues.outcomes
+
+        _show_many(outcomes_of_each(connections, issue_in, stop), None, stop, write)
+
+
+def _show_many(
+    outcomes: Iterable[tuple[str, IssueResult | SecretFailure | PxauthError]],
+    total: int | None,
+    stop: "Stop",
+    write: WriteFlags,
+) -> None:
+    """Say what becomes of each Secret, with its context, which is empty for a single cluster."""
+    from kubectl_pxauth.cli.fleet import in_context
+    from kubectl_pxauth.cli.many import (
+        count_again,
+        counter,
+        failed,
+        failed_cluster,
+        finish,
+        with_progress,
+    )
+
     counts = counter(Change)
     warnings: set[str] = set()
     manifests: dict[str, dict[str, Any]] = {}
     counted: dict[str, str] = {}
-    for outcome in with_progress(issues.outcomes, "issuing", issues.total, stop, counts):
-        if isinstance(outcome, SecretFailure):
-            what = failed(outcome.namespace, outcome.error)
-            count_again(counts, counted, outcome.namespace, what)
+    for context, outcome in with_progress(outcomes, "issuing", total, stop, counts):
+        if isinstance(outcome, PxauthError):
+            failed_cluster(context, outcome, stop, counts)
             continue
-        count_again(counts, counted, outcome.namespace, outcome.change)
+        place = f"{context} {outcome.namespace}"
+        if isinstance(outcome, SecretFailure):
+            count_again(counts, counted, place, failed(outcome.namespace, outcome.error, context))
+            continue
+        count_again(counts, counted, place, outcome.change)
         for warning in outcome.warnings:
-            if warning not in warnings:
-                warnings.add(warning)
-                output.warning(warning)
+            message = f"{in_context(context)}{warning}"
+            if message not in warnings:
+                warnings.add(message)
+                output.warning(message)
         if write.form in (output.Format.JSON, output.Format.YAML):
             manifests[outcome.namespace] = outcome.manifest
         else:
             change = _told(outcome, f"{outcome.change} in namespace {outcome.namespace}")
-            output.written(f"secret/{outcome.secret}", change, {}, write.dry_run, write.form)
+            what = f"{in_context(context)}secret/{outcome.secret}"
+            output.written(what, change, {}, write.dry_run, write.form)
+        if outcome.note:
+            output.note(f"{in_context(context)}{outcome.note}")
     if write.form in (output.Format.JSON, output.Format.YAML):
         output.objects(
             {"apiVersion": "v1", "kind": "List", "items": list(manifests.values())}, write.form
         )
-    finish(counts, issues.total, stop)
+    finish(counts, total, stop)
 
 
 def _show(result: IssueResult, write: WriteFlags) -> None:

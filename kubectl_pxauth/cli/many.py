@@ -148,18 +148,29 @@ def _with_bar(outcomes: Iterable[Outcome], what: str, total: int | None) -> Iter
             progress.advance(task)
 
 
-def failed(namespace: str, error: PxauthError) -> str:
+def failed(namespace: str, error: PxauthError, context: str = "") -> str:
     """Say what went wrong in a namespace, and which it is, if the error does not.
 
-    Returns what it is counted as: a token that is left out on purpose is no failure.
+    context is that of its cluster, where there are several. Returns what it is counted as: a token
+    that is left out on purpose is no failure.
     """
     named = f" {namespace}/" in str(error) or f'"{namespace}"' in str(error)
-    what = "" if named else f"namespace {namespace}"
+    places = {"context": context, "namespace": "" if named else namespace}
+    what = ": ".join(f"{kind} {name}" for kind, name in places.items() if name)
     if isinstance(error, LeftOutError):
         output.warning(output.in_one_line(error, what))
         return SKIPPED
     output.failure(error, what)
     return FAILED
+
+
+def failed_cluster(context: str, error: PxauthError, stop: Stop, counts: Counter[str]) -> None:
+    """Say what ended the work in one cluster of several, and count it."""
+    output.failure(error, f"context {context}")
+    if isinstance(error, StillUnderWayError):
+        stop.in_doubt = True
+    else:
+        counts[FAILED] += 1
 
 
 def finish(counts: Counter[str], total: int | None, stop: Stop) -> None:

@@ -1,11 +1,14 @@
 """The command `kubectl pxauth renew`."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.flags import (
     AllNamespacesFlag,
     AuthorityFlags,
@@ -15,12 +18,14 @@ from kubectl_pxauth.cli.flags import (
     SelectorFlag,
     WithinFlag,
 )
+from kubectl_pxauth.cli.fleet import in_context, outcomes_of_each
 from kubectl_pxauth.cli.inputs import read_scope, read_signing_source
 from kubectl_pxauth.cli.many import (
     ConcurrencyFlag,
     count_again,
     counter,
     failed,
+    failed_cluster,
     finish,
     interruptible,
     with_progress,
@@ -29,9 +34,10 @@ from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretFailure
-from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.errors import PxauthError, UsageError
 from kubectl_pxauth.operations.renew import Outcome, RenewRequest, RenewResult, renew
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
+from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """The user, its roles and groups and the time that the token lives stay, whichever
@@ -45,6 +51,7 @@ EXAMPLES = (
         "One token now, for 90 days",
         "kubectl pxauth renew px-k8s-user -n portworx --all --duration 90d",
     ),
+    ("In two clusters", "kubectl pxauth renew -A --context east --context west"),
 )
 
 
@@ -93,9 +100,8 @@ def command(
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, renew, print."""
-    connection = connection_flags.connection()
+    connections = connection_flags.connections(all_contexts=False)
     source = read_signing_source(authority)
-    scope = read_scope(namespace, all_namespaces, selector, connection)
     if secrets and (all_namespaces or selector):
         raise UsageError("names exclude --all-namespaces and --selector")
     if resign and not secrets:
@@ -106,7 +112,7 @@ def command(
         )
     request = RenewRequest(
         names=tuple(check_secret_name(name) for name in dict.fromkeys(secrets or ())),
-        scope=scope,
+        scope=Scope(None),  # which each cluster has of its own
         key=check_data_key(key),
         due_within=None if everything else parse_duration(within),
         resign=resign,
@@ -117,21 +123,31 @@ def command(
     )
     counts, counted = counter(Outcome), dict[str, str]()
     with interruptible() as stop:
-        signer, outcomes = renew(request, source, connection.open(), concurrency, stop)
-        output.warnings(signer.warnings)
-        for outcome in with_progress(
-            outcomes, "renewing", len(request.names) or None, stop, counts
-        ):
-            secret = f"{outcome.namespace}/{outcome.secret}"
-            count_again(counts, counted, secret, _show(outcome, dry_run))
+
+        def renew_in(context: str, connection: Connection) -> Iterator[RenewResult | SecretFailure]:
+            scope = read_scope(namespace, all_namespaces, selector, connection)
+            asked = replace(request, scope=scope)
+            signer, outcomes = renew(asked, source, connection.open(), concurrency, stop)
+            output.warnings(f"{in_context(context)}{warning}" for warning in signer.warnings)
+            return outcomes
+
+        found = outcomes_of_each(connections, renew_in, stop)
+        total = len(request.names) * len(connections) or None
+        for context, outcome in with_progress(found, "renewing", total, stop, counts):
+            if isinstance(outcome, PxauthError):
+                failed_cluster(context, outcome, stop, counts)
+                continue
+            secret = f"{context} {outcome.namespace}/{outcome.secret}"
+            count_again(counts, counted, secret, _show(context, outcome, dry_run))
         finish(counts, None, stop)
 
 
-def _show(outcome: RenewResult | SecretFailure, dry_run: DryRun) -> str:
+def _show(context: str, outcome: RenewResult | SecretFailure, dry_run: DryRun) -> str:
     if isinstance(outcome, SecretFailure):
-        return failed(outcome.namespace, outcome.error)
-    output.warnings(outcome.warnings)
+        return failed(outcome.namespace, outcome.error, context)
+    output.warnings(f"{in_context(context)}{warning}" for warning in outcome.warnings)
     line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"
     line += f": {outcome.reason}" if outcome.reason else output.expiry(outcome.expires_at)
-    output.line(line + (output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""))
+    line += output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""
+    output.line(f"{in_context(context)}{line}")
     return outcome.outcome
