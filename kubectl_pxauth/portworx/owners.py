@@ -69,9 +69,9 @@ def keeper_of(secret: Secret) -> Keeper | None:
     A mark that was copied with the Secret from elsewhere, and says so, is nobody's.
     """
     for owner in secret.manifest["metadata"].get("ownerReferences") or []:
-        if owner.get("controller"):
-            kind, name = owner.get("kind"), owner.get("name")
-            tool = _CONTROLLERS.get(str(kind))
+        kind, name = owner.get("kind"), owner.get("name")
+        tool = _OWNERS.get(str(kind))
+        if tool or owner.get("controller"):
             said = f"{tool} ({kind} {name})" if tool else f"{kind} {name}"
             return Keeper(said, f"change it where {kind} {name} takes it from")
     marks = {**secret.labels, **secret.annotations}
@@ -82,24 +82,36 @@ def keeper_of(secret: Secret) -> Keeper | None:
             f"Argo CD (application {application})",
             "change it in the application's source, or let Argo CD ignore its data",
         )
+    instance = marks.get("app.kubernetes.io/instance")
+    if instance and any(one.get("manager") == _ARGO_CD for one in secret.managed_fields):
+        return Keeper(f"Argo CD (application {instance})", _SOURCE)
     if marks.get("app.kubernetes.io/managed-by") == "Helm" and marks.get(_HELM_RELEASE):
         return Keeper(f"Helm (release {marks[_HELM_RELEASE]})", "change it in the release's values")
     for mark, tool, remedy, is_copy in _MARKS:
         value = marks.get(mark, "")
-        if value not in ("", "false"):
+        if value.lower() not in _NO:
             name = f"{tool} ({value})" if mark in _NAMES else tool
             return Keeper(name, remedy, is_copy)
     return None
 
 
 _HELM_RELEASE = "meta.helm.sh/release-name"
+# Many set app.kubernetes.io/instance; it is Argo CD's where Argo CD has written it. Source:
+# argoproj/argo-cd, common/common.go (ArgoCDSSAManager).
+_ARGO_CD = "argocd-controller"
 
-_CONTROLLERS = {
+# Some make themselves an owner that does not control: hashicorp/vault-secrets-operator,
+# helpers/secrets.go; DopplerHQ/kubernetes-operator, controllers; 1Password/onepassword-operator.
+_OWNERS = {
     "ExternalSecret": "External Secrets",
     "SealedSecret": "Sealed Secrets",
     "VaultStaticSecret": "the Vault Secrets Operator",
     "VaultDynamicSecret": "the Vault Secrets Operator",
     "VaultPKISecret": "the Vault Secrets Operator",
+    "HCPVaultSecretsApp": "the Vault Secrets Operator",
+    "OnePasswordItem": "the 1Password operator",
+    "DopplerSecret": "the Doppler operator",
+    "InfisicalSecret": "the Infisical operator",
 }
 _NAMES = (
     "argocd.argoproj.io/instance",
@@ -108,34 +120,57 @@ _NAMES = (
     "generate.kyverno.io/policy-name",
     "reflector.v1.k8s.emberstack.com/reflects",
     "replicator.v1.mittwald.de/replicate-from",
-    "kubed.appscode.com/origin",
+    "kubed.appscode.com/origin.name",
     "hnc.x-k8s.io/inherited-from",
+    "objectset.rio.cattle.io/owner-name",
 )
 """Marks whose value says what of the tool's, or from where."""
+_NO = ("", "false", "disable")
+"""Values of a mark that say that the tool does not keep the Secret."""
 _STORE = "change it in the store that it is read from"
 _SOURCE = "change it in its source in Git"
+_SEALED = "seal it anew"
 _ORIGINAL = "change the original"
+_POLICY = "change its policy, or what that clones"
 _MARKS = (
+    # external-secrets/external-secrets, apis/externalsecrets/v1/externalsecret_types.go
     ("reconcile.external-secrets.io/data-hash", "External Secrets", _STORE, False),
     ("reconcile.external-secrets.io/managed", "External Secrets", _STORE, False),
-    ("sealedsecrets.bitnami.com/managed", "Sealed Secrets", "seal it anew", False),
+    ("reconcile.external-secrets.io/created-by", "External Secrets", _STORE, False),
+    # bitnami-labs/sealed-secrets, pkg/apis/sealedsecrets/v1alpha1/types.go
+    ("sealedsecrets.bitnami.com/managed", "Sealed Secrets", _SEALED, False),
+    ("sealedsecrets.bitnami.com/patch", "Sealed Secrets", _SEALED, False),
     ("secrets.hashicorp.com/vso-ownerRefUID", "the Vault Secrets Operator", _STORE, False),
     ("operator.1password.io/item-path", "the 1Password operator", _STORE, False),
+    # DopplerHQ/kubernetes-operator, controllers/dopplersecret_controller_secrets.go
+    ("secrets.doppler.com/subtype", "the Doppler operator", _STORE, False),
+    # Infisical/kubernetes-operator, internal/constants/constants.go
+    ("secrets.infisical.com/version", "the Infisical operator", _STORE, False),
+    # kubernetes-sigs/secrets-store-csi-driver, controllers
+    ("secrets-store.csi.k8s.io/managed", "the Secrets Store CSI driver", _STORE, False),
     # What Argo CD's own docs advise in place of app.kubernetes.io/instance, which others set too:
     # argoproj/argo-cd, docs/user-guide/resource_tracking.md.
     ("argocd.argoproj.io/instance", "Argo CD", _SOURCE, False),
     ("kustomize.toolkit.fluxcd.io/name", "Flux", _SOURCE, False),
     ("helm.toolkit.fluxcd.io/name", "Flux", _SOURCE, False),
     ("objectset.rio.cattle.io/id", "Fleet", _SOURCE, False),
+    # k3s leaves the id empty: rancher/wrangler, pkg/apply.
+    ("objectset.rio.cattle.io/owner-name", "Rancher", "change the manifest it applies", False),
     ("config.k8s.io/owning-inventory", "Config Sync", _SOURCE, False),
     ("kapp.k14s.io/app", "kapp", _SOURCE, False),
-    ("generate.kyverno.io/policy-name", "Kyverno", "change its policy, or what that clones", False),
+    ("generate.kyverno.io/policy-name", "Kyverno", _POLICY, False),
+    ("policy.kyverno.io/synchronize", "Kyverno", _POLICY, False),  # before 1.10
     ("reflector.v1.k8s.emberstack.com/reflects", "Reflector", _ORIGINAL, True),
     ("replicator.v1.mittwald.de/replicate-from", "kubernetes-replicator", _ORIGINAL, True),
     # On what the original pushes, which has no replicate-from: mittwald/kubernetes-replicator.
     ("replicator.v1.mittwald.de/replicated-at", "kubernetes-replicator", _ORIGINAL, True),
+    # kubeops/config-syncer, pkg/syncer/syncer.go
+    ("kubed.appscode.com/origin.name", "Config Syncer", _ORIGINAL, True),
     ("kubed.appscode.com/origin", "Config Syncer", _ORIGINAL, True),
     # kubernetes-sigs/hierarchical-namespaces, docs/user-guide/concepts.md
     ("hnc.x-k8s.io/inherited-from", "the Hierarchical Namespace Controller", _ORIGINAL, True),
+    # rancher/rancher, pkg/controllers/managementuser/secret/project_scoped_secrets.go; the original
+    # has the label of the same name without -copy.
+    ("management.cattle.io/project-scoped-secret-copy", "Rancher", _ORIGINAL, True),
 )
 """Labels and annotations that a tool puts on what it keeps, and what to do at each."""

@@ -7,6 +7,10 @@ import pytest
 from kubectl_pxauth.cluster.secrets import Secret
 from kubectl_pxauth.portworx.owners import keeper_of
 
+DOPPLER = "the Doppler operator (DopplerSecret n)"
+CSI_STORE = "the Secrets Store CSI driver"
+K3S = {"objectset.rio.cattle.io/owner-name": "px"}
+
 
 def secret(**metadata: Any) -> Secret:
     named = {"namespace": "red", "name": "px-k8s-user"} | metadata
@@ -44,6 +48,24 @@ def owner(kind: str, *, controller: bool = True) -> dict[str, Any]:
             "kubernetes-replicator",
             True,
         ),
+        ({"ownerReferences": [owner("DopplerSecret", controller=False)]}, DOPPLER, False),
+        (
+            {"labels": {"secrets.doppler.com/subtype": "dopplerSecret"}},
+            "the Doppler operator",
+            False,
+        ),
+        ({"annotations": {"secrets.infisical.com/version": "e"}}, "the Infisical operator", False),
+        ({"labels": {"secrets-store.csi.k8s.io/managed": "true"}}, CSI_STORE, False),
+        ({"labels": {"reconcile.external-secrets.io/created-by": "h"}}, "External Secrets", False),
+        ({"annotations": {"sealedsecrets.bitnami.com/patch": "true"}}, "Sealed Secrets", False),
+        ({"annotations": {"objectset.rio.cattle.io/id": "", **K3S}}, "Rancher (px)", False),
+        ({"labels": {"policy.kyverno.io/synchronize": "enable"}}, "Kyverno", False),
+        ({"labels": {"kubed.appscode.com/origin.name": "px"}}, "Config Syncer (px)", True),
+        (
+            {"annotations": {"management.cattle.io/project-scoped-secret-copy": "true"}},
+            "Rancher",
+            True,
+        ),
         (
             {"labels": {"hnc.x-k8s.io/inherited-from": "org"}},
             "the Hierarchical Namespace Controller (org)",
@@ -63,6 +85,15 @@ def test_a_keeper_is_known(metadata: dict[str, Any], keeper: str, is_copy: bool)
         {},
         {"labels": {"app.kubernetes.io/instance": "px", "app.kubernetes.io/managed-by": "me"}},
         {"ownerReferences": [owner("Tenant", controller=False)]},
+        {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}},
+        {"labels": {"app.kubernetes.io/managed-by": "kubectl-pxauth", "team": "red"}},
+        {"labels": {"app.kubernetes.io/managed-by": "Helm"}},  # of `helm template`
+        {"labels": {"policy.kyverno.io/synchronize": "disable"}},
+        {"labels": {"generate.kyverno.io/clone-policy-name": "p"}},  # the original of a clone
+        {"labels": {"management.cattle.io/project-scoped-secret": "p-1"}},
+        {"annotations": {"kubed.appscode.com/sync": ""}},
+        {"annotations": {"sealedsecrets.bitnami.com/managed": "false"}},
+        {"labels": {"cattle.io/creator": "norman"}},
         {"labels": {"hnc.x-k8s.io/inherited-from": ""}},
         {"annotations": {"replicator.v1.mittwald.de/replicate-to": "red,green"}},
         {"annotations": {"reflector.v1.k8s.emberstack.com/reflection-auto-enabled": "true"}},
@@ -71,3 +102,14 @@ def test_a_keeper_is_known(metadata: dict[str, Any], keeper: str, is_copy: bool)
 )
 def test_nobody_keeps_it(metadata: dict[str, Any]) -> None:
     assert keeper_of(secret(**metadata)) is None
+
+
+def test_of_a_label_that_many_set_its_writer_tells() -> None:
+    """Argo CD's tracking label is app.kubernetes.io/instance, as charts and people have it too."""
+    labels = {"app.kubernetes.io/instance": "storage"}
+    by = {"argocd-controller": "Argo CD (application storage)", "kubectl": None}
+    for manager, keeper in by.items():
+        metadata = {"namespace": "red", "name": "px-k8s-user", "labels": labels}
+        fields = ({"manager": manager, "operation": "Update"},)
+        found = keeper_of(Secret("red", "px-k8s-user", {}, {"metadata": metadata}, fields))
+        assert (found.name if found else None) == keeper
