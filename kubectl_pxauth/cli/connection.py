@@ -1,11 +1,11 @@
 """The cluster that the flags name."""
 
-from dataclasses import dataclass
 from functools import cache
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, Kubeconfig, read_kubeconfig
+from kubectl_pxauth.frozen import dataclass
 
 read = cache(read_kubeconfig)
 opened: list[Cluster] = []

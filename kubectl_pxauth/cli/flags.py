@@ -1,6 +1,5 @@
 """Flags that several commands share, as dataclasses; a command takes each group as one value."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from kubectl_pxauth.cluster.kubeconfig import (
 )
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import ClusterError, UsageError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.profile import PROFILES
 
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests

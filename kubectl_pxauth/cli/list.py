@@ -1,7 +1,6 @@
 """The command `kubectl pxauth list`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ from kubectl_pxauth.cli.inputs import optional, read_scope
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.errors import PxauthError, UsageError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.list import list_tokens
 from kubectl_pxauth.portworx.signing import find_trusted_keys
 from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken

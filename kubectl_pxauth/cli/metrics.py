@@ -1,13 +1,14 @@
 """Statuses as metrics: OpenMetrics text, which parsers of Prometheus' own text read as well."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.status import ClusterStatus, Health
 from kubectl_pxauth.portworx.token_secrets import Status
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from kubectl_pxauth import text
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.frozen import dataclass
 
 DONE, FAILED, MISUSED = 0, 1, 2
 """What the program exits with that nothing has interrupted."""

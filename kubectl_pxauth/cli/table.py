@@ -1,7 +1,6 @@
 """Tables and dates as kubectl's users know them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import humanize
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kubectl_pxauth.cli.output import Row, printable
+from kubectl_pxauth.frozen import dataclass
 
 _UNLIMITED = 100_000  # columns, where no terminal limits them
 _NOTHING = "<none>"  # as kubectl has it, so that a script finds each column

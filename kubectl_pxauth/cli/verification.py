@@ -1,7 +1,6 @@
 """What the commands that look at a token share: their flags, and what those come to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from kubectl_pxauth.cli.inputs import (
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import KeyFileError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.inspect import Examination, FileToken, examine
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN

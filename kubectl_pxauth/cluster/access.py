@@ -1,9 +1,8 @@
 """What the API server says of itself, and of what its user may do."""
 
-from dataclasses import dataclass
-
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import holds
+from kubectl_pxauth.frozen import dataclass
 
 
 @dataclass(frozen=True)

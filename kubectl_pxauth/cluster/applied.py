@@ -1,7 +1,7 @@
 """Objects of any kind that are applied whole, by server-side apply, and told by their labels."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -14,6 +14,7 @@ from kubectl_pxauth.cluster.objects import (
     write_query,
 )
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
+from kubectl_pxauth.frozen import dataclass
 
 _SERVERS_OWN = ("managedFields", "resourceVersion")  # of an object's metadata
 

@@ -1,13 +1,13 @@
 """Deployments, read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import explain_forbidden
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import ForbiddenError
+from kubectl_pxauth.frozen import dataclass
 
 
 @dataclass(frozen=True)

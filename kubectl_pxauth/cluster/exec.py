@@ -8,13 +8,13 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.pods import Pod
 from kubectl_pxauth.errors import ClusterError, ForbiddenError
+from kubectl_pxauth.frozen import dataclass
 
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 """How long a command in a pod may take where no --request-timeout is given."""

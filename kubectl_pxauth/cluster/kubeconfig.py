@@ -9,13 +9,14 @@ validation.go) and rest/url_utils.go; kubernetes/cli-runtime, pkg/genericcliopti
 import os
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kubectl_pxauth.errors import ClusterError, UsageError
+from kubectl_pxauth.frozen import dataclass
 
 Entry = dict[str, Any]
 

@@ -1,9 +1,8 @@
 """Namespaces, by their labels."""
 
-from dataclasses import dataclass
-
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.errors import NotFoundError
+from kubectl_pxauth.frozen import dataclass
 
 _TERMINATING = "Terminating"
 

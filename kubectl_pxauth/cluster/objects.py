@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ from kubectl_pxauth.errors import (
     NotFoundError,
     UnansweredError,
 )
+from kubectl_pxauth.frozen import dataclass
 
 if TYPE_CHECKING:
     from kubectl_pxauth.cluster.connection import Cluster

@@ -1,12 +1,12 @@
 """Pods, found by their labels."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import DryRun, explain_forbidden, write_query
 from kubectl_pxauth.errors import ForbiddenError
+from kubectl_pxauth.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ kubernetes/client-go, tools/clientcmd/helpers.go.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import quote, unquote, urlsplit
 
 from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.frozen import dataclass
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 # Compiled where they are used, which most runs do not.

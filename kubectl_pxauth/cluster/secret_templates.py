@@ -6,10 +6,10 @@ resolveTemplate), and kubernetes-csi/external-snapshotter, pkg/utils/util.go (Ge
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kubectl_pxauth.cluster.names import check_namespace, check_secret_name
 from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.frozen import dataclass
 
 _TEMPLATE = re.compile(r"\$\{([^}]*)\}")
 _ANNOTATION = "pvc.annotations['KEY']"

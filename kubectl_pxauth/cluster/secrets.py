@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -24,6 +24,7 @@ from kubectl_pxauth.errors import (
     OutOfOrderError,
     PxauthError,
 )
+from kubectl_pxauth.frozen import dataclass
 
 _HELM_RELEASE = "helm.sh/release.v1"
 

@@ -5,7 +5,7 @@ Source: kubernetes-csi/external-snapshotter, client/apis/volumesnapshot/v1 and p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -19,6 +19,7 @@ from kubectl_pxauth.cluster.objects import (
 )
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
+from kubectl_pxauth.frozen import dataclass
 
 IS_DEFAULT = "snapshot.storage.kubernetes.io/is-default-class"
 _GROUP = ("apis", "snapshot.storage.k8s.io", "v1")

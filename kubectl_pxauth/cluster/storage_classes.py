@@ -1,7 +1,7 @@
 """StorageClasses, read and written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ from kubectl_pxauth.cluster.objects import (
     write_query,
 )
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
+from kubectl_pxauth.frozen import dataclass
 
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 # Kubernetes still heeds the older of the two.

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from http.client import IncompleteRead
 from urllib.parse import urljoin, urlsplit
 
@@ -22,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from kubectl_pxauth.cluster.transport import CONNECT_SECONDS
 from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 
 _HANDSHAKE_SECONDS = 10  # client-go's

@@ -6,7 +6,6 @@ is known from the Portworx docs, reference/cli/authorization and pxctl-reference
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Generic, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import NotFoundError, PxauthError, PxctlError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import run_concurrently
 from kubectl_pxauth.portworx.pxctl import PxctlNode
 from kubectl_pxauth.token.verdict import Trust, judge

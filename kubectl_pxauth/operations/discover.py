@@ -1,10 +1,9 @@
 """Show where the cluster keeps its shared secret, and what its verifier accepts."""
 
-from dataclasses import dataclass
-
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import NoSharedSecretError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.discovery import (
     BY_DEFAULT,

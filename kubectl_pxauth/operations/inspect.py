@@ -1,12 +1,13 @@
 """Examine a token that is there already: what it says, and whether its cluster would take it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import DiscoveryError, NotFoundError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import attempt, side_by_side
 from kubectl_pxauth.portworx.discovery import BY_DEFAULT, VerifierSettings
 from kubectl_pxauth.portworx.key_source import KeySource

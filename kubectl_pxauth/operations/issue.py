@@ -1,7 +1,7 @@
 """Issue a token into a Secret: made if it is missing, renewed in place if it is there."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from kubectl_pxauth.cluster.secrets import (
     write_secret,
 )
 from kubectl_pxauth.errors import IdentityError, LeftOutError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again

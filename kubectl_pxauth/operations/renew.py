@@ -1,7 +1,7 @@
 """Sign tokens again before they end, for the same user and for as long."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event
@@ -17,6 +17,7 @@ from kubectl_pxauth.cluster.secrets import (
     write_secret,
 )
 from kubectl_pxauth.errors import IdentityError, NotFoundError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import run_concurrently
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again

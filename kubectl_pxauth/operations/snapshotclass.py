@@ -1,7 +1,7 @@
 """Make the VolumeSnapshotClass that asks for snapshots with a Secret's token, or change it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from kubectl_pxauth.cluster.snapshot_classes import (
 )
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
 from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.class_secrets import secret_problems
 from kubectl_pxauth.portworx.key_source import KeySource

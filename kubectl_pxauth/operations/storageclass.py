@@ -1,7 +1,7 @@
 """Make the StorageClass that asks for volumes with a Secret's token, or bring it up to date."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from kubectl_pxauth.cluster.storage_classes import (
     update_storage_class,
 )
 from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.class_secrets import secret_problems
 from kubectl_pxauth.portworx.key_source import KeySource

@@ -5,7 +5,7 @@ where there is neither, the Secrets that both are usually given.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -17,6 +17,7 @@ from kubectl_pxauth.errors import (
     NoSharedSecretError,
     SharedSecretError,
 )
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.key_secret import rotation_notice
 from kubectl_pxauth.portworx.key_source import DEFAULT_ISSUER

@@ -1,12 +1,12 @@
 """The objects of a renewal job, wherever they are, also those that release 0.1.0 made."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.errors import ForbiddenError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,

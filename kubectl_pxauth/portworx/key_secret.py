@@ -22,7 +22,7 @@ all that the state before it holds: an older copy loses no key that has signed a
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -32,6 +32,7 @@ from kubectl_pxauth.errors import (
     PxauthError,
     SharedSecretError,
 )
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.settings import SHARED_SECRET_KEY
 from kubectl_pxauth.token.claims import rfc3339
 from kubectl_pxauth.token.shared_secret import SharedSecret

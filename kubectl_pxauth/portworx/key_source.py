@@ -1,9 +1,9 @@
 """What the user says of key and issuer; apart, as a run that is told both needs no more."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret

@@ -1,12 +1,12 @@
 """Which key the cluster has, since when, and how a rotation of it stands."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.pods import Pod
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_secret import (

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kubectl_pxauth.cluster.cron import longest_gap, next_run
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.renewal_job import JobSettings
 from kubectl_pxauth.token.claims import CLOCK_SKEW
 from kubectl_pxauth.token.duration import parse_duration

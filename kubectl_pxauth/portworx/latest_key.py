@@ -8,7 +8,6 @@ key, and the writer signs the token again. So a rotation needs to know of no wri
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -21,6 +20,7 @@ from kubectl_pxauth.cluster.secrets import (
     write_secret,
 )
 from kubectl_pxauth.errors import ClusterError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.jwt import SigningKey, sign_again
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret

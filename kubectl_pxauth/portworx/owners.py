@@ -1,9 +1,8 @@
 """Who keeps a Secret, and whether a token may be written into it."""
 
-from dataclasses import dataclass
-
 from kubectl_pxauth.cluster.secrets import Secret
 from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.text import printable
 
 _LONGEST_NAME = 253  # of an object

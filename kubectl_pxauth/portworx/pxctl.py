@@ -5,7 +5,6 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -13,6 +12,7 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.exec import DEFAULT_TIMEOUT, Finished, run_in_pod
 from kubectl_pxauth.cluster.pods import Pod, find_pods
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, PxctlError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.discovery import FoundKey, Search
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES

@@ -6,12 +6,13 @@ where it issues.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, manifest_of
 from kubectl_pxauth.cluster.objects import FIELD_MANAGER, MANAGED_BY
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.frozen import dataclass
 
 JOB_LABEL = "kubectl-pxauth/job"
 """The label that tells a job's objects from all others; its value is the job's name.

@@ -4,11 +4,11 @@ Portworx takes its key from its environment: a pod has the key that was there at
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.pods import Pod, find_pods
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.settings import PortworxSpec
 
 _LABEL = "name=portworx"

@@ -24,13 +24,14 @@ Which argument and which variable are one setting: pkg/migration/generate.go of 
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Any, TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 
 OPERATOR_ISSUER = "operator.portworx.io"

@@ -1,10 +1,11 @@
 """Which tokens in a Secret a key has signed, whatever they are called and whatever they say."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from kubectl_pxauth.cluster.secrets import Secret
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.identity import PartialIdentity
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from kubectl_pxauth.token.verdict import Trust, judge

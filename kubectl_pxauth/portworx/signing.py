@@ -5,7 +5,7 @@ KeySearch.key is the one place that decides which key counts. Signing (find_sign
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from kubectl_pxauth.errors import (
     PxauthError,
     SharedSecretError,
 )
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import (
     BY_DEFAULT,

@@ -1,9 +1,9 @@
 """What a token says."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.identity import Identity
 
 CLOCK_SKEW = timedelta(minutes=10)

@@ -1,7 +1,9 @@
 """Who a token speaks for."""
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from kubectl_pxauth.frozen import dataclass
 
 _DOCS_BLANKS = ("the email of the", "or email of the")
 

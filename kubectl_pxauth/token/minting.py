@@ -1,11 +1,12 @@
 """Make one token: who it is for, what it says, and what signs it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.claims import Claims, lifetime
 from kubectl_pxauth.token.identity import (
     NOBODY,

@@ -1,9 +1,10 @@
 """Private keys that sign tokens where Portworx verifies with a public key."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from kubectl_pxauth.errors import KeyFileError
+from kubectl_pxauth.frozen import dataclass
 
 _LEAST_RSA_BITS, _GOOD_RSA_BITS = 1024, 2048
 

@@ -1,8 +1,7 @@
 """The two users of the Portworx docs, ready made."""
 
-from dataclasses import dataclass
-
 from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kubectl_pxauth.errors import SharedSecretError
+from kubectl_pxauth.frozen import dataclass
 
 _HS256_BYTES = 32
 _FINGERPRINT_OF = b"kubectl-pxauth: fingerprint of a shared secret"

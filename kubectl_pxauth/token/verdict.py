@@ -16,11 +16,12 @@ import hmac
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.go_json import GoJSONError, kind, read_object
 from kubectl_pxauth.token.identity import NOBODY, OWNER_CLAIMS, PartialIdentity, is_placeholder

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.many import FAILED, Stop, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.context import NodeResult, Value
 from kubectl_pxauth.portworx.pxctl import PodQuery, PxctlNode, find_nodes, this_machine
 

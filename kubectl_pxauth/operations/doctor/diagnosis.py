@@ -1,9 +1,10 @@
 """What the doctor says: a severity, what it looked at, what is so, and what to do."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.verdict import Severity
 
 _MOST = 10  # diagnoses of one kind that are told one by one

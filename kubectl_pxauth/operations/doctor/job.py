@@ -1,7 +1,6 @@
 """Whether the jobs that renew tokens do so, for which tokens, and what jobs left behind."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
@@ -9,6 +8,7 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.cron import next_run
 from kubectl_pxauth.cluster.namespaces import find_namespace
 from kubectl_pxauth.cluster.secrets import list_secrets
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens
 from kubectl_pxauth.portworx.job_objects import bound_namespace, list_objects

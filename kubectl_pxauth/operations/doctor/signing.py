@@ -1,13 +1,14 @@
 """Who signs in the cluster, and whether what starts Portworx says the same."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from kubectl_pxauth.cluster.access import Right
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import find_secret
 from kubectl_pxauth.errors import NoKeyError, NoSharedSecretError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
     errors_as_diagnoses,

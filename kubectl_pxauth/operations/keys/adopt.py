@@ -6,7 +6,6 @@ Portworx moves to it, if it also keeps its issuer and the claim that it takes us
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -21,6 +20,7 @@ from kubectl_pxauth.cluster.secrets import (
     write_secret,
 )
 from kubectl_pxauth.errors import ClusterError, DiscoveryError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.discovery import Search, default_issuer, same_values
 from kubectl_pxauth.portworx.key_secret import read_key_state
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable

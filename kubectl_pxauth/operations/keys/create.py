@@ -1,7 +1,5 @@
 """Make the first keys of a cluster: the Secret that Portworx is started with."""
 
-from dataclasses import dataclass
-
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun
 from kubectl_pxauth.cluster.secrets import (
@@ -14,6 +12,7 @@ from kubectl_pxauth.cluster.secrets import (
     write_secret,
 )
 from kubectl_pxauth.errors import ClusterError, DiscoveryError, NoKeyError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.discovery import Search, same_values
 from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable

@@ -1,10 +1,9 @@
 """The operation behind `keys status`: how the key stands, and which tokens it has signed."""
 
-from dataclasses import dataclass
-
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, list_secrets
 from kubectl_pxauth.errors import DiscoveryError, PxauthError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_secret import KeyState

@@ -1,7 +1,7 @@
 """Let the cluster renew tokens by itself, as a CronJob with the rights for that and no more."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from kubectl_pxauth.cluster.namespaces import Namespace
 from kubectl_pxauth.cluster.objects import Change, DryRun
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.schedule.checks import (
     check_namespaces,
     check_pod,

@@ -1,8 +1,9 @@
 """What is said of a job: laid over what the job has already."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.renewal_job import Issuing, JobSettings, Toleration
 
 
