@@ -4,8 +4,15 @@ typer parses with that copy, so neither click's own errors nor its own completio
 """
 
 from typer._click.core import Parameter
-from typer._click.exceptions import NoArgsIsHelpError, UsageError
+from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption, UsageError
 from typer._click.shell_completion import _resolve_context as resolve_context
 from typer._click.shell_completion import _resolve_incomplete as resolve_incomplete
 
-__all__ = ["NoArgsIsHelpError", "Parameter", "UsageError", "resolve_context", "resolve_incomplete"]
+__all__ = [
+    "NoArgsIsHelpError",
+    "NoSuchOption",
+    "Parameter",
+    "UsageError",
+    "resolve_context",
+    "resolve_incomplete",
+]

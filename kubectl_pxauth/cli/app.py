@@ -12,48 +12,61 @@ from kubectl_pxauth import __version__
 from kubectl_pxauth.cli import output, signals
 from kubectl_pxauth.cli._click import NoArgsIsHelpError
 from kubectl_pxauth.cli._click import UsageError as TyperUsageError
+from kubectl_pxauth.cli.command_line import Command, Group, in_order
 from kubectl_pxauth.cli.output import DONE, FAILED, MISUSED
 from kubectl_pxauth.cli.streams import BROKEN_PIPE
 from kubectl_pxauth.errors import InterruptedWriteError, PxauthError, UsageError
 
 PROGRAM = "kubectl pxauth"
 COMMANDS = {
-    "issue": "Issue a token into a Secret: make it, or renew it in place.",
-    "storageclass": "Make the StorageClass that uses the token, or bring it up to date.",
-    "snapshotclass": "Make the VolumeSnapshotClass that uses the token, or change it.",
-    "token": "Make a token and print it; nothing is stored in the cluster.",
-    "list": "List the Secrets that hold a token, and what state it is in.",
-    "renew": "Sign tokens again that end soon, for the same user and as long.",
-    "schedule": "Let the cluster renew tokens by itself, as a CronJob.",
-    "unschedule": "Delete that CronJob and its rights.",
-    "inspect": "Show what a token says, and whether its cluster's key signed it.",
-    "verify": "Judge a token as Portworx would.",
-    "status": "Show on one screen how key, tokens and job are, with an exit code for each.",
-    "doctor": "Check keys, tokens and storage classes, and say what to do.",
-    "discover": "Show where the cluster keeps its shared secret, and its issuer.",
-    "keys create": "Make the keys that Portworx is started with.",
-    "keys adopt": "Lay the keys where the operator takes them from, for a move to it.",
-    "keys rotate": "Put a new shared secret in the place of the old one.",
-    "keys status": "Show which key there is, and how a rotation of it stands.",
-    "pxctl": "Run pxctl in a Portworx pod, with a token made for it.",
-    "context create": "Make a token and save it as a pxctl context on every node.",
+    "issue": "Issue a token into a Secret, or renew the one that it holds.",
+    "token": "Make a token and print it, without storing it.",
+    "list": "List the Secrets that hold tokens, with their status.",
+    "inspect": "Show what a token says, and whether Portworx accepts it.",
+    "verify": "Check a token as Portworx does; the exit code is the answer.",
+    "renew": "Renew the tokens that expire soon, for the same users.",
+    "schedule": "Create a CronJob that renews tokens, or change it.",
+    "unschedule": "Delete the CronJob that renews tokens, and its rights.",
+    "storageclass": "Create a StorageClass that uses a token, or update it.",
+    "snapshotclass": "Create a VolumeSnapshotClass that uses a token, or update it.",
+    "status": "Show a cluster's key, tokens and renewals on one screen.",
+    "doctor": "Find what is wrong with keys, tokens and classes.",
+    "discover": "Show which shared secret and issuer the cluster uses.",
+    "keys create": "Create the Secret with the keys that Portworx starts with.",
+    "keys adopt": "Copy the keys to where the Portworx operator reads them.",
+    "keys rotate": "Replace the shared secret, and re-sign its tokens.",
+    "keys status": "Show the shared secret, and how far its rotation is.",
+    "pxctl": "Run pxctl in a Portworx pod, with a short-lived token.",
+    "context create": "Save a token as a pxctl context on every node.",
     "context delete": "Delete a pxctl context on every node.",
     "context set": "Make a pxctl context the current one on every node.",
     "context list": "List the pxctl contexts of every node.",
+    "options": "Show the flags that every command takes.",
+    "version": "Show the version of kubectl-pxauth.",
 }
 """Each command by its words, with its summary; `a b` is module b of package a, in group a."""
 GROUPS = {
     "keys": (
-        "Make the keys of a cluster, and change its shared secret.",
-        (("Before Portworx is started with security on", "kubectl pxauth keys create"),),
-    ),
-    "context": (
-        "Keep tokens as pxctl contexts on the nodes.",
+        "Create, rotate and look at the keys of a cluster.",
         (
             (
-                "The storage administrator's, in every Portworx pod",
+                "Create the keys before you start Portworx with security",
+                "kubectl pxauth keys create",
+            ),
+            (
+                "Show the shared secret's fingerprint, and what to do next",
+                "kubectl pxauth keys status",
+            ),
+        ),
+    ),
+    "context": (
+        "Save tokens as pxctl contexts on the nodes.",
+        (
+            (
+                "Save a context for the storage administrator in every Portworx pod",
                 "kubectl pxauth context create admin",
             ),
+            ("List the contexts of every node", "kubectl pxauth context list"),
         ),
     ),
 }
@@ -65,12 +78,14 @@ Examples = tuple[tuple[str, str], ...]
 _NAMED = 10  # objects, in the words of an interrupt
 _SHORT_FLAG = r"-[a-zA-Z]"
 
-_HELP = "Issue Portworx tokens into Kubernetes Secrets."
+_HELP = "Issue Portworx tokens into Kubernetes Secrets, and look after them."
 _EXAMPLES = (
     (
-        "A token for Kubernetes in Secret portworx/px-k8s-user, made or renewed",
+        "Issue the token for Kubernetes into Secret portworx/px-k8s-user",
         "kubectl pxauth issue kubernetes -n portworx",
     ),
+    ("List all tokens of the cluster", "kubectl pxauth list -A"),
+    ("Find out why claims stay Pending", "kubectl pxauth doctor"),
 )
 
 
@@ -93,6 +108,7 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR0911 - a way to end each
     """The exit code, and what went wrong, if that is still to be said."""
     try:
+        arguments = in_order(arguments, COMMANDS)
         app = typer.main.get_command(application(arguments))
         spelled = as_typer_spells(arguments, app)
         with app.make_context(PROGRAM, spelled) as context:
@@ -102,9 +118,9 @@ def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR09
     except NoArgsIsHelpError as error:
         print(error.format_message())
     except TyperUsageError as error:
-        command = error.ctx.command_path if error.ctx else PROGRAM
-        hint = f"see `{command} --help`"
-        return MISUSED, UsageError(error.format_message(), hint=hint)
+        from kubectl_pxauth.cli.slips import hint_for
+
+        return MISUSED, UsageError(error.message, hint=hint_for(error, arguments))
     except UsageError as error:
         return MISUSED, error
     except PxauthError as error:
@@ -176,9 +192,11 @@ def application(arguments: list[str]) -> typer.Typer:
     """The commands; the one that the arguments call is loaded, the others only have a name."""
     app = typer.Typer(
         name=PROGRAM,
+        cls=Group,
         help=help_text(_HELP, _EXAMPLES),
         add_completion=False,
         no_args_is_help=True,
+        suggest_commands=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
@@ -189,15 +207,22 @@ def application(arguments: list[str]) -> typer.Typer:
     for name, summary in COMMANDS.items():
         group, _, verb = name.rpartition(" ")
         if group and group not in groups:
-            groups[group] = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-            app.add_typer(groups[group], name=group, help=help_text(*GROUPS[group]))
+            groups[group] = typer.Typer(
+                cls=Group, no_args_is_help=True, rich_markup_mode=None, suggest_commands=False
+            )
+            app.add_typer(
+                groups[group],
+                name=group,
+                help=help_text(*GROUPS[group]),
+                short_help=GROUPS[group][0],
+            )
         parent = groups[group] if group else app
         if words[: len(name.split())] == name.split():
             module = load(name)
             text = help_text(f"{summary}\n\n{module.HELP}", module.EXAMPLES)
-            parent.command(verb, help=text)(module.command)
+            parent.command(verb, cls=Command, help=text, short_help=summary)(module.command)
         else:
-            parent.command(verb, help=summary)(_not_called)
+            parent.command(verb, short_help=summary)(_not_called)
     return app
 
 

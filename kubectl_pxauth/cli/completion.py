@@ -9,8 +9,9 @@ import re
 import typer
 
 from kubectl_pxauth.cli._click import Parameter, resolve_context, resolve_incomplete
-from kubectl_pxauth.cli.app import PROGRAM, application, as_typer_spells
+from kubectl_pxauth.cli.app import COMMANDS, PROGRAM, application, as_typer_spells
 from kubectl_pxauth.cli.candidates import find_candidates
+from kubectl_pxauth.cli.command_line import in_order
 
 _FILES, _NO_FILES = 0, 4  # cobra's ShellCompDirectives
 _FILE = re.compile(r"\bFILE\b")
@@ -19,6 +20,7 @@ _FILE = re.compile(r"\bFILE\b")
 def complete(words: list[str]) -> list[str]:
     """The lines for kubectl; words are what follows `kubectl pxauth`, the last one unfinished."""
     *before, unfinished = words or [""]
+    before = in_order(before, COMMANDS)
     app = typer.main.get_command(application(before))
     before = as_typer_spells(before, app)
     context = resolve_context(app, {}, PROGRAM, before)

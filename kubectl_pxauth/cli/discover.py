@@ -13,13 +13,15 @@ from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.operations.discover import Discovery, discover
 from kubectl_pxauth.portworx.discovery import FoundKey, FoundText
 
-HELP = """Looks at the StorageClusters of the Portworx operator, the DaemonSets named
-portworx, and the Secrets that the key is usually kept in. The key itself is not
-shown."""
+HELP = """Reads the StorageClusters of the Portworx operator, the DaemonSets named portworx, and
+the Secrets that usually hold the key. It never prints the key."""
 
 EXAMPLES = (
-    ("What `issue` would sign with, and as which issuer", "kubectl pxauth discover"),
-    ("The issuer alone, for a script", "kubectl pxauth discover -o json | jq -r .issuer.value"),
+    ("Show what `issue` would sign with, and as which issuer", "kubectl pxauth discover"),
+    (
+        "Print the issuer alone, for a script",
+        "kubectl pxauth discover -o json | jq -r .issuer.value",
+    ),
 )
 
 
@@ -28,7 +30,9 @@ def command(
     *,
     portworx_namespace: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Namespace that Portworx runs in.", show_default="any"),
+        typer.Option(
+            metavar="NAME", help="Namespace that Portworx runs in.", show_default="all are searched"
+        ),
     ] = None,
     form: DataFormatFlag = None,
     connection_flags: ConnectionFlags,

@@ -23,15 +23,14 @@ from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.verdict import Severity
 
-HELP = """Looks at the key and the issuer, at every token that lies in a Secret, and at the
-storage classes and claims that need one; changes nothing. Prints a line for each
-finding: ok, warning or problem, and below it what to do. Exits with 1 if there
-is a problem."""
+HELP = """Checks the key and the issuer, every token in a Secret, and the storage classes and
+claims that need one. It changes nothing. Each finding is ok, a warning or a problem,
+with what to do about it. Exits with 1 if there is a problem."""
 
 EXAMPLES = (
-    ("Why do my claims stay Pending?", "kubectl pxauth doctor"),
+    ("Find out why claims stay Pending", "kubectl pxauth doctor"),
     (
-        "For monitoring: what is wrong, if anything",
+        "Print only what is wrong, for monitoring",
         "kubectl pxauth doctor -o json | jq '.findings[] | select(.severity != \"ok\")'",
     ),
 )

@@ -22,7 +22,9 @@ _LOG_REQUESTS = 6  # the level at which kubectl logs requests
 ProfileArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="PROFILE", help="kubernetes or admin.", autocompletion=lambda: list(PROFILES)
+        metavar="PROFILE",
+        help="Profile of the token: kubernetes or admin.",
+        autocompletion=lambda: list(PROFILES),
     ),
 ]
 
@@ -35,29 +37,34 @@ AllNamespacesFlag = Annotated[
 SelectorFlag = Annotated[
     str | None,
     typer.Option(
-        "--selector", "-l", metavar="SELECTOR", help="Only Secrets with these labels: team=a,x!=y."
+        "--selector",
+        "-l",
+        metavar="SELECTOR",
+        help="Only Secrets that match these labels: team=a,x!=y.",
     ),
 ]
 
-NoHeadersFlag = Annotated[
-    bool, typer.Option("--no-headers", help="Leave out the line with the headings.")
-]
+NoHeadersFlag = Annotated[bool, typer.Option("--no-headers", help="Do not print the headings.")]
 
 AllContextsFlag = Annotated[
     bool,
     typer.Option(
         "--all-contexts",
-        help="Look at the clusters of all contexts; so does --context"
-        " that is repeated, at those that it names.",
+        help="Ask the clusters of all contexts in the kubeconfig. --context that is repeated asks"
+        " those that it names.",
     ),
 ]
 
 DryRunFlag = Annotated[
-    DryRun, typer.Option(help="Only say what would be done, or let the server check it.")
+    DryRun,
+    typer.Option(help="client only says what would be done; server also lets the server check it."),
 ]
 
 WithinFlag = Annotated[
-    str, typer.Option(metavar="TIME", help="How near its end a token is about to end: 12h, 30d.")
+    str,
+    typer.Option(
+        metavar="TIME", help="Treat tokens that end within this time as expiring: 12h, 30d."
+    ),
 ]
 
 
@@ -72,7 +79,7 @@ class IdentityFlags:
             "-f",
             "--auth-config",
             metavar="FILE",
-            help="User file (YAML) with the identity; - is standard input.",
+            help="YAML file that names the user; - reads standard input.",
         ),
     ] = None
     name: Annotated[str | None, typer.Option(metavar="TEXT", help="The user's name.")] = None
@@ -80,15 +87,15 @@ class IdentityFlags:
         None
     )
     sub: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The user's unique id; volumes belong to it.")
+        str | None, typer.Option(metavar="TEXT", help="The user's unique ID, which owns volumes.")
     ] = None
     role: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE", help="A role, instead of the profile's; repeatable."),
+        typer.Option(metavar="ROLE", help="Role in place of the profile's; repeatable."),
     ] = None
     group: Annotated[
         list[str] | None,
-        typer.Option(metavar="GROUP", help="A group, instead of the profile's; repeatable."),
+        typer.Option(metavar="GROUP", help="Group in place of the profile's; repeatable."),
     ] = None
 
 
@@ -97,7 +104,7 @@ PortworxNamespaceFlag = Annotated[
     typer.Option(
         metavar="NAME",
         help="Namespace that Portworx runs in.",
-        show_default="any; what the cluster is to say is looked for there",
+        show_default="all are searched",
     ),
 ]
 
@@ -107,7 +114,7 @@ SharedSecretFromFlag = Annotated[
     typer.Option(
         metavar="[NAMESPACE/]NAME[:KEY]",
         help="Secret that holds the shared secret.",
-        show_default="what the cluster says, else kube-system/pxkeys:shared-secret",
+        show_default="the one that Portworx uses, else kube-system/pxkeys:shared-secret",
     ),
 ]
 
@@ -120,8 +127,8 @@ class SharedSecretFlags:
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="The cluster's JWT issuer.",
-            show_default="what the cluster says, else portworx.com",
+            help="JWT issuer that Portworx trusts.",
+            show_default="the one that Portworx uses, else portworx.com",
         ),
     ] = None
     shared_secret_from: SharedSecretFromFlag = None
@@ -129,8 +136,8 @@ class SharedSecretFlags:
         str | None,
         typer.Option(
             metavar="FILE",
-            help="File that holds the shared secret; - is standard input. The environment"
-            " variable PORTWORX_AUTH_SHARED_SECRET is taken where neither flag is given.",
+            help="File that holds the shared secret; - reads standard input. Without either flag,"
+            " the environment variable PORTWORX_AUTH_SHARED_SECRET is read.",
         ),
     ] = None
     portworx_namespace: PortworxNamespaceFlag = None
@@ -166,11 +173,13 @@ class AuthorityFlags(SharedSecretFlags):
 
     rsa_private_keyfile: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Sign with this RSA key instead (RS256)."),
+        typer.Option(metavar="FILE", help="Sign with this RSA private key (RS256)."),
     ] = None
     ecdsa_private_keyfile: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Sign with this ECDSA key on P-256 instead (ES256)."),
+        typer.Option(
+            metavar="FILE", help="Sign with this ECDSA private key on curve P-256 (ES256)."
+        ),
     ] = None
 
 
@@ -179,7 +188,8 @@ class TokenFlags:
     """How long the token lives, and where it is meant to be kept."""
 
     secret: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The token's Secret, not the profile's.")
+        str | None,
+        typer.Option(metavar="NAME", help="Secret for the token, in place of the profile's."),
     ] = None
     duration: Annotated[
         str | None,
@@ -188,7 +198,7 @@ class TokenFlags:
             "--token-duration",
             metavar="TIME",
             help="How long the token lives: 30m, 12h, 90d, 1y.",
-            show_default="as long as the one that `issue` finds, else 1y",
+            show_default="as long as the token in the Secret, else 1y",
         ),
     ] = None
 
@@ -198,7 +208,10 @@ class WriteFlags:
     """What is written, and what is shown of it."""
 
     dry_run: Annotated[
-        DryRun, typer.Option(help="Only show what would be sent, or let the server check it.")
+        DryRun,
+        typer.Option(
+            help="client only prints what would be sent; server also lets the server check it."
+        ),
     ] = DryRun.NONE
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None
 
@@ -209,11 +222,11 @@ class MetadataFlags:
 
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A label for what is made; repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="Label for what is created; repeatable."),
     ] = None
     annotation: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="An annotation for what is made; repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="Annotation for what is created; repeatable."),
     ] = None
 
 
@@ -221,16 +234,18 @@ class MetadataFlags:
 class ConnectionFlags:
     """kubectl's own flags for the server to talk to."""
 
-    kubeconfig: Annotated[str | None, typer.Option(metavar="FILE", help="The kubeconfig file.")] = (
-        None
-    )
+    kubeconfig: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Path to the kubeconfig file.")
+    ] = None
     context: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="The kubeconfig's context.")
+        list[str] | None, typer.Option(metavar="NAME", help="Context of the kubeconfig to use.")
     ] = None
     cluster: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The kubeconfig's cluster.")
+        str | None, typer.Option(metavar="NAME", help="Cluster of the kubeconfig to use.")
     ] = None
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="The kubeconfig's user.")] = None
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="User of the kubeconfig to use.")
+    ] = None
     as_user: Annotated[
         str | None, typer.Option("--as", help="User to impersonate.", metavar="USER")
     ] = None
@@ -249,10 +264,10 @@ class ConnectionFlags:
         typer.Option("--token", help="Bearer token for the API server.", metavar="TOKEN"),
     ] = None
     server: Annotated[
-        str | None, typer.Option("--server", "-s", metavar="URL", help="The API server's address.")
+        str | None, typer.Option("--server", "-s", metavar="URL", help="Address of the API server.")
     ] = None
     certificate_authority: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The server's certificate authority.")
+        str | None, typer.Option(metavar="FILE", help="Certificate authority of the API server.")
     ] = None
     client_certificate: Annotated[
         str | None, typer.Option(metavar="FILE", help="Client certificate for TLS.")
@@ -268,20 +283,26 @@ class ConnectionFlags:
     ] = False
     tls_server_name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name that the server's certificate must have."),
+        typer.Option(metavar="NAME", help="Name to check the server's certificate against."),
     ] = None
     proxy_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Proxy to the API server.")
     ] = None
     kuberc: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="kubectl's preferences: its policy for plugins counts."),
+        typer.Option(
+            metavar="FILE", help="kubectl's preferences, for their policy on credential plugins."
+        ),
     ] = None
     request_timeout: Annotated[
-        str, typer.Option(metavar="TIME", help="Time for one request: 1s, 2m, 3h; 0 is no limit.")
+        str,
+        typer.Option(
+            metavar="TIME", help="How long one request may take: 1s, 2m, 3h; 0 means no limit."
+        ),
     ] = "0"
     verbosity: Annotated[
-        int, typer.Option("-v", "--v", help="6 and more log each request.", metavar="LEVEL")
+        int,
+        typer.Option("-v", "--v", help="Log level; 6 and above log each request.", metavar="LEVEL"),
     ] = 0
 
     def connection(self) -> Connection:

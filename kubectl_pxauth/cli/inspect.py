@@ -20,15 +20,16 @@ from kubectl_pxauth.token.claims import rfc3339
 from kubectl_pxauth.token.roles import explain_group, explain_role
 from kubectl_pxauth.token.verdict import Severity, Verdict
 
-HELP = """Shows what a token says, but not the token. Its signature is checked if the key
-can be found and read."""
+HELP = """Prints what the token says, but never the token itself. It also checks the signature,
+if it finds the key and may read it."""
 
 EXAMPLES = (
     (
-        "The token for Kubernetes, in Secret portworx/px-k8s-user",
+        "Inspect the token for Kubernetes, in Secret portworx/px-k8s-user",
         "kubectl pxauth inspect -n portworx",
     ),
-    ("A token from somewhere else", "kubectl pxauth inspect --token-file admin.jwt"),
+    ("Inspect two Secrets", "kubectl pxauth inspect portworx/px-k8s-user tenant-a/px-k8s-user"),
+    ("Inspect a token in a file", "kubectl pxauth inspect --token-file admin.jwt"),
 )
 
 _LABELS = {"iss": "Issuer", "sub": "Subject", "name": "Name", "email": "Email"}

@@ -43,25 +43,25 @@ if TYPE_CHECKING:
     from kubectl_pxauth.cli.many import Stop
 
 HELP = """PROFILE is kubernetes (Secret px-k8s-user, role system.user) or admin (Secret
-px-admin-token, role system.admin). A repeat keeps the user of the token that is
-there, and so its volumes, and its roles, groups and duration. The key and the
-issuer are found in the cluster."""
+px-admin-token, role system.admin). If the Secret holds a token already, the new one
+keeps its user, so that volumes keep their owner, and its roles, groups and duration.
+The command finds the signing key and the issuer in the cluster."""
 
 EXAMPLES = (
     (
-        "The token for Kubernetes, in Secret portworx/px-k8s-user",
+        "Issue the token for Kubernetes into Secret portworx/px-k8s-user",
         "kubectl pxauth issue kubernetes -n portworx",
     ),
     (
-        "The user of a file, as `pxctl auth token generate --auth-config` takes it",
+        "Issue it for the user in a file of `pxctl auth token generate`",
         "kubectl pxauth issue kubernetes -n portworx -f kubernetes.yaml",
     ),
     (
-        "One for each tenant, only where it is missing, invalid or ends in 30 days",
+        "Give each tenant a token, where it is missing, invalid or ends in 30 days",
         "kubectl pxauth issue kubernetes --namespace-selector px-tenant --if-needed",
     ),
     (
-        "A manifest for kubectl or for Git, without touching the cluster",
+        "Print the Secret for kubectl; it holds a live token, so keep it out of Git",
         "kubectl pxauth issue kubernetes -n portworx --dry-run=client -o yaml",
     ),
     (
@@ -82,39 +82,47 @@ def command(
             "--namespace",
             "-n",
             metavar="NAME",
-            help="Namespace of the token's Secret; repeatable, for one in each.",
+            help="Namespace of the token's Secret; repeatable.",
             show_default="the kubeconfig's current one",
         ),
     ] = None,
     namespace_selector: Annotated[
         str | None,
-        typer.Option(metavar="SELECTOR", help="A Secret in each namespace with these labels."),
+        typer.Option(
+            metavar="SELECTOR", help="Issue a token in each namespace that matches these labels."
+        ),
     ] = None,
     token: TokenFlags,
     key: Annotated[
-        str, typer.Option(metavar="KEY", help="Key of the Secret's data.")
+        str, typer.Option(metavar="KEY", help="Data key of the Secret for the token.")
     ] = "auth-token",
     identity: IdentityFlags,
     change_identity: Annotated[
-        bool, typer.Option("--change-identity", help="Let the token become another user's.")
+        bool,
+        typer.Option(
+            "--change-identity", help="Allow another user than that of the token in the Secret."
+        ),
     ] = False,
     allow_shared_subject: Annotated[
         bool,
-        typer.Option("--allow-shared-subject", help="Take a --sub that another token has."),
+        typer.Option("--allow-shared-subject", help="Allow a --sub that another token has."),
     ] = False,
     if_needed: Annotated[
         bool,
         typer.Option(
             "--if-needed",
-            help="Only where the token is missing, invalid, about to end, or not of the roles and"
-            " groups that are asked for.",
+            help="Keep the token if it is valid, does not expire soon, and has the roles and groups"
+            " that you ask for.",
         ),
     ] = False,
     within: WithinFlag = "30d",
     metadata: MetadataFlags,
     authority: AuthorityFlags,
     concurrency: Annotated[
-        int, typer.Option(metavar="N", min=1, max=256, help="How many namespaces at once.")
+        int,
+        typer.Option(
+            metavar="N", min=1, max=256, help="How many namespaces to work on at the same time."
+        ),
     ] = 16,
     write: WriteFlags,
     connection_flags: ConnectionFlags,

@@ -31,19 +31,19 @@ from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.identity import placeholders
 
-HELP = """Every Secret whose key auth-token holds a JWT, whichever tool made it."""
+HELP = """Lists every Secret whose data key auth-token holds a JWT, whichever tool made it."""
 
 EXAMPLES = (
-    ("All tokens of the cluster, and which of them need care", "kubectl pxauth list -A"),
+    ("List all tokens of the cluster", "kubectl pxauth list -A"),
     (
-        "The Secrets whose token is not valid, for a script",
+        "Print the Secrets whose token is not valid",
         "kubectl pxauth list -A -o json | jq '.items[] | select(.status != \"valid\")'",
     ),
     (
-        "A report for a spreadsheet, the first to end first",
+        "Write a report for a spreadsheet, the first token to end on top",
         "kubectl pxauth list -A -o csv --sort-by expiresAt > tokens.csv",
     ),
-    ("The tokens of two clusters", "kubectl pxauth list -A --context east --context west"),
+    ("List the tokens of two clusters", "kubectl pxauth list -A --context east --context west"),
 )
 
 _COLOURS = {
@@ -75,7 +75,7 @@ def command(
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="Sort by a field of -o json: expiresAt, status, subject.",
+            help="Field of -o json to sort by: expiresAt, status, subject.",
             show_default="namespace and name",
         ),
     ] = None,

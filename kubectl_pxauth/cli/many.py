@@ -23,7 +23,7 @@ from kubectl_pxauth.errors import (
 _SECONDS_TO_END = 7  # a little more than what is done side by side has
 
 ConcurrencyFlag = Annotated[
-    int, typer.Option(metavar="N", min=1, max=256, help="How many to work on at once.")
+    int, typer.Option(metavar="N", min=1, max=256, help="How many to work on at the same time.")
 ]
 
 FAILED = "failed"

@@ -20,14 +20,14 @@ from kubectl_pxauth.operations.pxctl import run_pxctl
 from kubectl_pxauth.operations.token import make_token
 from kubectl_pxauth.token.profile import PROFILES
 
-HELP = """pxctl runs in a Portworx pod that is ready, with a token that is made for it and
-lives for minutes. What it prints and its exit code are passed on when it ends,
-within 60 s or --request-timeout; it can't ask back."""
+HELP = """Runs pxctl in a Portworx pod that is ready, with a token that lives for minutes, and
+passes on its output and its exit code when it ends. pxctl has 60 s, or
+--request-timeout, and can't ask questions."""
 
 EXAMPLES = (
-    ("", "kubectl pxauth pxctl -- status"),
+    ("Show the status of the Portworx cluster", "kubectl pxauth pxctl -- status"),
     (
-        "As a user of a file, on one node",
+        "List volumes as the user of a file, on one node",
         "kubectl pxauth pxctl -f alice.yaml --node worker-1 -- volume list",
     ),
 )
@@ -37,13 +37,13 @@ EXAMPLES = (
 def command(
     *,
     arguments: Annotated[
-        list[str], typer.Argument(metavar="ARGUMENT...", help="What pxctl is to do.")
+        list[str], typer.Argument(metavar="ARGUMENT...", help="Arguments for pxctl.")
     ],
     profile: Annotated[
         str,
         typer.Option(
             metavar="PROFILE",
-            help="kubernetes or admin.",
+            help="Profile of the token: kubernetes or admin.",
             autocompletion=lambda: list(PROFILES),
         ),
     ] = "admin",

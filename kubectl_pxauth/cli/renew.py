@@ -40,15 +40,16 @@ from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.token.duration import parse_duration
 
-HELP = """The user, its roles and groups and the time that the token lives stay, whichever
-tool made it. Without SECRET it is every Secret that holds a token. What is not
-due is left alone, and so is a token that may be there for somebody who has no
-right to it: name its Secret to renew it."""
+HELP = """Each token keeps its user, roles, groups and duration, whichever tool made it.
+Without SECRET, renew looks at every Secret that holds a token. It leaves alone
+what does not expire soon, and skips a token that somebody may have put there
+without having a right to it: to renew that one, name its Secret."""
 
 EXAMPLES = (
-    ("What ends within 30 days, in all namespaces", "kubectl pxauth renew -A"),
+    ("Renew what ends within 30 days, in all namespaces", "kubectl pxauth renew -A"),
+    ("Show first what would be renewed", "kubectl pxauth renew -A --dry-run=server"),
     (
-        "One token now, for 90 days",
+        "Renew one token now, for 90 days",
         "kubectl pxauth renew px-k8s-user -n portworx --all --duration 90d",
     ),
     ("In two clusters", "kubectl pxauth renew -A --context east --context west"),
@@ -59,28 +60,29 @@ EXAMPLES = (
 def command(
     *,
     secrets: Annotated[
-        list[str] | None, typer.Argument(metavar="[SECRET]...", help="Secrets to renew.")
+        list[str] | None,
+        typer.Argument(metavar="[SECRET]...", help="Secrets whose tokens to renew."),
     ] = None,
     namespace: NamespaceFlag = None,
     all_namespaces: AllNamespacesFlag = False,
     selector: SelectorFlag = None,
     within: WithinFlag = "30d",
     everything: Annotated[
-        bool, typer.Option("--all", help="Renew what is not due as well.")
+        bool, typer.Option("--all", help="Renew also tokens that do not expire soon.")
     ] = False,
     resign: Annotated[
         bool,
         typer.Option(
             "--resign",
-            help="Renew, in the Secrets that are named, also what the present key did not sign or"
-            " what was issued for another Secret.",
+            help="In the Secrets that you name, renew also tokens that another key signed or that"
+            " were issued for another Secret.",
         ),
     ] = False,
     grace: Annotated[
         str,
         typer.Option(
             metavar="TIME",
-            help="Renew no token that ended longer ago than this, unless its Secret is named.",
+            help="Skip tokens that ended longer ago than this, unless you name their Secret.",
         ),
     ] = "7d",
     duration: Annotated[
@@ -90,10 +92,12 @@ def command(
             "--token-duration",
             metavar="TIME",
             help="How long the new tokens live: 30m, 12h, 90d, 1y.",
-            show_default="as long as the old",
+            show_default="as long as the old ones",
         ),
     ] = None,
-    key: Annotated[str, typer.Option(metavar="KEY", help="Key of the Secrets' data.")] = AUTH_TOKEN,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="Data key of the Secrets that holds the token.")
+    ] = AUTH_TOKEN,
     authority: AuthorityFlags,
     concurrency: ConcurrencyFlag = 16,
     dry_run: DryRunFlag = DryRun.NONE,

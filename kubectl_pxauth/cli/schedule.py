@@ -28,16 +28,16 @@ from kubectl_pxauth.portworx.renewal_job import Issuing, Toleration
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.profile import PROFILES, find_profile
 
-HELP = """A CronJob that runs `kubectl pxauth renew` in the cluster. It runs in the
-namespace of the Secret that holds the key, and has the rights to read that Secret,
-and to list and patch Secrets in the namespace that it serves. Where the key is and
-the issuer are found now, and written into the job. A repeat changes what is said
-and leaves the rest; without any setting it shows what is set."""
+HELP = """The CronJob runs `kubectl pxauth renew` in the namespace of the Secret that holds the
+key. It may read that Secret, and list and patch Secrets in the namespace that it
+serves. The command finds the key and the issuer now and writes into the job where
+they are. If the job exists, the command changes what you name and keeps the rest;
+without any setting it shows the job's settings."""
 
 EXAMPLES = (
     ("Renew the tokens of namespace portworx every night", "kubectl pxauth schedule -n portworx"),
     (
-        "Of all namespaces, on Sundays, with an image of your own",
+        "Renew those of all namespaces on Sundays, with an image of your own",
         'kubectl pxauth schedule -A --schedule "0 3 * * 0" \\\n'
         "  --image registry.example.com/kubectl-pxauth:v1",
     ),
@@ -47,7 +47,7 @@ EXAMPLES = (
         "  --namespace-selector px-tenant=true",
     ),
     (
-        "Manifests for kubectl or for Git",
+        "Print the manifests for kubectl or for Git",
         "kubectl pxauth schedule -n portworx --dry-run=client -o yaml",
     ),
 )
@@ -68,7 +68,7 @@ def command(
         typer.Option(
             "--schedule",
             metavar="CRON",
-            help="When the job runs, as a CronJob takes it.",
+            help="When the job runs, in the syntax of CronJobs.",
             show_default="0 3 * * *",
         ),
     ] = None,
@@ -77,21 +77,21 @@ def command(
         typer.Option(
             "--timezone",
             metavar="NAME",
-            help="The schedule's time zone, like Europe/Berlin.",
-            show_default="the control plane's, most often UTC",
+            help="Time zone of the schedule, like Europe/Berlin.",
+            show_default="that of the control plane, most often UTC",
         ),
     ] = None,
     within: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="How near its end a token is renewed: 12h, 30d.",
+            help="Renew tokens that end within this time: 12h, 30d.",
             show_default="30d",
         ),
     ] = None,
     image: Annotated[
         str | None,
-        typer.Option(metavar="IMAGE", help="This plugin's image.", show_default=_IMAGE),
+        typer.Option(metavar="IMAGE", help="Image of kubectl-pxauth.", show_default=_IMAGE),
     ] = None,
     namespace: RenewedNamespaceFlag = None,
     all_namespaces: Annotated[
@@ -102,19 +102,21 @@ def command(
         str | None,
         typer.Option(
             metavar="PROFILE",
-            help="Issue as well: kubernetes or admin, where it is missing in the namespaces of"
-            " --namespace-selector. Goes with -A.",
+            help="Issue tokens of this profile, kubernetes or admin, as well, where they are"
+            " missing in the namespaces of --namespace-selector. Implies -A.",
         ),
     ] = None,
     namespace_selector: Annotated[
         str | None,
-        typer.Option(metavar="SELECTOR", help="Namespaces with these labels, for --issue."),
+        typer.Option(
+            metavar="SELECTOR", help="Issue tokens in namespaces that match these labels."
+        ),
     ] = None,
     job_namespace: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Run the job here. Whoever may make pods here can read the signing key.",
+            help="Namespace to run the job in. Who can create pods there can read the key.",
             show_default="the namespace of the key's Secret",
         ),
     ] = None,
@@ -122,7 +124,7 @@ def command(
         Repeatable,
         typer.Option(
             metavar="NAME=AMOUNT,...",
-            help="What the container asks for; 0 takes one away.",
+            help="Resource requests of the container; 0 removes one.",
             show_default="cpu=50m,memory=64Mi",
         ),
     ] = None,
@@ -130,26 +132,26 @@ def command(
         Repeatable,
         typer.Option(
             metavar="NAME=AMOUNT,...",
-            help="What the container gets at most; 0 takes one away.",
+            help="Resource limits of the container; 0 removes one.",
             show_default="cpu=100m,memory=128Mi",
         ),
     ] = None,
     toleration: Annotated[
         Repeatable,
         typer.Option(
-            metavar="KEY[=VALUE][:EFFECT]", help="A taint that the pod tolerates; repeatable."
+            metavar="KEY[=VALUE][:EFFECT]", help="Taint that the pod tolerates; repeatable."
         ),
     ] = None,
     node_selector: Annotated[
         Repeatable,
-        typer.Option(metavar="KEY=VALUE", help="A label of the pod's node; repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="Label that the pod's node must have; repeatable."),
     ] = None,
     priority_class: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The pod's PriorityClass.")
+        str | None, typer.Option(metavar="NAME", help="PriorityClass of the pod.")
     ] = None,
     image_pull_secret: Annotated[
         Repeatable,
-        typer.Option(metavar="NAME", help="A Secret to pull the image with; repeatable."),
+        typer.Option(metavar="NAME", help="Secret to pull the image with; repeatable."),
     ] = None,
     metadata: MetadataFlags,
     authority: AuthorityFlags,

@@ -16,17 +16,17 @@ from kubectl_pxauth.operations.snapshotclass import SnapshotClassRequest, make_s
 from kubectl_pxauth.portworx.volumes import SNAPSHOTS_NAMESPACE
 from kubectl_pxauth.token.profile import PROFILES
 
-HELP = """Snapshots of the class are asked for with the token in a Secret, as `kubectl
-pxauth issue kubernetes` makes it. A repeat changes what differs; other
-parameters of the class stay."""
+HELP = """Portworx makes snapshots of this class with the token in a Secret, which `kubectl
+pxauth issue kubernetes` makes. If the class exists, the command updates what differs,
+and keeps parameters that you do not name."""
 
 EXAMPLES = (
     (
-        "The default class, for the token in Secret portworx/px-k8s-user",
+        "Create the default class, for the token in Secret portworx/px-k8s-user",
         "kubectl pxauth snapshotclass px-snapclass -n portworx --default",
     ),
     (
-        "For tenants: each snapshot is made with the token of its own namespace",
+        "Create a class for tenants: each snapshot uses the token of its namespace",
         "kubectl pxauth snapshotclass px-tenant-snapclass --multitenant",
     ),
 )
@@ -35,14 +35,14 @@ EXAMPLES = (
 @takes_groups
 def command(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The VolumeSnapshotClass.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the VolumeSnapshotClass.")],
     namespace: NamespaceFlag = None,
     secret: Annotated[
         str, typer.Option(metavar="NAME", help="Secret that holds the token.")
     ] = PROFILES["kubernetes"].secret,
     multitenant: Annotated[
         bool,
-        typer.Option("--multitenant", help="Take the Secret in the namespace of each snapshot."),
+        typer.Option("--multitenant", help="Use the Secret in the namespace of each snapshot."),
     ] = False,
     parameter: Annotated[
         list[str] | None,
@@ -50,17 +50,18 @@ def command(
             "--parameter",
             "-p",
             metavar="KEY=VALUE",
-            help="A parameter for Portworx, like csi.openstorage.org/snapshot-type=local;"
+            help="Parameter for Portworx, like csi.openstorage.org/snapshot-type=local;"
             " repeatable.",
         ),
     ] = None,
     deletion_policy: Annotated[
-        ReclaimPolicy, typer.Option(help="What becomes of a snapshot that is deleted here.")
+        ReclaimPolicy,
+        typer.Option(help="What happens to a snapshot when its VolumeSnapshot is deleted."),
     ] = ReclaimPolicy.DELETE,
     default: Annotated[
         bool | None,
         typer.Option(
-            help="Make it the class of snapshots that name none, or no longer.",
+            help="Make it the default class, or not.",
             show_default="as it is",
         ),
     ] = None,

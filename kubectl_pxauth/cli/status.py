@@ -28,22 +28,21 @@ from kubectl_pxauth.operations.doctor.status import (
 from kubectl_pxauth.portworx.token_secrets import Status, StoredToken
 from kubectl_pxauth.token.duration import parse_duration
 
-HELP = """Shows on one screen which key and issuer the cluster has, whether a rotation is under
-way, which tokens end next, the job that renews them, and what keeps all of that
-from being well; changes nothing. `kubectl pxauth doctor` looks at more.
+HELP = """Shows which key and issuer the cluster has, whether a rotation is under way, which
+tokens end next, which job renews them, and what is wrong. It changes nothing.
+`kubectl pxauth doctor` checks more.
 
-Exits with 0 where all is well, also where Portworx asks for no tokens; with 3
-where something is worth a look; with 4 where something is broken; and with 1
-where the cluster can't be asked."""
+Exits with 0 if all is well or if Portworx asks for no tokens, with 3 if something is
+worth a look, with 4 if something is broken, and with 1 if the cluster can't be asked."""
 
 EXAMPLES = (
-    ("How the cluster is", "kubectl pxauth status"),
+    ("Show the current cluster", "kubectl pxauth status"),
     (
-        "Which tenants have no token",
+        "Show which tenants have no token",
         "kubectl pxauth status --namespace-selector px-tenant=true",
     ),
-    ("All clusters of the kubeconfig, a line each", "kubectl pxauth status --all-contexts"),
-    ("For a script: is anything broken?", "kubectl pxauth status >/dev/null; [ $? -eq 4 ]"),
+    ("Show all clusters of the kubeconfig, a line each", "kubectl pxauth status --all-contexts"),
+    ("Ask in a script whether anything is broken", "kubectl pxauth status --quiet; [ $? -eq 4 ]"),
 )
 
 EXIT_CODES = {
@@ -88,8 +87,8 @@ def command(
         str | None,
         typer.Option(
             metavar="SELECTOR",
-            help="Say which namespaces with these labels have no token.",
-            show_default="what a job issues tokens for",
+            help="Name the namespaces that match these labels and have no token.",
+            show_default="that of the job that issues tokens",
         ),
     ] = None,
     # A job renews what ends within 30 days: what comes nearer was not renewed.

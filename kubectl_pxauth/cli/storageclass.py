@@ -30,25 +30,25 @@ from kubectl_pxauth.portworx.volumes import (
 )
 from kubectl_pxauth.token.profile import PROFILES
 
-HELP = """Volumes of the class are asked for with the token in a Secret, as `kubectl
-pxauth issue kubernetes` makes it. A repeat changes what may change: volume
-expansion, and being the default."""
+HELP = """Portworx creates volumes of this class with the token in a Secret, which `kubectl
+pxauth issue kubernetes` makes. If the class exists, the command updates what
+Kubernetes lets it: volume expansion, and whether the class is the default."""
 
 EXAMPLES = (
     (
-        "The class for the token in Secret portworx/px-k8s-user",
+        "Create the class for the token in Secret portworx/px-k8s-user",
         "kubectl pxauth storageclass px-sc -n portworx -p repl=3",
     ),
     (
-        "For tenants: each claim is made with the token of its own namespace",
+        "Create a class for tenants: each claim uses the token of its namespace",
         "kubectl pxauth storageclass px-tenant-sc --multitenant -p repl=3",
     ),
     (
-        "For claims that have a Secret each, called like the claim",
+        "Create a class for claims with a Secret each, of the claim's name",
         "kubectl pxauth storageclass px-claim-sc --multitenant --secret '${pvc.name}'",
     ),
     (
-        "A manifest for kubectl or for Git, without touching the cluster",
+        "Print the manifest for kubectl or for Git",
         "kubectl pxauth storageclass px-sc -n portworx --dry-run=client -o yaml",
     ),
 )
@@ -57,14 +57,14 @@ EXAMPLES = (
 @takes_groups
 def command(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The StorageClass.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the StorageClass.")],
     namespace: NamespaceFlag = None,
     secret: Annotated[
         str, typer.Option(metavar="NAME", help="Secret that holds the token.")
     ] = PROFILES["kubernetes"].secret,
     multitenant: Annotated[
         bool,
-        typer.Option("--multitenant", help="Take the Secret in the namespace of each claim."),
+        typer.Option("--multitenant", help="Use the Secret in the namespace of each claim."),
     ] = False,
     in_tree: Annotated[
         bool,
@@ -75,7 +75,7 @@ def command(
     direct_access: Annotated[
         bool | None,
         typer.Option(
-            help="Name the Secret for attaching too, as FlashArray and FlashBlade volumes want.",
+            help="Name the Secret for attaching too, which FlashArray and FlashBlade volumes need.",
             show_default="with -p backend=pure_block, pure_file or pure_fa_file",
         ),
     ] = None,
@@ -85,17 +85,17 @@ def command(
             "--parameter",
             "-p",
             metavar="KEY=VALUE",
-            help="A parameter for Portworx, like repl=3; repeatable.",
+            help="Parameter for Portworx, like repl=3; repeatable.",
         ),
     ] = None,
     reclaim_policy: Annotated[
-        ReclaimPolicy, typer.Option(help="What becomes of a volume whose claim is deleted.")
+        ReclaimPolicy, typer.Option(help="What happens to a volume when its claim is deleted.")
     ] = ReclaimPolicy.DELETE,
-    allow_volume_expansion: Annotated[bool, typer.Option(help="Let claims grow.")] = True,
+    allow_volume_expansion: Annotated[bool, typer.Option(help="Allow claims to grow.")] = True,
     default: Annotated[
         bool | None,
         typer.Option(
-            help="Make it the class of claims that name none, or no longer.",
+            help="Make it the default class, or not.",
             show_default="as it is",
         ),
     ] = None,

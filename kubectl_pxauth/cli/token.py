@@ -18,16 +18,16 @@ from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.private_file import write_private_file
 from kubectl_pxauth.operations.token import make_token
 
-HELP = """The user is the same as with `issue`, but for one thing: the Secret is not read,
-so the user of a token that is in it is not taken over."""
+HELP = """The user is the same as with `issue`, with one difference: token does not read the
+Secret, so it does not take over the user of a token there."""
 
 EXAMPLES = (
     (
-        "For the storage administrator, as `pxctl auth token generate` makes it",
+        "Make a token for the storage administrator",
         "kubectl pxauth token -f admin.yaml --duration 12h",
     ),
     (
-        "Without a cluster, into a file that only you can read",
+        "Without a cluster, write it to a file that only you can read",
         "kubectl pxauth token admin --shared-secret-file key --output admin.jwt",
     ),
 )
@@ -44,7 +44,7 @@ def command(
     file: Annotated[
         str | None,
         typer.Option(
-            "--output", metavar="FILE", help="Write the token to this file, mode 0600, instead."
+            "--output", metavar="FILE", help="File to write the token to, with mode 0600."
         ),
     ] = None,
     connection_flags: ConnectionFlags,

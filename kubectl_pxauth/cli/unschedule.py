@@ -11,10 +11,13 @@ from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.operations.schedule import unschedule
 
-HELP = """Only what `kubectl pxauth schedule` made for that namespace, or with -A for all,
-and its rights, wherever they are. Tokens stay as they are."""
+HELP = """Deletes only what `kubectl pxauth schedule` made for that namespace, or with -A for all
+namespaces. Tokens stay as they are."""
 
-EXAMPLES = (("", "kubectl pxauth unschedule -n portworx"),)
+EXAMPLES = (
+    ("Stop renewing the tokens of namespace portworx", "kubectl pxauth unschedule -n portworx"),
+    ("Delete the job that renews the tokens of all namespaces", "kubectl pxauth unschedule -A"),
+)
 
 
 @takes_groups
@@ -23,9 +26,7 @@ def command(
     namespace: RenewedNamespaceFlag = None,
     all_namespaces: Annotated[
         bool,
-        typer.Option(
-            "--all-namespaces", "-A", help="The job that renews the tokens of all namespaces."
-        ),
+        typer.Option("--all-namespaces", "-A", help="Delete the job that serves all namespaces."),
     ] = False,
     dry_run: DryRunFlag = DryRun.NONE,
     connection_flags: ConnectionFlags,

@@ -40,13 +40,17 @@ class PlaceFlags:
 
     secret: Annotated[
         str | None,
-        typer.Argument(metavar="SECRET", help="The token's Secret.", show_default=_DEFAULT_SECRET),
+        typer.Argument(
+            metavar="SECRET", help="Secret that holds the token.", show_default=_DEFAULT_SECRET
+        ),
     ] = None
     namespace: NamespaceFlag = None
-    key: Annotated[str, typer.Option(metavar="KEY", help="Key of the Secret's data.")] = AUTH_TOKEN
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="Data key of the Secret that holds the token.")
+    ] = AUTH_TOKEN
     token_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A token in a file instead; - is standard input."),
+        typer.Option(metavar="FILE", help="File that holds the token; - reads standard input."),
     ] = None
 
 
@@ -56,17 +60,21 @@ class VerificationFlags(SharedSecretFlags):
 
     rsa_public_keyfile: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="RSA public key or certificate of the cluster."),
+        typer.Option(
+            metavar="FILE", help="RSA public key or certificate that Portworx verifies with."
+        ),
     ] = None
     ecdsa_public_keyfile: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="ECDSA public key or certificate of the cluster."),
+        typer.Option(
+            metavar="FILE", help="ECDSA public key or certificate that Portworx verifies with."
+        ),
     ] = None
     username_claim: Annotated[
         UsernameClaim | None,
         typer.Option(
             help="Claim that Portworx takes the user name from.",
-            show_default="what the cluster says, else sub",
+            show_default="the one that Portworx uses, else sub",
         ),
     ] = None
 

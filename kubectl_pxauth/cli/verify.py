@@ -12,13 +12,17 @@ from kubectl_pxauth.cli.verification import (
     findings_as_json,
 )
 
-HELP = """Prints a line for each thing checked: ok, warning or problem. Exits with 0 if
-Portworx would take the token, with 1 if not or if that can't be told."""
+HELP = """Prints a line for each check: ok, warning or problem. Exits with 0 if Portworx accepts
+every token, and with 1 if it refuses one or if that is not known."""
 
 EXAMPLES = (
-    ("In a runbook or a CI job", "kubectl pxauth verify px-k8s-user -n portworx"),
+    ("Check a token in a runbook or a CI job", "kubectl pxauth verify px-k8s-user -n portworx"),
     (
-        "Without a cluster",
+        "Check it without output, for the exit code alone",
+        "kubectl pxauth verify px-k8s-user -n portworx --quiet",
+    ),
+    (
+        "Check a token in a file, without a cluster",
         "kubectl pxauth verify --token-file admin.jwt --issuer portworx.com \\\n"
         "  --shared-secret-file key",
     ),

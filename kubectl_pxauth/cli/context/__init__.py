@@ -17,7 +17,7 @@ from kubectl_pxauth.portworx.pxctl import PodQuery, PxctlNode, find_nodes, this_
 
 _NOT_THERE = "not there"
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The context's name.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the context.")]
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,19 @@ class PxctlFlags:
     node: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="A node, instead of all that run Portworx; repeatable, or a,b."
+            metavar="NAME",
+            help="Node to use, in place of all that run Portworx; repeatable, or a,b.",
         ),
     ] = None
-    local: Annotated[
-        bool, typer.Option("--local", help="Run the pxctl of this machine instead.")
-    ] = False
-    pxctl: Annotated[str, typer.Option(metavar="FILE", help="pxctl's path, there.")] = (
+    local: Annotated[bool, typer.Option("--local", help="Run the pxctl of this machine.")] = False
+    pxctl: Annotated[str, typer.Option(metavar="FILE", help="Path of pxctl in the pod.")] = (
         "/opt/pwx/bin/pxctl"
     )
     pod_selector: Annotated[
         str, typer.Option(metavar="LABELS", help="Labels of the Portworx pods.")
     ] = "name=portworx"
     container: Annotated[
-        str, typer.Option(metavar="NAME", help="The container in them that has pxctl.")
+        str, typer.Option(metavar="NAME", help="Container of the pods that has pxctl.")
     ] = "portworx"
 
 

@@ -26,24 +26,27 @@ from kubectl_pxauth.operations.context import NodeResult, create_context, read_t
 from kubectl_pxauth.operations.token import make_token
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 
-HELP = """pxctl keeps contexts on its node, so one is saved in every Portworx pod. The token
-is the one that `kubectl pxauth token` makes of the same words, and is stored in
-no Secret; or it is a Secret's, with --from-secret. A context of that name that is
-there gets the new token. A node that fails is named, and the others are done; each
-has 60 s, or --request-timeout."""
+HELP = """pxctl keeps contexts on its node, so the command saves one in every Portworx pod. It
+makes the token as `kubectl pxauth token` does and stores it in no Secret, or it takes
+a Secret's with --from-secret. An existing context gets the new token. If a node
+fails, the command names it and does the others; each node has 60 s, or
+--request-timeout."""
 
 EXAMPLES = (
-    ("The storage administrator's, on every node", "kubectl pxauth context create admin"),
     (
-        "On two nodes, the user of a file, for a day",
+        "Save a context for the storage administrator on every node",
+        "kubectl pxauth context create admin",
+    ),
+    (
+        "Save one for the user of a file on two nodes, for a day",
         "kubectl pxauth context create alice -f alice.yaml --duration 1d --node a,b",
     ),
     (
-        "With the token that the Portworx operator keeps, which lives a day",
+        "Save the token that the Portworx operator keeps, which lives a day",
         "kubectl pxauth context create admin --from-secret portworx/px-admin-token",
     ),
     (
-        "On this machine, a node, without a cluster",
+        "Save one on this machine, which is a node, without a cluster",
         "kubectl pxauth context create admin --local --shared-secret-file key",
     ),
 )
@@ -55,13 +58,13 @@ def command(
     context_name: NameArgument,
     profile: ProfileArgument = "admin",
     endpoint: Annotated[
-        str | None, typer.Option(metavar="URL", help="Endpoint that pxctl is to use with it.")
+        str | None, typer.Option(metavar="URL", help="Endpoint that pxctl uses with this context.")
     ] = None,
     from_secret: Annotated[
         str | None,
         typer.Option(
             metavar="[NAMESPACE/]NAME[:KEY]",
-            help="Secret whose token is saved, instead of a new one.",
+            help="Secret whose token to save, in place of a new one.",
         ),
     ] = None,
     namespace: NamespaceFlag = None,

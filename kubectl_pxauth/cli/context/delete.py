@@ -9,9 +9,9 @@ from kubectl_pxauth.cli.many import finish, interruptible
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import delete_context
 
-HELP = """The token stays valid until it expires. A node without the context is passed over."""
+HELP = """Nodes without the context are left alone. The token stays valid until it expires."""
 
-EXAMPLES = (("", "kubectl pxauth context delete admin"),)
+EXAMPLES = (("Delete the context admin on every node", "kubectl pxauth context delete admin"),)
 
 
 @takes_groups

@@ -18,13 +18,13 @@ from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import PxctlContext, list_contexts
 from kubectl_pxauth.token.claims import rfc3339
 
-HELP = """No token is shown, and no signature is checked. The context with a * is the one
-that pxctl takes where none is named."""
+HELP = """Shows no token, and checks no signature. pxctl uses the current context if you name
+none."""
 
 EXAMPLES = (
-    ("", "kubectl pxauth context list"),
+    ("List the contexts of every node", "kubectl pxauth context list"),
     (
-        "For a script: each node and when its context ends",
+        "Print each node and when its context ends, for a script",
         "kubectl pxauth context list -o json | jq -r '.items[] | .node, .expiresAt'",
     ),
 )

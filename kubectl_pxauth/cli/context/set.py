@@ -9,9 +9,9 @@ from kubectl_pxauth.cli.many import finish, interruptible
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import set_context
 
-HELP = """The current context is the one that pxctl takes where none is named."""
+HELP = """pxctl uses the current context if you name none."""
 
-EXAMPLES = (("", "kubectl pxauth context set admin"),)
+EXAMPLES = (("Make admin the current context on every node", "kubectl pxauth context set admin"),)
 
 
 @takes_groups

@@ -13,14 +13,14 @@ from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.operations.keys.adopt import AdoptedKeys, adopt_keys
 from kubectl_pxauth.portworx.settings import OPERATOR_SECRET, USERNAME_CLAIM_VARIABLE
 
-HELP = """For the move from a DaemonSet to the operator: copies the keys of Secret pxkeys, byte
-for byte, into the Secrets px-shared-secret and px-system-secrets, from which the
-operator starts Portworx, so that all tokens stay valid. A key that is there is never
-changed. Prints what the StorageCluster has to say, which it does not change."""
+HELP = """For the move from a DaemonSet to the operator: copies the keys of Secret pxkeys
+unchanged into the Secrets px-shared-secret and px-system-secrets, which the operator
+starts Portworx with, so that all tokens stay valid. It never changes a key that
+exists. It prints what to write into the StorageCluster, which it does not change."""
 
 EXAMPLES = (
     (
-        "Before the operator starts Portworx in namespace portworx",
+        "Copy the keys before the operator starts Portworx in namespace portworx",
         "kubectl pxauth keys adopt -n portworx",
     ),
 )

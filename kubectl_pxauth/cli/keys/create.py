@@ -12,11 +12,12 @@ from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.operations.keys.create import create_keys
 
-HELP = """Secret pxkeys with the keys system-secret, stork-secret and shared-secret, 64
-random bytes each, in base64. A key that is there is never changed. No key is
-shown."""
+HELP = """Creates Secret pxkeys with the keys system-secret, stork-secret and shared-secret, each
+64 random bytes in base64. It never changes a key that exists, and never prints one."""
 
-EXAMPLES = (("Before Portworx is started with security on", "kubectl pxauth keys create"),)
+EXAMPLES = (
+    ("Create the keys before you start Portworx with security", "kubectl pxauth keys create"),
+)
 
 
 class Format(StrEnum):

@@ -37,23 +37,24 @@ from kubectl_pxauth.operations.keys.rotate import (
 )
 from kubectl_pxauth.portworx.running import RunningPortworx
 
-HELP = """A new shared secret, and every token that the old one signed is signed again: in
-all namespaces, whatever it is called, with the same claims. Portworx must be
-restarted to take the new key, on every node; until then it refuses the new
-tokens, and from then on the old. With --phase that comes between the halves.
+HELP = """Makes a new shared secret, and signs every token of the old one again, in all
+namespaces, with the same claims. Portworx takes the new key when you restart it on
+every node: until then it refuses the new tokens, and from then on the old ones. With
+--phase you restart it between the two halves.
 
-The old key stays beside the new one until all tokens are signed again. What was
-interrupted goes on with the next call, or goes back with --rollback; `kubectl
-pxauth keys status` shows how it stands. On a terminal it asks before it changes
-anything. No key is shown.
+The old key stays next to the new one until all tokens are signed again. If a
+rotation is interrupted, run the command again to go on, or with --rollback to go
+back; `kubectl pxauth keys status` shows how far it is. On a terminal the command
+asks before it changes anything. It never prints a key.
 
-Whoever has the old key can have left tokens of their own in some Secret: look at
-whom --dry-run names, or keep nothing of a key that leaked with --compromised."""
+People who have the old key may have left tokens of their own in some Secret: look at
+the users that --dry-run names. If the key has leaked, use --compromised, which signs
+nothing again."""
 
 EXAMPLES = (
-    ("What would be done, and for whom", "kubectl pxauth keys rotate --dry-run=server"),
+    ("Show what would be done, and for whom", "kubectl pxauth keys rotate --dry-run=server"),
     (
-        "The restart in between",
+        "Restart Portworx between the two halves",
         "kubectl pxauth keys rotate --phase=key\n"
         "kubectl rollout restart daemonset/portworx -n kube-system\n"
         "kubectl rollout status daemonset/portworx -n kube-system\n"
@@ -68,27 +69,30 @@ _SIGNED, _SKIPPED = "signed again", "skipped"
 def command(
     *,
     phase: Annotated[
-        Phase | None, typer.Option(help="One half: the key, or the tokens.", show_default="both")
+        Phase | None,
+        typer.Option(help="Do one half: change the key, or sign the tokens.", show_default="both"),
     ] = None,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Go back to the old key, in an unfinished rotation.")
+        bool, typer.Option("--rollback", help="Go back to the old key of an unfinished rotation.")
     ] = False,
     compromised: Annotated[
         bool,
         typer.Option(
-            "--compromised", help="Others have the old key: forget it, and sign nothing again."
+            "--compromised", help="Others have the old key: remove it, and sign nothing again."
         ),
     ] = False,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Begin another one within an hour after a rotation."),
+        typer.Option("--again", help="Rotate again within an hour after a rotation."),
     ] = False,
     ignore_owner: Annotated[
         bool,
-        typer.Option("--ignore-owner", help="Change a Secret that another tool keeps."),
+        typer.Option(
+            "--ignore-owner", help="Change the key also if another tool keeps its Secret."
+        ),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, also on a terminal.")
+        bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")
     ] = False,
     shared_secret_from: SharedSecretFromFlag = None,
     portworx_namespace: PortworxNamespaceFlag = None,

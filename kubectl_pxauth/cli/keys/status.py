@@ -20,13 +20,13 @@ from kubectl_pxauth.portworx.key_secret import Direction
 from kubectl_pxauth.portworx.key_status import KeyStatus
 from kubectl_pxauth.token.claims import rfc3339
 
-HELP = """Which shared secret the cluster has and since when, whether it is being rotated,
-how many tokens each key has signed, which Portworx pods were started before the
-key was changed, and what to run next. A key is shown by its fingerprint alone."""
+HELP = """Shows which shared secret the cluster has and since when, whether it is being rotated,
+how many tokens each key has signed, which Portworx pods started before the key
+changed, and what to run next. It shows only the fingerprint of a key."""
 
 EXAMPLES = (
-    ("How a rotation stands", "kubectl pxauth keys status"),
-    ("What to run next, for a script", "kubectl pxauth keys status -o json | jq -r .next[]"),
+    ("Show how far a rotation is", "kubectl pxauth keys status"),
+    ("Print what to run next, for a script", "kubectl pxauth keys status -o json | jq -r .next[]"),
 )
 
 
