@@ -14,22 +14,23 @@ __all__ = ["dataclass"]
 
 class _Methods:
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    __match_args__: ClassVar[tuple[str, ...]]  # the names of the fields, without class variables
 
     def __init__(self, *values: object, **named: object) -> None:
-        fields = self.__dataclass_fields__
-        given: dict[str, Any] = dict(zip(fields, values, strict=False)) | named
-        for name in fields.keys() - given.keys():
+        fields, names = self.__dataclass_fields__, self.__match_args__
+        given: dict[str, Any] = dict(zip(names, values, strict=False)) | named
+        for name in set(names) - given.keys():
             default, factory = fields[name].default, fields[name].default_factory
             given[name] = default if factory is MISSING else factory()
-        if given.keys() != fields.keys() or any(value is MISSING for value in given.values()):
-            raise TypeError(f"{type(self).__name__} takes {', '.join(fields)}")
+        if given.keys() != set(names) or any(value is MISSING for value in given.values()):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
         self.__dict__.update(given)
         if hasattr(self, "__post_init__"):
             self.__post_init__()
 
     def __repr__(self) -> str:
-        fields = self.__dataclass_fields__.values()
-        shown = [f"{field.name}={vars(self)[field.name]!r}" for field in fields if field.repr]
+        fields, values = self.__dataclass_fields__, vars(self)
+        shown = [f"{name}={values[name]!r}" for name in self.__match_args__ if fields[name].repr]
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
@@ -49,8 +50,8 @@ _SHARED = {name: method for name, method in vars(_Methods).items() if callable(m
 
 
 def _compared(one: Any) -> tuple[object, ...]:
-    fields = one.__dataclass_fields__.values()
-    return tuple([vars(one)[field.name] for field in fields if field.compare])
+    fields, values = one.__dataclass_fields__, vars(one)
+    return tuple([values[name] for name in one.__match_args__ if fields[name].compare])
 
 
 def _dataclass(*, frozen: Literal[True]) -> Callable[[type], type]:

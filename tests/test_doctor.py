@@ -155,7 +155,9 @@ def test_who_may_nothing_is_warned_and_told_how_to_ask(patient: Patient) -> None
     assert by_check["warning portworx"].message.startswith(
         "not checked: you may not list StorageClusters in all namespaces"
     )
-    assert by_check["warning classes"].hint == "kubectl auth can-i list storageclasses"
+    assert by_check["warning classes"].hint == (
+        "kubectl auth can-i list storageclasses.storage.k8s.io"
+    )
 
 
 def test_every_question_that_it_tells_to_ask_is_one(patient: Patient) -> None:

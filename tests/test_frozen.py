@@ -4,7 +4,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from kubectl_pxauth import frozen
 def _made(decorate: Any) -> Any:
     class Made:
         number: int
+        kind: ClassVar[str]
         text: str = "x"
         names: dict[str, str] = field(default_factory=dict)
         secret: str = field(default="s", repr=False, compare=False)

@@ -151,3 +151,14 @@ def test_who_may_not_is_told(made: Class) -> None:
 )
 def test_misuse_ends_with_2_before_anything_is_asked(offline: Shell, arguments: list[str]) -> None:
     offline.refused("snapshotclass", *arguments, code=2)
+
+
+def test_labels_and_annotations_that_are_asked_for(made: Class) -> None:
+    made.make()
+    asked = ("--label=team=px", "--annotation=cost-centre=a, b")
+    assert made.make(*asked, "--default").out.endswith("configured\n")
+    metadata = made.read()["metadata"]
+    assert metadata["labels"]["team"] == "px"
+    assert metadata["annotations"] == {"cost-centre": "a, b", IS_DEFAULT: "true"}
+    assert made.make().out.endswith("unchanged\n")
+    assert made.make(*asked).out.endswith("unchanged\n")

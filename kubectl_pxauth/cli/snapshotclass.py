@@ -6,7 +6,13 @@ import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.class_flags import read_class_namespace, read_parameters
-from kubectl_pxauth.cli.flags import ConnectionFlags, NamespaceFlag, WriteFlags
+from kubectl_pxauth.cli.flags import (
+    ConnectionFlags,
+    MetadataFlags,
+    NamespaceFlag,
+    WriteFlags,
+)
+from kubectl_pxauth.cli.inputs import read_metadata
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.cluster.names import check_snapshot_class_name
@@ -65,6 +71,7 @@ def command(
             show_default="as it is",
         ),
     ] = None,
+    metadata: MetadataFlags,
     verification: VerificationFlags,
     write: WriteFlags,
     connection_flags: ConnectionFlags,
@@ -82,6 +89,7 @@ def command(
         deletion_policy=deletion_policy,
         default=default,
         dry_run=write.dry_run,
+        metadata=read_metadata(metadata),
     )
     result = make_snapshot_class(request, source, connection.open)
     output.warnings(result.warnings)

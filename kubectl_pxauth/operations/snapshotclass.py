@@ -3,24 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
-from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, DryRun, until_no_conflict
+from kubectl_pxauth.cluster.objects import DryRun, Metadata
 from kubectl_pxauth.cluster.secret_templates import is_template
 from kubectl_pxauth.cluster.snapshot_classes import (
     SnapshotClass,
     SnapshotClassContent,
-    create_snapshot_class,
-    find_snapshot_class,
     list_snapshot_classes,
-    update_snapshot_class,
 )
 from kubectl_pxauth.cluster.storage_classes import ReclaimPolicy
-from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.errors import ClusterError, NotFoundError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.class_secrets import secret_problems
+from kubectl_pxauth.portworx.classes import ClassResult, make_class_and_check, secret_problems
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.volumes import Provisioner, snapshot_parameters
 
@@ -40,6 +35,7 @@ class SnapshotClassRequest:
     deletion_policy: ReclaimPolicy
     default: bool | None
     dry_run: DryRun
+    metadata: Metadata = field(default_factory=Metadata)
 
     def content(self) -> SnapshotClassContent:
         """What is to stand in the VolumeSnapshotClass."""
@@ -52,54 +48,32 @@ class SnapshotClassRequest:
             },
             deletion_policy=self.deletion_policy,
             default=self.default,
+            asked=self.metadata,
         )
-
-
-@dataclass(frozen=True)
-class SnapshotClassResult:
-    """What was written, or with a dry run would be; manifest is the class as an object."""
-
-    name: str
-    change: Change
-    manifest: dict[str, Any] = field(repr=False)
-    warnings: tuple[str, ...] = ()
 
 
 def make_snapshot_class(
     request: SnapshotClassRequest, source: KeySource, connect: Callable[[], Cluster]
-) -> SnapshotClassResult:
+) -> ClassResult:
     """Make the VolumeSnapshotClass, or change what differs; its Secret is looked at as well.
 
     A client-side dry run calls nobody. Raises PxauthErrors, and then has changed nothing.
     """
-    if request.dry_run is DryRun.CLIENT:
-        manifest = request.content().manifest(request.name)
-        return SnapshotClassResult(request.name, Change.CREATED, manifest)
-    cluster = connect()
-    warnings = Background(lambda: tuple(_warnings(request, source, cluster)))
-    change, written = until_no_conflict(
-        find_snapshot_class(cluster, request.name),
-        write=lambda found: _write(request, cluster, found),
-        read=lambda: find_snapshot_class(cluster, request.name),
-    )
-    return SnapshotClassResult(request.name, change, written.manifest, warnings.result())
-
-
-def _write(
-    request: SnapshotClassRequest, cluster: Cluster, found: SnapshotClass | None
-) -> tuple[Change, SnapshotClass]:
-    content = request.content()
-    if found is None:
-        made = create_snapshot_class(cluster, request.name, content, request.dry_run)
-        return Change.CREATED, made
-    if found.driver != content.driver:
-        raise ClusterError(
-            f"VolumeSnapshotClass {request.name} is of the driver {found.driver}",
-            hint="choose another name",
+    try:
+        return make_class_and_check(
+            SnapshotClass,
+            request.name,
+            request.content(),
+            request.dry_run,
+            connect=connect,
+            find_warnings=lambda cluster: _warnings(request, source, cluster),
         )
-    if change := content.change(found):
-        return Change.CONFIGURED, update_snapshot_class(cluster, found, change, request.dry_run)
-    return Change.UNCHANGED, found
+    except NotFoundError:
+        raise NotFoundError(
+            "this cluster knows no VolumeSnapshotClasses",
+            hint="its CRDs come with the snapshot controller: kubectl get crd"
+            f" {SnapshotClass.KIND.resource}",
+        ) from None
 
 
 def _warnings(request: SnapshotClassRequest, source: KeySource, cluster: Cluster) -> Iterator[str]:

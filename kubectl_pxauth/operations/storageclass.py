@@ -3,25 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
-from typing import Any
 
 from kubectl_pxauth.cluster.access import server_version
+from kubectl_pxauth.cluster.classes import list_classes
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, DryRun, Metadata, until_no_conflict
+from kubectl_pxauth.cluster.objects import DryRun, Metadata
 from kubectl_pxauth.cluster.secret_templates import is_template
 from kubectl_pxauth.cluster.storage_classes import (
     ReclaimPolicy,
     StorageClass,
     StorageClassContent,
-    create_storage_class,
-    find_storage_class,
-    list_storage_classes,
-    update_storage_class,
 )
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.class_secrets import secret_problems
+from kubectl_pxauth.portworx.classes import ClassResult, make_class_and_check, secret_problems
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.volumes import Provisioner, in_tree_doubt, storage_parameters
 
@@ -62,53 +57,21 @@ class StorageClassRequest:
         )
 
 
-@dataclass(frozen=True)
-class StorageClassResult:
-    """What was written, or with a dry run would be; manifest is the StorageClass as an object."""
-
-    name: str
-    change: Change
-    manifest: dict[str, Any] = field(repr=False)
-    warnings: tuple[str, ...] = ()
-
-
 def make_storage_class(
     request: StorageClassRequest, source: KeySource, connect: Callable[[], Cluster]
-) -> StorageClassResult:
+) -> ClassResult:
     """Make the StorageClass, or change what may change of it; its Secret is looked at as well.
 
     A client-side dry run calls nobody. Raises PxauthErrors, and then has changed nothing.
     """
-    if request.dry_run is DryRun.CLIENT:
-        manifest = request.content().manifest(request.name)
-        return StorageClassResult(request.name, Change.CREATED, manifest)
-    cluster = connect()
-    warnings = Background(lambda: tuple(_warnings(request, source, cluster)))
-    change, written = until_no_conflict(
-        find_storage_class(cluster, request.name),
-        write=lambda found: _write(request, cluster, found),
-        read=lambda: find_storage_class(cluster, request.name),
+    return make_class_and_check(
+        StorageClass,
+        request.name,
+        request.content(),
+        request.dry_run,
+        connect=connect,
+        find_warnings=lambda cluster: _warnings(request, source, cluster),
     )
-    return StorageClassResult(request.name, change, written.manifest, warnings.result())
-
-
-def _write(
-    request: StorageClassRequest, cluster: Cluster, found: StorageClass | None
-) -> tuple[Change, StorageClass]:
-    content = request.content()
-    if found is None:
-        made = create_storage_class(cluster, request.name, content, request.dry_run)
-        return Change.CREATED, made
-    if differences := content.differences(found):
-        raise ClusterError(
-            f"StorageClass {request.name} exists, and can't be changed in {', '.join(differences)}",
-            hint=f"choose another name, or make it anew: kubectl delete storageclass {request.name}"
-            " (the volumes that were made with it stay, and go on using the Secret that they were"
-            " made with), then this command again",
-        )
-    if change := content.change(found):
-        return Change.CONFIGURED, update_storage_class(cluster, found, change, request.dry_run)
-    return Change.UNCHANGED, found
 
 
 def _warnings(request: StorageClassRequest, source: KeySource, cluster: Cluster) -> Iterator[str]:
@@ -141,7 +104,7 @@ def _in_tree_problems(request: StorageClassRequest, cluster: Cluster) -> Iterato
 
 def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:
     try:
-        classes = list_storage_classes(cluster)
+        classes = list(list_classes(cluster, StorageClass))
     except ClusterError as error:
         yield f"whether another StorageClass is the default could not be read: {error}"
         return

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event
 
+from kubectl_pxauth.cluster.classes import list_classes
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secret_templates import STORAGE_CLASS, fill_in, is_template
-from kubectl_pxauth.cluster.storage_classes import StorageClass, list_storage_classes
+from kubectl_pxauth.cluster.storage_classes import StorageClass
 from kubectl_pxauth.cluster.volume_claims import VolumeClaim, list_volume_claims
 from kubectl_pxauth.cluster.volumes import secret_in_annotations
 from kubectl_pxauth.errors import PxauthError
@@ -115,7 +116,7 @@ def find_classes(cluster: Cluster) -> dict[str, VolumeClass]:
     """The StorageClasses whose volumes Portworx makes, by name; raises ClusterErrors."""
     return {
         one.name: _volume_class(one)
-        for one in list_storage_classes(cluster)
+        for one in list_classes(cluster, StorageClass)
         if one.provisioner in tuple(Provisioner)
     }
 
