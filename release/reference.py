@@ -13,8 +13,9 @@ import yaml
 
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli.app import COMMANDS, PROGRAM, application, load
-from kubectl_pxauth.cluster.access import Right
-from kubectl_pxauth.operations.doctor.rights import needs
+from kubectl_pxauth.cluster.access import role_manifests
+from kubectl_pxauth.portworx.rights import Places, command_rights
+from kubectl_pxauth.portworx.settings import PXKEYS
 
 _EXIT_CODES = (
     ("0", "done"),
@@ -115,65 +116,33 @@ def index() -> str:
     return "\n".join([*lines, ""])
 
 
-_RIGHTS = """# Rights
-
-Every command that signs or verifies reads the Secret with the key. Below is what each command needs
-as well, as RBAC that you can apply: `portworx` stands for the namespace of the token's Secret, and
-`kube-system` for that of the key. Bind them with `kubectl create rolebinding` or `kubectl create
-clusterrolebinding`. `kubectl pxauth doctor` says which of these rights you have.
-
-Without the rights of `discover` the plugin guesses the issuer, and says so, unless you name
-`--issuer`.
-"""
-_NAMESPACE = "portworx"
-_KEY = {
-    "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "Role",
-    "metadata": {"name": "pxauth-key", "namespace": "kube-system"},
-    "rules": [
-        {
-            "apiGroups": [""],
-            "resources": ["secrets"],
-            "resourceNames": ["pxkeys", "px-shared-secret"],
-            "verbs": ["get"],
-        }
-    ],
-}
-
-
 def rights() -> str:
-    """The page of the rights that each command needs, as RBAC to apply."""
-    lines = [_RIGHTS, "## The key", "", *_yaml([_KEY])]
-    for command, needed in needs(_NAMESPACE).items():
-        lines += [f"## {command}", "", *_yaml(roles(command, needed))]
+    """The page with the smallest Role of each command, for the places of the Portworx docs."""
+    places = Places(PXKEYS, "portworx", portworx="kube-system")
+    lines = [
+        "# Rights",
+        "",
+        "The smallest rights of each command, for tokens in namespace `portworx`, the key in Secret"
+        f" `{PXKEYS.namespace}/{PXKEYS.name}`, and Portworx in `{places.portworx}`. Put your own"
+        " names in their place. RBAC can't limit `create` and `list` to a name.",
+        "",
+        "`kubectl pxauth doctor` and `kubectl pxauth status` need none: they say what they could"
+        " not look at. What a command can use, but does not need, stands below its Role.",
+        "",
+    ]
+    for one in command_rights(places):
+        lines += [f"## {one.command}{f', where {one.when}' if one.when else ''}", ""]
+        if roles := role_manifests(f"pxauth-{one.command.split()[0]}", one.required(places)):
+            lines += ["```yaml", _yaml(roles), "```", ""]
+        if one.optional:
+            more = [right for rule in one.optional for right in rule.rights()]
+            said = "; ".join(f"`{right.verb}` {right.what}" for right in more)
+            lines += [f"Of use: {said}.", ""]
     return "\n".join(lines)
 
 
-def roles(command: str, needed: list[Right]) -> list[dict[str, Any]]:
-    """The Roles, and the ClusterRole, that grant what a command needs."""
-    name = "pxauth-" + re.sub(r"\W+", "-", command).strip("-").lower()
-    places: dict[str, dict[str, list[str]]] = {}
-    for right in needed:
-        verbs = places.setdefault(right.namespace or "", {}).setdefault(right.resource, [])
-        verbs.append(right.verb)
-    return [_role(name, namespace, verbs) for namespace, verbs in places.items()]
-
-
-def _role(name: str, namespace: str, verbs: dict[str, list[str]]) -> dict[str, Any]:
-    rules = []
-    for named, allowed in verbs.items():
-        resource, _, group = named.partition(".")
-        rules.append({"apiGroups": [group], "resources": [resource], "verbs": allowed})
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role" if namespace else "ClusterRole",
-        "metadata": {"name": name} | ({"namespace": namespace} if namespace else {}),
-        "rules": rules,
-    }
-
-
-def _yaml(manifests: list[dict[str, Any]]) -> list[str]:
-    return ["```yaml", yaml.safe_dump_all(manifests, sort_keys=False).rstrip(), "```", ""]
+def _yaml(manifests: list[dict[str, Any]]) -> str:
+    return yaml.safe_dump_all(manifests, sort_keys=False, default_flow_style=None).strip()
 
 
 def _cell(text: str) -> str:

@@ -85,5 +85,5 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    for page in ("index.html", "reference/issue/index.html", "reference/keys-rotate/index.html"):
-        assert (tmp_path / page).is_file()
+    for page in ("index", "reference/issue/index", "reference/rights/index"):
+        assert (tmp_path / f"{page}.html").is_file()

@@ -60,9 +60,8 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
     assert ends.endswith(" UTC, in 364 days")
     lines.remove(ends)
     assert lines == [
-        "ok       rights    you may discover, issue, list -A, renew -A, keys create,"
-        " keys rotate, storageclass, context,"
-        " schedule",
+        "ok       rights    you may issue, list -A, renew -A, keys create, keys rotate,"
+        " storageclass, context create, schedule",
         f'ok       key       Secret kube-system/pxkeys key "shared-secret", {len(OURS)} bytes,'
         f" fingerprint {fingerprint(OURS)}, named by {DAEMON_SET} env {SECRET_VARIABLE}",
         f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
@@ -146,8 +145,11 @@ def test_who_may_nothing_is_warned_and_told_how_to_ask(patient: Patient) -> None
     assert said["`list -A` is not for you: you may not list secrets in all namespaces"] == (
         "kubectl auth can-i list secrets -A"
     )
-    issue = '`issue` is not for you: you may not get, create, patch secrets in namespace "px"'
-    assert said[issue] == "kubectl auth can-i get secrets -n px"
+    issue = (
+        '`issue` is not for you: you may not get, patch secrets/px-k8s-user in namespace "px";'
+        ' create secrets in namespace "px"'
+    )
+    assert said[issue] == "kubectl auth can-i get secrets/px-k8s-user -n px"
     checks = [one.kind.partition(" ")[2] for one in found if one.kind != "warning rights"]
     assert checks == ["server", "key", "issuer", "portworx", "tokens", "job", "classes"]
     by_check = {one.kind: one for one in found}

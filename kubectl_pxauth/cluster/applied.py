@@ -126,7 +126,7 @@ def find_applied(cluster: Cluster, like: Applied) -> Applied | None:
     except NotFoundError:
         return None
     except ForbiddenError as error:
-        raise _forbidden(error, "get", like) from None
+        raise _forbidden(error, like) from None
 
 
 def list_applied(
@@ -140,7 +140,6 @@ def list_applied(
     except ForbiddenError as error:
         raise explain_forbidden(
             error,
-            "list",
             f"{kind.name}s",
             resource=kind.resource,
             name="",
@@ -176,7 +175,7 @@ def apply(
             hint=f"kubectl create namespace {new.namespace}",
         ) from None
     except ForbiddenError as error:
-        raise _forbidden(error, "patch" if found else "create", new) from None
+        raise _forbidden(error, new) from None
     except ConflictError as error:
         raise ConflictError(f"{new.display_name} was changed by somebody else: {error}") from None
     if found is None:
@@ -215,7 +214,7 @@ def delete(cluster: Cluster, found: Applied, dry_run: DryRun) -> None:
     except NotFoundError:
         return
     except ForbiddenError as error:
-        raise _forbidden(error, "delete", found) from None
+        raise _forbidden(error, found) from None
 
 
 def _is_gone(there: dict[str, Any] | None, found: Applied) -> bool:
@@ -233,10 +232,9 @@ def _content(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"metadata": metadata}
 
 
-def _forbidden(error: ForbiddenError, verb: str, refused: Applied) -> ForbiddenError:
+def _forbidden(error: ForbiddenError, refused: Applied) -> ForbiddenError:
     return explain_forbidden(
         error,
-        verb,
         refused.display_name,
         resource=refused.kind.resource,
         name=refused.name,

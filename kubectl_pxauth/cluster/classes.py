@@ -132,7 +132,7 @@ def find_class(cluster: Cluster, kind: type[Class], name: str) -> Class | None:
     except NotFoundError:
         return None
     except ForbiddenError as error:
-        raise _forbidden(error, "get", kind.KIND, name) from None
+        raise _forbidden(error, kind.KIND, name) from None
 
 
 def list_classes(cluster: Cluster, kind: type[Class]) -> Iterator[Class]:
@@ -145,7 +145,7 @@ def list_classes(cluster: Cluster, kind: type[Class]) -> Iterator[Class]:
         for item in cluster.items(*kind.KIND.path(None)):
             yield _without_managed_fields(kind(item))
     except ForbiddenError as error:
-        raise _forbidden(error, "list", kind.KIND) from None
+        raise _forbidden(error, kind.KIND) from None
 
 
 def _create(cluster: Cluster, new: Class, dry_run: DryRun) -> Class:
@@ -160,7 +160,7 @@ def _create(cluster: Cluster, new: Class, dry_run: DryRun) -> Class:
             free=lambda there: there is None,
         )
     except ForbiddenError as error:
-        raise _forbidden(error, "create", kind, new.name) from None
+        raise _forbidden(error, kind, new.name) from None
     return _without_managed_fields(type(new)(answer))
 
 
@@ -181,7 +181,7 @@ def _update(cluster: Cluster, found: Class, change: dict[str, Any], dry_run: Dry
     except NotFoundError as error:
         raise ConflictError(f"{kind.name} {found.name}: {error}") from None
     except ForbiddenError as error:
-        raise _forbidden(error, "patch", kind, found.name) from None
+        raise _forbidden(error, kind, found.name) from None
     return _without_managed_fields(type(found)(answer))
 
 
@@ -194,6 +194,6 @@ def _text(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _forbidden(error: ForbiddenError, verb: str, kind: Kind, name: str = "") -> ForbiddenError:
+def _forbidden(error: ForbiddenError, kind: Kind, name: str = "") -> ForbiddenError:
     what = f"{kind.name} {name}" if name else f"{kind.name}es"
-    return explain_forbidden(error, verb, what, resource=kind.resource, name=name, namespace="")
+    return explain_forbidden(error, what, resource=kind.resource, name=name, namespace="")

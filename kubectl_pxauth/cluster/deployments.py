@@ -43,7 +43,7 @@ def find_deployments(cluster: Cluster, name: str) -> Iterator[Deployment]:
         )
     except ForbiddenError as error:
         raise explain_forbidden(
-            error, "list", "Deployments", resource="deployments.apps", name="", namespace=None
+            error, "Deployments", resource="deployments.apps", name="", namespace=None
         ) from None
     for item in answer.get("items") or ():
         yield Deployment(item["metadata"]["namespace"], name, item)

@@ -159,7 +159,7 @@ def is_missing_right(error: ForbiddenError) -> bool:
 
 
 def explain_forbidden(
-    error: ForbiddenError, verb: str, what: str, *, resource: str, name: str, namespace: str | None
+    error: ForbiddenError, what: str, *, resource: str, name: str, namespace: str | None
 ) -> ForbiddenError:
     """RBAC's refusal, shortened; an admission's or a quota's as it is.
 
@@ -169,6 +169,7 @@ def explain_forbidden(
     found = re.search(_RBAC_REFUSAL, str(error))
     if found is None:
         return ForbiddenError(f"{what}: {error}")
+    verb = found["verb"]  # where an object is applied it may be that of another step
     where = f' in namespace "{namespace}"' if namespace else ""
     flag = f" -n {namespace}" if namespace else ""
     if namespace is None:

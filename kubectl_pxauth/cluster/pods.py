@@ -36,7 +36,7 @@ def find_pods(cluster: Cluster, namespace: str | None, selector: str) -> list[Po
         return [_pod(item) for item in items if _is_to_stay(item)]
     except ForbiddenError as error:
         raise explain_forbidden(
-            error, "list", "pods", resource="pods", name="", namespace=namespace
+            error, "pods", resource="pods", name="", namespace=namespace
         ) from None
 
 

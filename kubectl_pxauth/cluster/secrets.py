@@ -167,7 +167,7 @@ def find_secret(cluster: Cluster, namespace: str, name: str) -> Secret | None:
     except NotFoundError:
         return None
     except ForbiddenError as error:
-        raise _forbidden(error, "get", f"Secret {namespace}/{name}", namespace, name) from None
+        raise _forbidden(error, f"Secret {namespace}/{name}", namespace, name) from None
 
 
 def list_secrets(
@@ -194,7 +194,7 @@ def list_secrets(
                 yield secret
     except ForbiddenError as error:
         where = f'namespace "{namespace}"' if namespace else "all namespaces"
-        raise _forbidden(error, "list", f"Secrets in {where}", namespace) from None
+        raise _forbidden(error, f"Secrets in {where}", namespace) from None
 
 
 def create_secret(
@@ -223,7 +223,7 @@ def create_secret(
             f'namespace "{namespace}" not found', hint=f"kubectl create namespace {namespace}"
         ) from None
     except ForbiddenError as error:
-        raise _forbidden(error, "create", f"Secret {namespace}/{name}", namespace, name) from None
+        raise _forbidden(error, f"Secret {namespace}/{name}", namespace, name) from None
     return secret_of(answer)
 
 
@@ -258,9 +258,7 @@ def update_secret(
     except NotFoundError as error:
         raise ConflictError(f"{secret.display_name}: {error}") from None
     except ForbiddenError as error:
-        raise _forbidden(
-            error, "patch", secret.display_name, secret.namespace, secret.name
-        ) from None
+        raise _forbidden(error, secret.display_name, secret.namespace, secret.name) from None
     return secret_of(answer)
 
 
@@ -296,6 +294,6 @@ def secret_of(manifest: dict[str, Any]) -> Secret:
 
 
 def _forbidden(
-    error: ForbiddenError, verb: str, what: str, namespace: str | None, name: str = ""
+    error: ForbiddenError, what: str, namespace: str | None, name: str = ""
 ) -> ForbiddenError:
-    return explain_forbidden(error, verb, what, resource="secrets", name=name, namespace=namespace)
+    return explain_forbidden(error, what, resource="secrets", name=name, namespace=namespace)

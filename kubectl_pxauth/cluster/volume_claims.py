@@ -39,7 +39,7 @@ def list_volume_claims(cluster: Cluster) -> Iterator[VolumeClaim]:
     except ForbiddenError as error:
         what = "PersistentVolumeClaims"
         raise explain_forbidden(
-            error, "list", what, resource="persistentvolumeclaims", name="", namespace=None
+            error, what, resource="persistentvolumeclaims", name="", namespace=None
         ) from None
 
 

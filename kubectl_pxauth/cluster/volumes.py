@@ -39,7 +39,7 @@ def list_volumes(cluster: Cluster) -> Iterator[Volume]:
     except ForbiddenError as error:
         what = "PersistentVolumes"
         raise explain_forbidden(
-            error, "list", what, resource="persistentvolumes", name="", namespace=""
+            error, what, resource="persistentvolumes", name="", namespace=""
         ) from None
 
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from kubectl_pxauth.cluster.access import Rule
 from kubectl_pxauth.cluster.applied import Applied, Kind, manifest_of
 from kubectl_pxauth.cluster.objects import FIELD_MANAGER, MANAGED_BY
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.frozen import dataclass
+from kubectl_pxauth.portworx.rights import JOB_RENEWS
 
 JOB_LABEL = "kubectl-pxauth/job"
 """The label that tells a job's objects from all others; its value is the job's name.
@@ -41,7 +43,6 @@ CRON_JOB = Kind("CronJob", "cronjobs", "batch")
 KINDS = (CRON_JOB, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, ROLE_BINDING, ROLE, SERVICE_ACCOUNT)
 BINDINGS = (ROLE_BINDING, CLUSTER_ROLE_BINDING)
 
-_RENEW = ("get", "list", "patch")
 _TOO_LATE_SECONDS = 3600
 _LONGEST_RUN_SECONDS = 3600
 _KEPT_SECONDS = 7 * 24 * 3600
@@ -175,26 +176,24 @@ class RenewalJob:
     def _rights(self) -> list[Applied]:
         if self.scope is None:
             issuing = self.settings.issuing
-            rules = [_secrets(*_RENEW, *(("create",) if issuing else ()))]
+            rules = [Rule((*JOB_RENEWS, *(("create",) if issuing else ())), "secrets", None)]
             if issuing:
-                rules.append({"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]})
+                rules.append(Rule(("list",), "namespaces", ""))
             return self._role(None, self.name, rules)
-        rights = self._role(self.scope, self.name, [_secrets(*_RENEW)])
+        rights = self._role(self.scope, self.name, [Rule(JOB_RENEWS, "secrets", self.scope)])
         # Otherwise it may read the key with what it may already.
         if self.key.namespace != self.scope:
-            read_key = _secrets("get") | {"resourceNames": [self.key.name]}
+            read_key = Rule(("get",), "secrets", self.key.namespace, (self.key.name,))
             rights += self._role(self.key.namespace, f"{self.name}-key", [read_key])
         return rights
 
-    def _role(
-        self, namespace: str | None, name: str, rules: list[dict[str, object]]
-    ) -> list[Applied]:
+    def _role(self, namespace: str | None, name: str, rules: list[Rule]) -> list[Applied]:
         """A role in a namespace or in all, and the account bound to it."""
         role, binding = (ROLE, ROLE_BINDING) if namespace else (CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
         account = {"kind": SERVICE_ACCOUNT.name, "name": self.name, "namespace": self.namespace}
         reference = {"apiGroup": _RBAC, "kind": role.name, "name": name}
         return [
-            self._object(role, namespace, name, {"rules": rules}),
+            self._object(role, namespace, name, {"rules": [rule.manifest() for rule in rules]}),
             self._object(binding, namespace, name, {"roleRef": reference, "subjects": [account]}),
         ]
 
@@ -400,10 +399,6 @@ def _toleration(manifest: dict[str, Any]) -> Toleration:
         effect=manifest.get("effect"),
         seconds=manifest.get("tolerationSeconds"),
     )
-
-
-def _secrets(*verbs: str) -> dict[str, object]:
-    return {"apiGroups": [""], "resources": ["secrets"], "verbs": list(verbs)}
 
 
 def _literal(argument: str) -> str:

@@ -1,11 +1,13 @@
 """Let the cluster renew tokens by itself, as a CronJob with the rights for that and no more."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from kubectl_pxauth.cluster.access import Right, has_right
 from kubectl_pxauth.cluster.applied import (
     Applied,
     apply,
@@ -17,7 +19,13 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.namespaces import Namespace
 from kubectl_pxauth.cluster.objects import Change, DryRun
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
-from kubectl_pxauth.errors import ClusterError, ConflictError, DiscoveryError
+from kubectl_pxauth.errors import (
+    ClusterError,
+    ConflictError,
+    DiscoveryError,
+    ForbiddenError,
+    NotFoundError,
+)
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.schedule.checks import (
     check_namespaces,
@@ -115,10 +123,7 @@ def schedule(
     places = {new.identity for new in new_objects}
     stale = [found for found in ours.objects if found.identity not in places]
     if request.dry_run is DryRun.NONE:
-        for new, found in objects:
-            # A binding is refused before its role is there.
-            if new.kind not in BINDINGS:
-                _apply(cluster, job, new, found, DryRun.SERVER)
+        _rehearse(cluster, job, objects, stale)
     steps = _apply_all(cluster, job, objects, stale, request.dry_run)
     return ObjectChanges(tuple(warnings), steps, job, there)
 
@@ -127,6 +132,8 @@ def unschedule(scope: str | None, cluster: Cluster, dry_run: DryRun) -> ObjectCh
     """Delete that job and its rights, wherever they are; raises ClusterErrors."""
     places = (scope,) if scope else ()
     ours = find_job_objects(cluster, scope, places, living_there=True)
+    if dry_run is DryRun.NONE:
+        _rehearse_deletion(cluster, ours.objects)
 
     def steps() -> Iterator[ObjectChange]:
         found = ours.objects
@@ -263,6 +270,37 @@ def _owned(objects: list[Applied], job: RenewalJob, home: Namespace | None) -> l
 def _check_ours(found: Applied | None) -> None:
     if found and not is_job_object(found):
         raise ClusterError(f"{found.display_name} exists, and is not one of ours")
+
+
+def _rehearse(
+    cluster: Cluster,
+    job: RenewalJob,
+    objects: list[tuple[Applied, Applied | None]],
+    stale: list[Applied],
+) -> None:
+    """Let the server refuse what it will before anything is made; raises ClusterErrors."""
+    for new, found in objects:
+        try:
+            _apply(cluster, job, new, found, DryRun.SERVER)
+        except NotFoundError:
+            if new.kind not in BINDINGS:
+                raise
+            # Its role is not there yet: that is told before who may make it.
+            right = Right("create", new.kind.resource, new.namespace or "")
+            if not has_right(cluster, right):
+                raise ForbiddenError(
+                    f'you may not create {new.display_name}: verb "create" on resource'
+                    f' "{new.kind.resource}" is forbidden',
+                    hint=right.question,
+                ) from None
+    _rehearse_deletion(cluster, stale)
+
+
+def _rehearse_deletion(cluster: Cluster, objects: Iterable[Applied]) -> None:
+    """The same before anything is deleted; what is made anew meanwhile is no hindrance."""
+    for old in objects:
+        with suppress(ConflictError):
+            delete(cluster, old, DryRun.SERVER)
 
 
 def _apply_all(
