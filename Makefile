@@ -10,7 +10,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
-.PHONY: test test-fast soak lint demo bench docs archive release clean
+.PHONY: test test-fast e2e soak lint demo bench docs archive release clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
@@ -18,6 +18,11 @@ test: lint
 
 test-fast: $(VENV)/installed
 	$(BIN)/pytest --numprocesses=2 --dist=loadgroup -m "not slow"
+
+# A cluster with a real node; where this machine can have none, it says what lacks.
+e2e: $(VENV)/installed
+	$(BIN)/python -m controlplane.node  # packages, programs and images; pytest would hide it
+	$(BIN)/pytest tests/e2e
 
 soak: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group soak

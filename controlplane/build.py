@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -58,8 +58,12 @@ def actionlint() -> Path:
 
 def ceiling() -> Path:
     """Return our own program that applies a Secret in each of many namespaces."""
-    module = _HERE / "ceiling"
-    return _built("ceiling", ".", module, [module / "main.go"])
+    return _ours("ceiling")
+
+
+def pause() -> Path:
+    """Return our own program that does nothing until it is told to end."""
+    return _ours("pause")
 
 
 def kwok() -> Path:
@@ -86,6 +90,16 @@ def openstorage_tool(name: str) -> Path:
     return _built(name, f"./{name}", _OPENSTORAGE, sorted(_OPENSTORAGE.glob("*/*.go")))
 
 
+def cache_folder() -> Path:
+    """Return the folder for what takes long to build."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubectl-pxauth"
+
+
+def _ours(name: str) -> Path:
+    module = _HERE / name
+    return _built(name, ".", module, [module / "main.go"])
+
+
 def _built(name: str, package: str, module: Path, sources: list[Path]) -> Path:
     flags = ["-trimpath", "-buildvcs=false", f"-ldflags={_linker_flags(module)}"]
     digest = hashlib.sha256(
@@ -93,16 +107,16 @@ def _built(name: str, package: str, module: Path, sources: list[Path]) -> Path:
     )
     for source in [*sorted(module.glob("go.*")), *sources]:
         digest.update(source.read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "kubectl-pxauth" / f"{module.name}-{digest.hexdigest()[:16]}"
+    folder = cache_folder() / f"{module.name}-{digest.hexdigest()[:16]}"
     program = folder / name
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f"{name}.lock"):
+    with locked(folder / f"{name}.lock"):
         if not program.exists():
             # What an interrupted build leaves must not pass for the program.
             with tempfile.TemporaryDirectory(dir=folder) as unfinished:
                 output = Path(unfinished) / name
-                _build(name, ["build", *flags, "-o", str(output), package], module)
+                command = [_go(), "build", *flags, "-o", str(output), package]
+                run_long(f"building {name}", command, module, _environment())
                 output.rename(program)
     return program
 
@@ -116,34 +130,41 @@ def _linker_flags(module: Path) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file inside the `with` block, among all processes."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _build(name: str, arguments: list[str], module: Path) -> None:
+def run_long(
+    what: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a command in a folder, and say on standard error for how long it has run.
+
+    Raises RuntimeError with the end of what it said where it fails.
+    """
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
     with (
         tempfile.TemporaryFile("w+") as log,
-        _progress(f"building {name}", console),
+        _progress(what, console),
         subprocess.Popen(
-            [_go(), *arguments], cwd=module, env=_environment(), stdout=log, stderr=log
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         ) as process,
     ):
         try:
             while _running(process):
                 if not console.is_terminal:
-                    console.print(f"building {name} … {time.monotonic() - started:.0f} s")
+                    console.print(f"{what} … {time.monotonic() - started:.0f} s")
         except BaseException:
             process.terminate()
             raise
         if process.returncode:
             log.seek(0)
-            problem = f"go {' '.join(arguments)}\n{log.read()[-4000:]}"
+            problem = f"{' '.join(command)}\n{log.read()[-4000:]}"
             raise RuntimeError(problem)
-    console.print(f"built {name} in {time.monotonic() - started:.0f} s")
+    console.print(f"{what}: done in {time.monotonic() - started:.0f} s")
 
 
 def _go() -> str:

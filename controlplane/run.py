@@ -5,6 +5,7 @@ import ctypes
 import datetime
 import ipaddress
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from controlplane import build
 
 _START_SECONDS = 120
+_SERVICE_ADDRESS = "10.0.0.1"  # the first of --service-cluster-ip-range, always the API server's
 _POLL_SECONDS = 0.05
 _READY = ("/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-system")
 _PR_SET_PDEATHSIG = 1
@@ -36,8 +38,7 @@ _LIBC = ctypes.CDLL(None)
 class ControlPlane:
     """etcd and kube-apiserver with RBAC, alive inside the `with` block.
 
-    There are no controllers and no nodes: a pod can be made, but nothing runs it before
-    `start_kubelet`.
+    There are no nodes: a pod can be made, but nothing runs it before `start_kubelet`.
     """
 
     server: str
@@ -45,9 +46,22 @@ class ControlPlane:
     ca_file: Path
     """The certificate authority of both the server and its clients."""
 
-    def __init__(self, *, audit_log: Path | None = None, arguments: Sequence[str] = ()) -> None:
-        """Take the file for the API server's audit log, and more of its command-line arguments."""
+    def __init__(
+        self,
+        *,
+        audit_log: Path | None = None,
+        arguments: Sequence[str] = (),
+        address: str = "127.0.0.1",
+        controllers: bool = False,
+    ) -> None:
+        """Take the file for the API server's audit log, and more of its command-line arguments.
+
+        It listens on the address. With controllers, kube-controller-manager and kube-scheduler run
+        beside it, pods get service accounts, and real nodes may join.
+        """
         self.audit_log = audit_log
+        self._address = address
+        self._controllers = controllers
         self._arguments = arguments
         self._stack = contextlib.ExitStack()
 
@@ -60,15 +74,17 @@ class ControlPlane:
             self._authority = _Authority(self.folder)
             self.ca_file = self._authority.certificate_file
             etcd_port, peer_port, port = _free_ports(3)
-            self.server = f"https://127.0.0.1:{port}"
+            self.server = f"https://{self._address}:{port}"
             processes = {}
             for program, arguments in (
                 ("etcd", self._etcd_arguments(etcd_port, peer_port)),
                 ("kube-apiserver", self._apiserver_arguments(etcd_port, port)),
             ):
-                processes[program] = _start(programs / program, arguments, self._log(program))
-                stack.callback(_stop, processes[program])
+                processes[program] = start([programs / program, *arguments], self._log(program))
+                stack.callback(stop, processes[program])
             self._wait_until_ready(processes, [self.server + path for path in _READY])
+            if self._controllers:
+                self._start_controllers(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -99,8 +115,8 @@ class ControlPlane:
             f"--node-port={port}",
             f"--server-address=127.0.0.1:{port}",
         ]
-        process = _start(build.kwok(), arguments, self._log("kwok"))
-        self._stack.callback(_stop, process)
+        process = start([build.kwok(), *arguments], self._log("kwok"))
+        self._stack.callback(stop, process)
         health = f"http://127.0.0.1:{port}/healthz"
         self._wait_until_ready({"kwok": process}, [health])
 
@@ -142,8 +158,12 @@ class ControlPlane:
         return self._authority.issue(user, groups)
 
     def server_cert(self) -> tuple[Path, Path]:
-        """Write a certificate and the key of a server on loopback; returns both files."""
-        return self._authority.issue("kube-apiserver", server=True)
+        """Write a certificate and the key of a server; returns both files.
+
+        It is for loopback, the API server's own address, and the one that pods know it by.
+        """
+        addresses = dict.fromkeys(["127.0.0.1", self._address, _SERVICE_ADDRESS])
+        return self._authority.issue("kube-apiserver", addresses=[*addresses])
 
     def _etcd_arguments(self, port: int, peer_port: int) -> list[str]:
         return [
@@ -159,7 +179,7 @@ class ControlPlane:
         certificate, key = self.server_cert()
         arguments = [
             f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self._address}",
             f"--secure-port={port}",
             f"--tls-cert-file={certificate}",
             f"--tls-private-key-file={key}",
@@ -168,11 +188,25 @@ class ControlPlane:
             f"--service-account-signing-key-file={self._authority.key_file}",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.0.0.0/24",
-            "--authorization-mode=RBAC",
-            "--endpoint-reconciler-type=none",
-            # No controller makes the service account that a pod would need.
-            "--disable-admission-plugins=ServiceAccount",
         ]
+        if self._controllers:
+            kubelets_client, kubelets_key = self.client_cert("kube-apiserver", ["system:masters"])
+            arguments += [
+                "--authorization-mode=Node,RBAC",
+                "--enable-admission-plugins=NodeRestriction",
+                "--allow-privileged",
+                f"--advertise-address={self._address}",
+                f"--kubelet-client-certificate={kubelets_client}",
+                f"--kubelet-client-key={kubelets_key}",
+                "--kubelet-preferred-address-types=InternalIP",
+            ]
+        else:
+            arguments += [
+                "--authorization-mode=RBAC",
+                "--endpoint-reconciler-type=none",
+                # No controller makes the service account that a pod would need.
+                "--disable-admission-plugins=ServiceAccount",
+            ]
         if self.audit_log:
             policy = self.folder / "audit-policy.json"
             rules = [{"level": "Metadata"}]
@@ -181,15 +215,33 @@ class ControlPlane:
             arguments += [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"]
         return [*arguments, *self._arguments]
 
+    def _start_controllers(self, stack: contextlib.ExitStack) -> None:
+        for program, more in (
+            (
+                "kube-controller-manager",
+                [
+                    "--use-service-account-credentials",
+                    f"--service-account-private-key-file={self._authority.key_file}",
+                    f"--root-ca-file={self.ca_file}",
+                ],
+            ),
+            ("kube-scheduler", []),
+        ):
+            arguments = [
+                f"--kubeconfig={self.kubeconfig(f'system:{program}', [])}",
+                "--leader-elect=false",
+                "--secure-port=0",
+                *more,
+            ]
+            process = start([build.tool(program), *arguments], self._log(program))
+            stack.callback(stop, process)
+
     def _wait_until_ready(
         self, processes: dict[str, subprocess.Popen[bytes]], urls: Sequence[str]
     ) -> None:
-        certificate, key = self.client_cert("admin", ["system:masters"])
         deadline = time.monotonic() + _START_SECONDS
         waiting = list(urls)
-        with urllib3.PoolManager(
-            ca_certs=str(self.ca_file), cert_file=str(certificate), key_file=str(key)
-        ) as pool:
+        with self._pool() as pool:
             while waiting:
                 with contextlib.suppress(urllib3.exceptions.HTTPError):
                     answer = pool.request("GET", waiting[0], retries=False, timeout=5)
@@ -203,6 +255,28 @@ class ControlPlane:
                     problem = f"{name} does not start, its log ends with:\n{log}"
                     raise RuntimeError(problem)
                 time.sleep(_POLL_SECONDS)
+
+    def wait_for(
+        self, path: str, done: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    ) -> None:
+        """Wait until an object is there and as it is wanted; raises TimeoutError."""
+        deadline = time.monotonic() + _START_SECONDS
+        with self._pool() as pool:
+            while True:
+                answer = pool.request("GET", self.server + path, timeout=5)
+                if answer.status == HTTPStatus.OK and done(answer.json()):
+                    return
+                if time.monotonic() > deadline:
+                    problem = f"{path} is not as it is wanted: {answer.data.decode()}"
+                    raise TimeoutError(problem)
+                time.sleep(_POLL_SECONDS)
+
+    def _pool(self) -> urllib3.PoolManager:
+        """Make connections for an administrator."""
+        certificate, key = self.client_cert("admin", ["system:masters"])
+        return urllib3.PoolManager(
+            ca_certs=str(self.ca_file), cert_file=str(certificate), key_file=str(key)
+        )
 
     def _log(self, program: str) -> Path:
         return self.folder / f"{program}.log"
@@ -218,10 +292,14 @@ def _exec_rule(pod: str, home: Path) -> dict[str, Any]:
     }
 
 
-def _start(program: Path, arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program that dies with this one, with more of an environment; its log is a file."""
     with log.open("wb") as output:
         return subprocess.Popen(
-            [program, *arguments],
+            command,
+            env=os.environ | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -229,7 +307,8 @@ def _start(program: Path, arguments: list[str], log: Path) -> subprocess.Popen[b
         )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program and wait for its end."""
     process.kill()  # nothing that it holds is to last
     process.wait()
 
@@ -264,18 +343,18 @@ class _Authority:
         self.certificate_file, self.key_file = self._write("ca", certificate, self._key)
 
     def issue(
-        self, user: str, groups: Sequence[str] = (), *, server: bool = False
+        self, user: str, groups: Sequence[str] = (), *, addresses: Sequence[str] = ()
     ) -> tuple[Path, Path]:
-        """Write a certificate and its key; returns both files."""
+        """Write a certificate, a server's where it has addresses, and its key; returns both."""
         key = ec.generate_private_key(ec.SECP256R1())
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if addresses else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = self._certificate(_name(user, groups), key.public_key()).add_extension(
             x509.ExtendedKeyUsage([usage]), critical=False
         )
-        if server:
-            loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-            names = x509.SubjectAlternativeName([x509.DNSName("localhost"), loopback])
-            builder = builder.add_extension(names, critical=False)
+        if addresses:
+            names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+            alternatives = x509.SubjectAlternativeName([x509.DNSName("localhost"), *names])
+            builder = builder.add_extension(alternatives, critical=False)
         self._count += 1
         return self._write(f"{self._count}", builder.sign(self._key, hashes.SHA256()), key)
 

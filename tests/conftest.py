@@ -162,6 +162,12 @@ def judge(
     return verdict
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out tests/e2e where no argument names it: it takes a machine that can have a node."""
+    named = any("e2e" in argument for argument in config.args)
+    return True if collection_path.name == "e2e" and not named else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what asks for a control plane, or for the archive, which is built for it."""

@@ -181,14 +181,16 @@ def _check_runs(
     template = cron_job.manifest["spec"]["jobTemplate"]
     labels = (template.get("metadata") or {}).get("labels") or {}
     own = f"{JOB_LABEL}={labels[JOB_LABEL]}" if JOB_LABEL in labels else f"{NAME_LABEL}={RENEWING}"
+    last_success = _status(cron_job, "lastSuccessfulTime")
     said = False
     for pod in list_applied(cluster, _POD, namespace, own):
+        if last_success and _made(pod) <= last_success:  # a later run went well
+            continue
         if found := _trouble_of(pod, name):
             yield found
             said = True
             break
     runs = sorted(list_applied(cluster, _JOB, namespace, own), key=_made)
-    last_success = _status(cron_job, "lastSuccessfulTime")
     ended = [run for run in runs if _condition(run, "Failed") or _condition(run, "Complete")]
     failed = _condition(ended[-1], "Failed") if ended else None
     if not said and failed and (last_success is None or _made(ended[-1]) > last_success):
@@ -217,7 +219,8 @@ def _trouble_of(pod: Applied, name: str) -> Diagnosis | None:
             return problem(
                 "job",
                 f"{name}: image {container.get('image')} can't be pulled: {waiting['reason']}",
-                "kubectl pxauth schedule --image IMAGE, or --image-pull-secret NAME",
+                "kubectl pxauth schedule --image IMAGE, or --image-pull-secret NAME; the next run"
+                f" waits for this one's end: {_end_of_run(pod)}",
             )
         if ended.get("reason") == _OUT_OF_MEMORY:
             return problem(
@@ -226,6 +229,13 @@ def _trouble_of(pod: Applied, name: str) -> Diagnosis | None:
                 "kubectl pxauth schedule --limits memory=512Mi",
             )
     return None
+
+
+def _end_of_run(pod: Applied) -> str:
+    """The command that ends the run that a pod is of; without a Job the pod is all there is."""
+    owners = pod.manifest["metadata"].get("ownerReferences") or []
+    jobs = [f"job/{owner['name']}" for owner in owners if owner["kind"] == _JOB.name]
+    return f"kubectl delete {jobs[0] if jobs else f'pod/{pod.name}'} -n {pod.namespace}"
 
 
 def _check_rights(job: RenewalJob, jobs: FoundJobs) -> Iterator[Diagnosis]:

@@ -1,0 +1,3 @@
+module kubectl-pxauth/controlplane/pause
+
+go 1.27

@@ -1,0 +1,56 @@
+"""One cluster with a real node for the whole run, and shells to work on it."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from controlplane.node import Cluster
+from tests.conftest import furnish
+from tests.leaks import LeakWatch
+from tests.portworx_site import Site
+
+Found = TypeVar("Found")
+
+_PATIENCE_SECONDS = 180
+_POLL_SECONDS = 0.5
+_COUNTER = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def cluster(leaks: LeakWatch) -> Iterator[Cluster]:
+    """A control plane and a node, with the shared secret where the Portworx docs have it."""
+    with Cluster(audit_log=leaks.audit_log) as running:
+        furnish(running.plane)
+        yield running
+
+
+@pytest.fixture
+def site(cluster: Cluster, tmp_path: Path) -> Iterator[Site]:
+    """A shell of an administrator, in a namespace of its own that is deleted after the test."""
+    site = Site(f"e2e-{next(_COUNTER)}", tmp_path)
+    kubeconfig = cluster.plane.kubeconfig(namespace=site.namespace)
+    site.environment["KUBECONFIG"] = str(kubeconfig)
+    site.done("create", "namespace", site.namespace)
+    yield site
+    site.kubectl("delete", "namespace", site.namespace, "--wait=false", "--ignore-not-found")
+
+
+def items(site: Site, kind: str, namespace: str, *flags: str) -> list[dict[str, Any]]:
+    """Read all objects of a kind in a namespace."""
+    listed = json.loads(site.done("get", kind, "-n", namespace, "-o", "json", *flags))
+    found: list[dict[str, Any]] = listed["items"]
+    return found
+
+
+def eventually(attempt: Callable[[], Found | None], what: str) -> Found:
+    """Wait until something true comes back; fails with what was waited for."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not (found := attempt()):
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(_POLL_SECONDS)
+    return found

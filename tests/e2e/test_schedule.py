@@ -1,0 +1,196 @@
+"""The job that renews tokens, run by Kubernetes itself, and what can happen to its pod."""
+
+import base64
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from controlplane.node import NAME, Cluster
+from controlplane.node_images import PXAUTH
+from tests.conftest import BIN, claims_of, decode, forge
+from tests.e2e.conftest import eventually, items
+from tests.portworx_site import Site
+
+_EACH_MINUTE = "* * * * *"
+_NEVER = "0 0 31 2 *"  # runs are made by hand
+_A_DAY = 86400
+_MANY = 150
+_SLOWLY = ["--limits", "cpu=20m", "--requests", "cpu=10m"]  # most of a minute for so many tokens
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job of a namespace's tokens, which also runs there."""
+
+    site: Site
+
+    @property
+    def name(self) -> str:
+        return f"pxauth-renew-{self.site.namespace}"
+
+    def schedule(self, schedule: str, *flags: str) -> None:
+        here = ["--schedule", schedule, "--job-namespace", self.site.namespace]
+        done = self.site.pxauth("schedule", *here, *flags)
+        assert done.code == 0, done.err
+
+    def start(self, name: str) -> None:
+        """Start a run now, as people do."""
+        self.site.done("create", "job", name, f"--from=cronjob/{self.name}")
+
+    def pods(self) -> list[dict[str, Any]]:
+        selector = f"kubectl-pxauth/job={self.name}"
+        return items(self.site, "pods", self.site.namespace, "-l", selector)
+
+    def running_pod(self) -> str | None:
+        """Return a pod's name once its container runs."""
+        for pod in self.pods():
+            if pod["status"]["phase"] == "Running":
+                return str(pod["metadata"]["name"])
+        return None
+
+    def lay_tokens(self, count: int) -> None:
+        """Lay tokens that end in ten days."""
+        pxkeys = json.loads(self.site.done("get", "secret", "pxkeys", "-n=kube-system", "-o=json"))
+        key = base64.b64decode(pxkeys["data"]["shared-secret"])
+        secrets = []
+        for number in range(count):
+            token = forge(claims_of(f"{self.site.namespace}-{number}", days=90, age_days=80), key)
+            secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"auth-token": token}}
+            secrets.append(secret | {"metadata": {"name": f"token-{number}"}})
+        listed = {"apiVersion": "v1", "kind": "List", "items": secrets}
+        self.site.done("create", "-f", "-", stdin=listed)
+
+    def renewed(self) -> int:
+        """How many of the tokens are new ones."""
+        secrets = items(self.site, "secrets", self.site.namespace)
+        tokens = [base64.b64decode(secret["data"]["auth-token"]).decode() for secret in secrets]
+        return sum(time.time() - decode(token)["iat"] < _A_DAY for token in tokens)
+
+    def wait_for_success(self, run: str) -> None:
+        self.site.done("wait", "--for=condition=Complete", f"job/{run}", "--timeout=240s")
+
+    def doctor(self) -> str:
+        """What the doctor says of jobs."""
+        found = json.loads(self.site.pxauth("doctor", "-o", "json").out)["findings"]
+        mine = [one for one in found if self.name in one["message"]]
+        return "\n".join(f"{one['severity']}: {one['message']}: {one['hint']}" for one in mine)
+
+
+@pytest.fixture(autouse=True)
+def restricted(site: Site) -> None:
+    """Let in only pods that the strictest Pod Security Standard lets in."""
+    standard = "pod-security.kubernetes.io/enforce=restricted"
+    site.done("label", "namespace", site.namespace, standard)
+
+
+@pytest.fixture
+def job(site: Site) -> Iterator[Job]:
+    yield Job(site)
+    assert site.pxauth("unschedule", "-n", site.namespace).code == 0
+
+
+def test_the_cluster_renews_and_issues_by_itself(site: Site, cluster: Cluster) -> None:
+    tenant = f"{site.namespace}-tenant"
+    label = f"e2e={site.namespace}"
+    site.issue("kubernetes", "--duration", "10d")
+    before = site.token()
+    namespaces = ["--issue", "kubernetes", "--namespace-selector", label]
+    there = ["-A", "--job-namespace", site.namespace, "--image", PXAUTH]
+    done = site.pxauth("schedule", "--schedule", _EACH_MINUTE, *there, *namespaces)
+    assert done.code == 0, done.err
+    try:
+        eventually(lambda: site.token() != before, "a renewed token")
+        assert site.claims()["sub"] == decode(before)["sub"]
+        site.done("create", "namespace", tenant)
+        site.done("label", "namespace", tenant, label)
+        secret = ["get", "secret", "px-k8s-user", "-n", tenant]
+        eventually(lambda: site.kubectl(*secret).code == 0, "a token for the new tenant")
+        listed = json.loads(site.pxauth("list", "-n", tenant, "-o", "json").out)["items"]
+        assert [token["status"] for token in listed] == ["valid"]
+        selector = "kubectl-pxauth/job=pxauth-renew"
+        eventually(lambda: _succeeded(site, selector), "the job's success")
+        logs = site.done("logs", "-l", selector, "--all-containers", "--tail=-1")
+        assert f"secret/px-k8s-user issued in namespace {tenant}" in logs or tenant in logs
+    finally:
+        assert site.pxauth("unschedule", "-A").code == 0
+        site.done("delete", "namespace", tenant, "--ignore-not-found", "--wait=false")
+
+
+def test_a_killed_pod_is_replaced_and_the_rest_is_renewed(job: Job, cluster: Cluster) -> None:
+    job.lay_tokens(_MANY)
+    job.schedule(_NEVER, "--image", PXAUTH, *_SLOWLY)
+    job.start("run")
+    eventually(lambda: 0 < job.renewed() < _MANY, "a run that is under way")
+    (pod,) = job.pods()
+    (container,) = pod["status"]["containerStatuses"]
+    task = container["containerID"].removeprefix("containerd://")
+    cluster.node.run("ctr", "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", task, check=True)
+    job.wait_for_success("run")
+    assert job.renewed() == _MANY
+    assert _exit_codes(job.pods()) == [0, 137]
+
+
+def test_a_drained_pod_says_what_it_did_and_another_goes_on(job: Job, cluster: Cluster) -> None:
+    job.lay_tokens(_MANY)
+    job.schedule(_NEVER, "--image", PXAUTH, *_SLOWLY)
+    job.start("run")
+    pod = eventually(job.running_pod, "a running pod")
+    with subprocess.Popen(
+        [BIN / "kubectl", "logs", "--follow", pod],
+        env=job.site.popen_environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as followed:
+        eventually(lambda: 0 < job.renewed() < _MANY, "a run that is under way")
+        drain = ["drain", NAME, f"--pod-selector=kubectl-pxauth/job={job.name}", "--force"]
+        try:
+            # Its pod has 30 s; one that is deaf to SIGTERM would be waited for so long.
+            job.site.done(*drain, "--timeout=25s")
+            said, _ = followed.communicate(timeout=60)
+        finally:
+            job.site.done("uncordon", NAME)
+    assert said.count("renewed") >= 1
+    assert "interrupted" in said
+    job.wait_for_success("run")
+    assert job.renewed() == _MANY
+
+
+def test_a_pod_without_memory_is_named_until_a_run_succeeds(job: Job) -> None:
+    job.lay_tokens(1)
+    job.schedule(_NEVER, "--image", PXAUTH, "--limits", "memory=24Mi", "--requests", "memory=16Mi")
+    job.start("small")
+    job.site.done("wait", "--for=condition=Failed", "job/small", "--timeout=240s")
+    assert "problem: " in (said := job.doctor()), said
+    assert "its pod was ended for lack of memory: kubectl pxauth schedule --limits" in said
+    job.schedule(_NEVER, "--limits", "memory=128Mi")
+    job.start("large")
+    job.wait_for_success("large")
+    eventually(lambda: "problem: " not in job.doctor(), "a doctor who has seen the success")
+
+
+def test_an_image_that_can_not_be_pulled_is_named(job: Job) -> None:
+    job.lay_tokens(1)
+    job.schedule(_EACH_MINUTE, "--image", "localhost/not-there:1")
+    eventually(lambda: "can't be pulled" in job.doctor(), "a diagnosis")
+    said = job.doctor()
+    assert "image localhost/not-there:1 can't be pulled" in said
+    job.schedule(_EACH_MINUTE, "--image", PXAUTH)
+    # The next run waits for the end of the one that hangs, and the doctor says how to end that.
+    delete = said.partition("kubectl delete ")[2].split()
+    job.site.done("delete", *delete)
+    eventually(lambda: job.renewed() == 1, "a run with the other image")
+
+
+def _succeeded(site: Site, selector: str) -> bool:
+    pods = items(site, "pods", site.namespace, "-l", selector)
+    return any(pod["status"]["phase"] == "Succeeded" for pod in pods)
+
+
+def _exit_codes(pods: list[dict[str, Any]]) -> list[int]:
+    statuses = [status for pod in pods for status in pod["status"]["containerStatuses"]]
+    return sorted(status["state"]["terminated"]["exitCode"] for status in statuses)
