@@ -25,6 +25,10 @@ class SharedSecretError(PxauthError):
     """The shared secret is missing, empty or can't be a key."""
 
 
+class WeakKeyError(PxauthError):
+    """A key can be guessed from one of its tokens, and nobody said that it may sign."""
+
+
 class KeyFileError(PxauthError):
     """A private key can't be read, or a public key not as the verifier would read it."""
 

@@ -56,7 +56,16 @@ def test_a_link_stays_one_and_what_is_no_file_is_written_to(offline: Shell) -> N
     assert pipe.is_fifo()
 
 
-def test_a_short_key_is_a_warning(offline: Shell) -> None:
-    done = offline.pxauth("token", "admin", "--shared-secret-file", "-", stdin="short")
+def test_a_key_that_can_be_guessed_signs_only_where_that_is_said(offline: Shell) -> None:
+    make = ("token", "admin", "--shared-secret-file", "-")
+    error, hint = offline.refused(*make, stdin="short").err.splitlines()
+    assert error == (
+        "error: the shared secret in standard input has 5 bytes: whoever has a token can guess it;"
+        " 16 is the least"
+    )
+    assert hint.endswith("keys rotate; to sign with it all the same: --allow-weak-key")
+    done = offline.pxauth(*make, "--allow-weak-key", stdin="short")
     assert "has 5 bytes" in done.err
     assert judge(done.out, shared_secret=b"short")["accepted"]
+    offline.refused(*make, stdin="k" * 15)
+    assert offline.pxauth(*make, stdin="k" * 16).code == 0

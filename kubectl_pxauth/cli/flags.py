@@ -181,6 +181,14 @@ class AuthorityFlags(SharedSecretFlags):
             metavar="FILE", help="Sign with this ECDSA private key on curve P-256 (ES256)."
         ),
     ] = None
+    allow_weak_key: Annotated[
+        bool,
+        typer.Option(
+            "--allow-weak-key",
+            help="Sign even with a key that can be guessed: a shared secret of less than 16 bytes,"
+            " an RSA key of less than 2048 bits.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def read_signing_source(flags: AuthorityFlags, filename: str | None = None) -> K
         from_environment=key is not None and not any(files),
         shared_secret_from=optional(flags.shared_secret_from, read_key_reference),
         portworx_namespace=optional(flags.portworx_namespace, check_namespace),
+        allow_weak_key=flags.allow_weak_key,
     )
 
 

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.errors import WeakKeyError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.minting import Signer
+from kubectl_pxauth.token.private_key import PrivateKey
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ class KeySource:
 
     signing_key also verifies; from_environment is whether it is only in the environment, and no
     flag names it. The public keys only verify. portworx_namespace narrows the search for what is
-    not said.
+    not said. allow_weak_key lets a key sign that can be guessed.
     """
 
     issuer: str | None = None
@@ -32,6 +34,7 @@ class KeySource:
     username_claim: "UsernameClaim | None" = None
     portworx_namespace: str | None = None
     from_environment: bool = False
+    allow_weak_key: bool = False
 
     @property
     def has_key(self) -> bool:
@@ -47,7 +50,17 @@ class KeySource:
         """The signer, if the user gave its key; None where the cluster has to be asked."""
         if self.signing_key is None:
             return None
+        self.check_strength(self.signing_key)
         return Signer(self.issuer or DEFAULT_ISSUER, self.signing_key, self.signing_key.warnings())
+
+    def check_strength(self, key: SigningKey) -> None:
+        """Raise WeakKeyError for a key that can be guessed, unless the user allows that."""
+        if key.weakness and not self.allow_weak_key:
+            allow = "to sign with it all the same: --allow-weak-key"
+            rotate = "put a new one in its place: kubectl pxauth keys rotate; "
+            raise WeakKeyError(
+                key.weakness, hint=allow if isinstance(key, PrivateKey) else rotate + allow
+            )
 
     def trust(
         self, issuer: str | None, key: "FoundKey | None", username_claim: str = "sub"

@@ -119,7 +119,8 @@ class JobSettings:
 class RenewalJob:
     """A CronJob: whose tokens it renews (None for all namespaces'), where it runs, and as what.
 
-    given says which of "issuer" and "shared-secret-from" were said, and are not found anew.
+    given says which of "issuer" and "shared-secret-from" were said, and are not found anew, and
+    whether "allow-weak-key" was.
     """
 
     scope: str | None
@@ -158,6 +159,7 @@ class RenewalJob:
         return [
             *("--within", self.settings.within),
             *("--issuer", self.issuer, "--shared-secret-from", str(self.key)),
+            *(["--allow-weak-key"] if "allow-weak-key" in self.given else []),
         ]
 
     def objects(self) -> list[Applied]:

@@ -170,6 +170,7 @@ def _signer(
     key = found.shared_secret if found else source.signing_key
     if key is None:
         raise DiscoveryError("a public key does not sign", hint="name the key that signs")
+    source.check_strength(key)
     named = source.portworx_namespace
     reference = found.reference if found else None
     where = {named, reference.namespace if reference else None}

@@ -19,14 +19,19 @@ class PrivateKey:
     bits: int
     source: str
 
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd about the key, though Portworx takes it as it is."""
+    @property
+    def weakness(self) -> str | None:
+        """Why it is not to sign, though Portworx takes it as it is; None if nothing speaks so."""
         if self.algorithm == "RS256" and self.bits < _GOOD_RSA_BITS:
             return (
                 f"the RSA key in {self.source} has {self.bits} bits; RS256 wants {_GOOD_RSA_BITS}"
-                " or more (RFC 7518, section 3.3)",
+                " or more (RFC 7518, section 3.3)"
             )
-        return ()
+        return None
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the key."""
+        return (self.weakness,) if self.weakness else ()
 
 
 def read_rsa_private_key(pem: bytes, source: str) -> PrivateKey:

@@ -8,6 +8,7 @@ from kubectl_pxauth.errors import SharedSecretError
 from kubectl_pxauth.frozen import dataclass
 
 _HS256_BYTES = 32
+_LEAST_BYTES = 16  # half the hash's output, for which FIPS 198 (2002), section 3, asks
 _FINGERPRINT_OF = b"kubectl-pxauth: fingerprint of a shared secret"
 _FINGERPRINT_BYTES = 4
 # What a webhook or a tool replaces by the real key: a template or a placeholder as a whole, an
@@ -55,6 +56,16 @@ class SharedSecret:
         if len(self.value) < _HS256_BYTES:
             return None
         return hmac.digest(self.value, _FINGERPRINT_OF, "sha256")[:_FINGERPRINT_BYTES].hex()
+
+    @property
+    def weakness(self) -> str | None:
+        """Why it can be guessed by whoever has a token that it signed; None if it can't."""
+        if len(self.value) >= _LEAST_BYTES:
+            return None
+        return (
+            f"the shared secret in {self.source} has {len(self.value)} bytes: whoever has a token"
+            f" can guess it; {_LEAST_BYTES} is the least"
+        )
 
     @property
     def label(self) -> str:

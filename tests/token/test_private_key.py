@@ -102,9 +102,13 @@ def test_es256_is_for_p256_alone(offline: Shell, curve: ec.EllipticCurve) -> Non
     assert f"is on the curve {curve.name}; ES256 is for P-256 alone" in said
 
 
-def test_a_short_rsa_key_is_a_warning(offline: Shell) -> None:
+def test_a_short_rsa_key_signs_only_where_that_is_said(offline: Shell) -> None:
     (offline.home / "key.pem").write_bytes(private(rsa_key(1024)))
-    done = offline.pxauth("token", "admin", "--rsa-private-keyfile", "key.pem")
+    make = ("token", "admin", "--rsa-private-keyfile", "key.pem")
+    error, hint = offline.refused(*make).err.splitlines()
+    assert error.startswith("error: the RSA key in key.pem has 1024 bits; RS256 wants 2048")
+    assert hint == "hint: to sign with it all the same: --allow-weak-key"
+    done = offline.pxauth(*make, "--allow-weak-key")
     assert done.code == 0
     assert "warning: the RSA key in key.pem has 1024 bits" in done.err
 

@@ -176,6 +176,8 @@ def _with_given(source: KeySource, present: RenewalJob | None) -> KeySource:
         source = replace(source, issuer=present.issuer)
     if source.shared_secret_from is None and "shared-secret-from" in present.given:
         source = replace(source, shared_secret_from=present.key)
+    if "allow-weak-key" in present.given:
+        source = replace(source, allow_weak_key=True)
     return source
 
 
@@ -186,7 +188,11 @@ def _job(
     issuer: str,
     key: SecretKeyReference,
 ) -> RenewalJob:
-    given = {"issuer": source.issuer, "shared-secret-from": source.shared_secret_from}
+    given = {
+        "issuer": source.issuer,
+        "shared-secret-from": source.shared_secret_from,
+        "allow-weak-key": source.allow_weak_key,
+    }
     return RenewalJob(
         scope=request.scope,
         namespace=request.job_namespace or key.namespace,
@@ -208,6 +214,7 @@ def _resolve_key(
     key = search.key()  # the Secret must be there and hold a key
     if key is None or key.reference is None:
         raise _key_not_in_a_secret(f"the shared secret of {key.stated_by if key else 'the user'}")
+    source.check_strength(key.shared_secret)
     warnings = search.contradictions(key)
     if source.issuer and source.shared_secret_from:
         return source.issuer, key.reference, trusted_keys(source, key, None), warnings
