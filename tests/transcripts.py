@@ -148,6 +148,7 @@ class World:
             "HOME": str(folder),
             "KUBECONFIG": str(kubeconfig),
             "LANG": "C.UTF-8",
+            "OUTPUT": str(folder.with_name("output")),
         }
         self._pxctl = pxctl
 
@@ -277,6 +278,8 @@ def differences(file: Path, told_to: World) -> Iterator[str]:
         elif part.kind == "check" or (part.kind == "sh" and not part.reason):
             for _ in range(times if part.kind == "sh" else 1):
                 done = told_to.run(part.text, strict=True)
+                if part.kind == "sh":
+                    Path(told_to.environment["OUTPUT"]).write_text(done.stdout)
                 if done.returncode:
                     yield f"{file.name}: this failed:\n{part.text}\n{done.stdout}"
 
