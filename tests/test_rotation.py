@@ -270,7 +270,7 @@ class World:
 
     def _renew(self, actor: Actor) -> None:
         request = RenewRequest(
-            names=("second",),
+            names=((None, "second"),),
             scope=Scope(NAMESPACE),
             key="auth-token",
             due_within=None,

@@ -12,6 +12,7 @@ from kubectl_pxauth.cli.flags import (
     AllContextsFlag,
     ConnectionFlags,
     DataFormatFlag,
+    QuietFlag,
     WithinFlag,
 )
 from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
@@ -45,6 +46,7 @@ def command(
     within: WithinFlag = "30d",
     verification: VerificationFlags,
     form: DataFormatFlag = None,
+    quiet: QuietFlag = False,
     all_contexts: AllContextsFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
@@ -70,7 +72,7 @@ def _show_data(
 ) -> set[Severity]:
     found = [(context, one) for context, some in _findings(answers) for one in some]
     severities = {one.severity for _, one in found}
-    items = [{**of_context(context), **diagnosis_as_json(one)} for context, one in found]
+    items = [{**of_context(context), **diagnosis_as_json(one, context)} for context, one in found]
     output.objects({"healthy": Severity.PROBLEM not in severities, "findings": items}, form)
     return severities
 
@@ -93,20 +95,24 @@ def show_diagnoses(diagnoses: Iterable[Diagnosis], context: str = "") -> Iterato
     """Print each diagnosis once it is there, with the context of its cluster if one is given."""
     where = f" {output.printable(context).ljust(len(context))} " if context else " "
     for one in diagnoses:
+        if output.is_quiet() and one.severity is Severity.OK:
+            yield one.severity
+            continue
         rest = f"{where}{one.check:<9} {output.printable(one.message)}"
         _print_line(f"{one.severity:<8}", rest, _COLOURS[one.severity])
         if one.hint:
-            print(f"{'':{_INDENT + len(where) - 1}}{output.printable(one.hint)}")
+            hint = output.printable(output.for_this_cluster(one.hint, context.strip()))
+            print(f"{'':{_INDENT + len(where) - 1}}{hint}")
         yield one.severity
 
 
-def diagnosis_as_json(one: Diagnosis) -> dict[str, str | None]:
-    """A finding, for -o json."""
+def diagnosis_as_json(one: Diagnosis, context: str = "") -> dict[str, str | None]:
+    """A finding, for -o json; context is that of its cluster, where there are several."""
     return {
         "severity": str(one.severity),
         "check": one.check,
         "message": one.message,
-        "hint": one.hint,
+        "hint": one.hint and output.for_this_cluster(one.hint, context),
     }
 
 

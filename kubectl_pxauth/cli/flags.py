@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.output import DataFormat, Format
 from kubectl_pxauth.cluster.kubeconfig import (
@@ -14,6 +15,7 @@ from kubectl_pxauth.cluster.kubeconfig import (
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import ClusterError, UsageError
 from kubectl_pxauth.frozen import dataclass
+from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.profile import PROFILES
 
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests
@@ -52,6 +54,16 @@ AllContextsFlag = Annotated[
         "--all-contexts",
         help="Ask the clusters of all contexts in the kubeconfig. --context that is repeated asks"
         " those that it names.",
+    ),
+]
+
+QuietFlag = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        callback=output.be_quiet,
+        help="Print only warnings and errors, and what -o asks for.",
     ),
 ]
 
@@ -222,6 +234,7 @@ class WriteFlags:
         ),
     ] = DryRun.NONE
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None
+    quiet: QuietFlag = False
 
 
 @dataclass(frozen=True)
@@ -318,7 +331,9 @@ class ConnectionFlags:
         contexts = dict.fromkeys(self.context or ())
         if len(contexts) > 1:
             raise UsageError(f"--context names {len(contexts)} clusters, and this is for one")
-        return self._connection(next(iter(contexts), None))
+        context = next(iter(contexts), None)
+        output.choose_cluster(self._flags(context))
+        return self._connection(context)
 
     def connections(self, *, all_contexts: bool) -> dict[str, Connection]:
         """The clusters that the flags name, by their context; a single one is called "".
@@ -337,9 +352,38 @@ class ConnectionFlags:
         for flag, given in {"--server": self.server, "--cluster": self.cluster}.items():
             if given is not None:
                 raise UsageError(f"{flag} names one cluster, and the contexts several")
+        output.choose_cluster(self._flags(None))
         return {name: self._connection(name) for name in contexts}
 
+    def _flags(self, context: str | None) -> str:
+        """The flags that choose cluster and user, for a shell; not those with a secret."""
+        given = {
+            "--kubeconfig": self.kubeconfig,
+            "--context": context,
+            "--cluster": self.cluster,
+            "--user": self.user,
+            "--as": self.as_user,
+            "--as-uid": self.as_uid,
+            "--server": self.server,
+            "--certificate-authority": self.certificate_authority,
+            "--client-certificate": self.client_certificate,
+            "--client-key": self.client_key,
+            "--tls-server-name": self.tls_server_name,
+            "--proxy-url": self.proxy_url,
+        }
+        words = [
+            word for flag, value in given.items() if value is not None for word in (flag, value)
+        ]
+        words += [word for group in self.as_group or () for word in ("--as-group", group)]
+        words += [word for extra in self.as_user_extra or () for word in ("--as-user-extra", extra)]
+        words += ["--insecure-skip-tls-verify"] if self.insecure_skip_tls_verify else []
+        return command_line(*words) if words else ""
+
     def _connection(self, context: str | None) -> Connection:
+        if self.bearer_token is not None:
+            from kubectl_pxauth.cli.guard import refuse_portworx_token
+
+            refuse_portworx_token(self.bearer_token)
         options = ConnectionOptions(
             kubeconfig=self.kubeconfig,
             context=context,

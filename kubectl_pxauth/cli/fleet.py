@@ -70,7 +70,7 @@ def tell_failures(answers: Mapping[str, object]) -> bool:
     """Say which clusters did not answer, and why; returns whether there are any."""
     failed = {name: one for name, one in answers.items() if isinstance(one, PxauthError)}
     for context, error in failed.items():
-        output.failure(error, f"context {context}")
+        output.failure(error, f"context {context}", context)
     return bool(failed)
 
 

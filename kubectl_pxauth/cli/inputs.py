@@ -181,6 +181,23 @@ def read_scope(
     return Scope(None if all_namespaces else read_namespace(namespace, connection), selector)
 
 
+def read_secret_name(text: str, namespace: str | None) -> tuple[str | None, str]:
+    """Read SECRET, NAMESPACE/SECRET or secret/SECRET, as we and kubectl print them.
+
+    Returns its namespace, which is the flag's if it names none, and its name; raises UsageError.
+    """
+    if text.startswith("eyJ"):
+        from kubectl_pxauth.cli.guard import refuse_token
+
+        refuse_token(text)
+    before, slash, name = text.rpartition("/")
+    if not slash or before in ("secret", "secrets"):
+        return optional(namespace, check_namespace), check_secret_name(name)
+    if namespace not in (None, before):
+        raise UsageError(f"-n {namespace} and {text} name two namespaces")
+    return check_namespace(before), check_secret_name(name)
+
+
 def _secret_name(token: TokenFlags, profile: Profile | None, needed: bool) -> str:
     if token.secret is not None:
         return check_secret_name(token.secret)

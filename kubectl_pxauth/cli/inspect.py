@@ -13,6 +13,8 @@ from kubectl_pxauth.cli.verification import (
     VerificationFlags,
     examined,
     findings_as_json,
+    show_data,
+    tell_errors,
 )
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.operations.inspect import Examination
@@ -40,28 +42,37 @@ _EXPLAINED = ("roles", "groups", "iat", "exp")
 @takes_groups
 def command(
     *,
-    place: PlaceFlags,
+    places: PlaceFlags,
     verification: VerificationFlags,
     form: DataFormatFlag = None,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, examine, print what the token says."""
-    found = examined(place, verification, connection_flags.connection())
-    if not found.verdict.header and not found.verdict.claims:
-        reason = "; ".join(one.message for one in found.verdict.problems())
-        raise PxauthError(f"{found.where}: not a token that can be read: {reason}")
+    connection = connection_flags.connection()
+    found, errors = examined(places, verification, connection, _why_unreadable)
     if form:
-        output.objects(_as_json(found), form)
+        show_data([_as_json(one) for one in found], places, form)
     else:
         from kubectl_pxauth.cli.table import print_rows
 
-        print_rows(_rows(found, datetime.now(UTC)))
+        for index, one in enumerate(found):
+            if index:
+                print()
+            print_rows(_rows(one, datetime.now(UTC)))
+    tell_errors(errors)
+
+
+def _why_unreadable(found: Examination) -> PxauthError | None:
+    if found.verdict.header or found.verdict.claims:
+        return None
+    reason = "; ".join(one.message for one in found.verdict.problems())
+    return PxauthError(f"{found.where}: not a token that can be read: {reason}")
 
 
 def _as_json(found: Examination) -> dict[str, Any]:
     verdict = found.verdict
     return {
-        "token": found.where,
+        **findings_as_json(found),
         "header": dict(verdict.header),
         "claims": dict(verdict.claims),
         "issuedAt": verdict.issued_at and rfc3339(verdict.issued_at),
@@ -69,7 +80,6 @@ def _as_json(found: Examination) -> dict[str, Any]:
         "roles": [
             {"name": role, "meaning": explain_role(role)} for role in verdict.user.roles or ()
         ],
-        **findings_as_json(found),
     }
 
 

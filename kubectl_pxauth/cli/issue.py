@@ -264,7 +264,7 @@ def _show(result: IssueResult, write: WriteFlags) -> None:
     name = f"secret/{result.secret}"
     change = _told(result, result.change)
     output.written(name, change, result.manifest, write.dry_run, write.form)
-    if write.form is None and sys.stdout.isatty():
+    if write.form is None and not write.quiet and sys.stdout.isatty():
         print(f"  subject  {output.printable(result.identity.sub or '')}")
         print(f"  issuer   {output.printable(result.issuer)}")
 

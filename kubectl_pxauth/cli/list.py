@@ -145,7 +145,7 @@ class _Listed:
 def _warn(answers: Mapping[str, _Answer | PxauthError], found: list[_Listed]) -> None:
     for context, answer in answers.items():
         if isinstance(answer, _Answer):
-            output.warnings(f"{in_context(context)}{warning}" for warning in answer.warnings)
+            output.warnings(answer.warnings, context)
     output.warnings(
         f"{in_context(one.context)}Secret {one.token.namespace}/{one.token.secret}: an unfilled"
         f" placeholder: {', '.join(blanks)}"

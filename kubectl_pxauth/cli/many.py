@@ -158,15 +158,15 @@ def failed(namespace: str, error: PxauthError, context: str = "") -> str:
     places = {"context": context, "namespace": "" if named else namespace}
     what = ": ".join(f"{kind} {name}" for kind, name in places.items() if name)
     if isinstance(error, LeftOutError):
-        output.warning(output.in_one_line(error, what))
+        output.warning(output.in_one_line(error, what, context))
         return SKIPPED
-    output.failure(error, what)
+    output.failure(error, what, context)
     return FAILED
 
 
 def failed_cluster(context: str, error: PxauthError, stop: Stop, counts: Counter[str]) -> None:
     """Say what ended the work in one cluster of several, and count it."""
-    output.failure(error, f"context {context}")
+    output.failure(error, f"context {context}", context)
     if isinstance(error, StillUnderWayError):
         stop.in_doubt = True
     else:

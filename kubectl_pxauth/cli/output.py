@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from kubectl_pxauth import text
-from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.cluster.objects import Change, DryRun
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.frozen import dataclass
 
@@ -17,8 +17,49 @@ DONE, FAILED, MISUSED = 0, 1, 2
 SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (server dry run)"}
 """What kubectl says behind a change that was none."""
 
+_COMMAND = (
+    r"\bkubectl(?: pxauth(?= [a-z])(?![a-z -]* --help)|(?= (?:auth|cluster-info|create|delete"
+    r"|describe|get|logs|patch|rollout|wait) ))"
+)
+"""The beginning of a command in a message, behind which its flags may come."""
+
 printable = text.printable
 """What every text goes through that others may have written, before it reaches a terminal."""
+
+
+_choosing = ""
+_quiet = False
+
+
+def be_quiet(wanted: bool) -> bool:
+    """Let this run print no lines for people but warnings and errors, if that is wanted."""
+    global _quiet  # noqa: PLW0603 - a process runs one command
+    _quiet = wanted
+    return wanted
+
+
+def is_quiet() -> bool:
+    """Whether this run prints no lines for people but warnings and errors."""
+    return _quiet
+
+
+def choose_cluster(flags: str) -> None:
+    """Let the commands that this run suggests carry these flags: they chose cluster and user."""
+    global _choosing  # noqa: PLW0603 - a process runs one command
+    _choosing = flags
+
+
+def for_this_cluster(message: str, context: str = "") -> str:
+    """A message whose commands carry what chose this run's cluster and user.
+
+    context names the cluster where a run has several.
+    """
+    flags = " ".join(filter(None, (_choosing, context and text.command_line("--context", context))))
+    if not flags or "kubectl " not in message:
+        return message
+    import re
+
+    return re.sub(_COMMAND, lambda found: f"{found[0]} {flags}", message)
 
 
 class Format(StrEnum):
@@ -49,17 +90,20 @@ def problem(found: PxauthError) -> None:
     """One `error:` line, and a `hint:` line where there is one."""
     error(str(found))
     if found.hint:
-        _line("hint", found.hint)
+        _line("hint", for_this_cluster(found.hint))
 
 
-def failure(found: PxauthError, what: str = "") -> None:
+def failure(found: PxauthError, what: str = "", context: str = "") -> None:
     """One of many that failed: an `error:` line, with what it is before and the hint behind."""
-    error(in_one_line(found, what))
+    error(in_one_line(found, what, context))
 
 
-def in_one_line(found: PxauthError, what: str = "") -> str:
-    """An error with what it is about before it, if the error does not say, and its hint behind."""
-    hint = f" ({found.hint})" if found.hint else ""
+def in_one_line(found: PxauthError, what: str = "", context: str = "") -> str:
+    """An error with what it is about before it, if the error does not say, and its hint behind.
+
+    context is that of its cluster, where there are several.
+    """
+    hint = f" ({for_this_cluster(found.hint, context)})" if found.hint else ""
     return f"{what}: {found}{hint}" if what else f"{found}{hint}"
 
 
@@ -70,18 +114,20 @@ def error(message: str) -> None:
 
 def warning(message: str) -> None:
     """One `warning:` line on standard error."""
-    _line("warning", message)
+    _line("warning", for_this_cluster(message))
 
 
-def warnings(messages: Iterable[str]) -> None:
-    """A `warning:` line for each."""
+def warnings(messages: Iterable[str], context: str = "") -> None:
+    """A `warning:` line for each, which begins with the context where there are several."""
     for message in messages:
-        warning(message)
+        said = f"context {context}: {message}" if context else message
+        _line("warning", for_this_cluster(said, context))
 
 
 def note(message: str) -> None:
     """One line on standard error that is neither wrong nor asked for, as kubectl has them."""
-    _to_stderr(message)
+    if not _quiet:
+        _to_stderr(for_this_cluster(message))
 
 
 def log(message: str) -> None:
@@ -101,9 +147,13 @@ def objects(manifest: dict[str, Any], form: Format | DataFormat) -> None:
         print(yaml.safe_dump(manifest, default_flow_style=False, width=float("inf")), end="")
 
 
-def line(message: str) -> None:
-    """One line of a result on standard output, fit for a terminal whoever wrote parts of it."""
-    print(printable(message))
+def line(message: str, columns: str = "") -> None:
+    """One line of a result on standard output, fit for a terminal whoever wrote parts of it.
+
+    columns come before the message, as they are.
+    """
+    if not _quiet:
+        print(f"{columns}{printable(message)}")
 
 
 def expiry(moment: datetime | None) -> str:
@@ -117,11 +167,16 @@ def expiry(moment: datetime | None) -> str:
 def written(
     what: str, change: str, manifest: dict[str, Any], dry_run: DryRun, form: Format | None
 ) -> None:
-    """What became of an object, as kubectl says it; what is like secret/px-k8s-user."""
+    """What became of an object, as kubectl says it; what is like secret/px-k8s-user.
+
+    With -o name, which has no room for it, a note tells of an object that is as it was.
+    """
     if form in (Format.JSON, Format.YAML):
         objects(manifest, form)
     elif form is Format.NAME:
         print(what)
+        if change.startswith(Change.UNCHANGED):
+            note(f"{what} {change}")
     else:
         line(f"{what} {change}{SUFFIXES[dry_run]}")
 
@@ -131,4 +186,8 @@ def _line(kind: str, message: str) -> None:
 
 
 def _to_stderr(message: str) -> None:
+    if "eyJ" in message:
+        from kubectl_pxauth.cli.guard import without_tokens
+
+        message = without_tokens(message)
     sys.stderr.write(f"{printable(message)}\n")  # whole, from whichever thread

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,11 +15,12 @@ from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     DryRunFlag,
     NamespaceFlag,
+    QuietFlag,
     SelectorFlag,
     WithinFlag,
 )
 from kubectl_pxauth.cli.fleet import in_context, outcomes_of_each
-from kubectl_pxauth.cli.inputs import read_scope, read_signing_source
+from kubectl_pxauth.cli.inputs import read_scope, read_secret_name, read_signing_source
 from kubectl_pxauth.cli.many import (
     ConcurrencyFlag,
     count_again,
@@ -31,7 +32,7 @@ from kubectl_pxauth.cli.many import (
     with_progress,
 )
 from kubectl_pxauth.cli.parameter_groups import takes_groups
-from kubectl_pxauth.cluster.names import check_data_key, check_secret_name
+from kubectl_pxauth.cluster.names import check_data_key
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretFailure
 from kubectl_pxauth.errors import PxauthError, UsageError
@@ -61,7 +62,7 @@ def command(
     *,
     secrets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SECRET]...", help="Secrets whose tokens to renew."),
+        typer.Argument(metavar="[[NAMESPACE/]SECRET]...", help="Secrets whose tokens to renew."),
     ] = None,
     namespace: NamespaceFlag = None,
     all_namespaces: AllNamespacesFlag = False,
@@ -101,6 +102,13 @@ def command(
     authority: AuthorityFlags,
     concurrency: ConcurrencyFlag = 16,
     dry_run: DryRunFlag = DryRun.NONE,
+    form: Annotated[
+        output.Format | None,
+        typer.Option(
+            "--output", "-o", help="Print the Secrets that were renewed, as kubectl does."
+        ),
+    ] = None,
+    quiet: QuietFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, renew, print."""
@@ -115,7 +123,7 @@ def command(
             " you know",
         )
     request = RenewRequest(
-        names=tuple(check_secret_name(name) for name in dict.fromkeys(secrets or ())),
+        names=tuple(dict.fromkeys(read_secret_name(text, namespace) for text in secrets or ())),
         scope=Scope(None),  # which each cluster has of its own
         key=check_data_key(key),
         due_within=None if everything else parse_duration(within),
@@ -126,13 +134,14 @@ def command(
         now=datetime.now(UTC),
     )
     counts, counted = counter(Outcome), dict[str, str]()
+    manifests: dict[str, dict[str, Any]] = {}
     with interruptible() as stop:
 
         def renew_in(context: str, connection: Connection) -> Iterator[RenewResult | SecretFailure]:
             scope = read_scope(namespace, all_namespaces, selector, connection)
             asked = replace(request, scope=scope)
             signer, outcomes = renew(asked, source, connection.open(), concurrency, stop)
-            output.warnings(f"{in_context(context)}{warning}" for warning in signer.warnings)
+            output.warnings(signer.warnings, context)
             return outcomes
 
         found = outcomes_of_each(connections, renew_in, stop)
@@ -142,14 +151,28 @@ def command(
                 failed_cluster(context, outcome, stop, counts)
                 continue
             secret = f"{context} {outcome.namespace}/{outcome.secret}"
-            count_again(counts, counted, secret, _show(context, outcome, dry_run))
+            count_again(counts, counted, secret, _show(context, outcome, dry_run, form))
+            if isinstance(outcome, RenewResult) and outcome.outcome is Outcome.RENEWED:
+                manifests[secret] = outcome.manifest
+        if form in (output.Format.JSON, output.Format.YAML):
+            items = list(manifests.values())
+            output.objects({"apiVersion": "v1", "kind": "List", "items": items}, form)
         finish(counts, None, stop)
 
 
-def _show(context: str, outcome: RenewResult | SecretFailure, dry_run: DryRun) -> str:
+def _show(
+    context: str,
+    outcome: RenewResult | SecretFailure,
+    dry_run: DryRun,
+    form: output.Format | None,
+) -> str:
     if isinstance(outcome, SecretFailure):
         return failed(outcome.namespace, outcome.error, context)
-    output.warnings(f"{in_context(context)}{warning}" for warning in outcome.warnings)
+    output.warnings(outcome.warnings, context)
+    if form:
+        if form is output.Format.NAME and outcome.outcome is Outcome.RENEWED:
+            print(f"secret/{outcome.secret}")
+        return outcome.outcome
     line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"
     line += f": {outcome.reason}" if outcome.reason else output.expiry(outcome.expires_at)
     line += output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""

@@ -194,7 +194,7 @@ def command(
     )
     done = schedule(request, source, connection.open)
     _show(done, write)
-    if write.form is None and not changes.any() and source == KeySource():
+    if write.form is None and not write.quiet and not changes.any() and source == KeySource():
         _show_settings(done, request.now)
 
 

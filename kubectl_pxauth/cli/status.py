@@ -13,7 +13,13 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.dates import day, timestamp, whole_days
 from kubectl_pxauth.cli.doctor import diagnosis_as_json, show_diagnoses
-from kubectl_pxauth.cli.flags import AllContextsFlag, ConnectionFlags, NoHeadersFlag, WithinFlag
+from kubectl_pxauth.cli.flags import (
+    AllContextsFlag,
+    ConnectionFlags,
+    NoHeadersFlag,
+    QuietFlag,
+    WithinFlag,
+)
 from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
 from kubectl_pxauth.cli.keys.status import key_as_json, key_rows, pod_rows
 from kubectl_pxauth.cli.parameter_groups import takes_groups
@@ -96,6 +102,7 @@ def command(
     verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
     no_headers: NoHeadersFlag = False,
+    quiet: QuietFlag = False,
     all_contexts: AllContextsFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
@@ -125,10 +132,15 @@ def command(
         print_csv(list(items[0]), items, headed=not no_headers)
     elif form in (Format.JSON, Format.YAML):
         items = [
-            {"context": context, **(_as_json(one) if one else {"status": str(Health.UNKNOWN)})}
+            {
+                "context": context,
+                **(_as_json(one, context) if one else {"status": str(Health.UNKNOWN)}),
+            }
             for context, one in statuses.items()
         ]
         output.objects(_as_json(alone) if alone else {"items": items}, output.DataFormat(form))
+    elif quiet:
+        pass  # the exit code says it
     elif alone:
         _show(alone, connections[""].kubeconfig.context, wide=form is Format.WIDE)
     else:
@@ -180,7 +192,7 @@ def _show_fleet(statuses: Mapping[str, ClusterStatus | None], *, wide: bool, hea
                 pass
 
 
-def _as_json(status: ClusterStatus) -> dict[str, Any]:
+def _as_json(status: ClusterStatus, context: str = "") -> dict[str, Any]:
     issuer, tenants = status.issuer, status.tenants
     return {
         "status": str(status.health),
@@ -206,7 +218,7 @@ def _as_json(status: ClusterStatus) -> dict[str, Any]:
             "namespaces": len(tenants.namespaces),
             "withoutToken": list(tenants.without_token),
         },
-        "findings": [diagnosis_as_json(one) for one in status.findings],
+        "findings": [diagnosis_as_json(one, context) for one in status.findings],
     }
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, RenewedNamespaceFlag
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, QuietFlag, RenewedNamespaceFlag
 from kubectl_pxauth.cli.inputs import read_namespace
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.objects import DryRun
@@ -29,6 +29,7 @@ def command(
         typer.Option("--all-namespaces", "-A", help="Delete the job that serves all namespaces."),
     ] = False,
     dry_run: DryRunFlag = DryRun.NONE,
+    quiet: QuietFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, unschedule, print."""
@@ -39,7 +40,7 @@ def command(
     any_step = False
     for step in removal.changes:
         any_step = True
-        print(f"{step.kubectl_name} {step.change}{output.SUFFIXES[dry_run]}")
+        output.line(f"{step.kubectl_name} {step.change}{output.SUFFIXES[dry_run]}")
     if not any_step:
         where = f"namespace {scope}" if scope else "all namespaces"
         output.note(f"nothing is scheduled for {where}")

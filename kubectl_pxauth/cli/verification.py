@@ -17,13 +17,13 @@ from kubectl_pxauth.cli.inputs import (
     optional,
     read_file,
     read_key_reference,
-    read_namespace,
+    read_secret_name,
 )
-from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
+from kubectl_pxauth.cluster.names import check_data_key, check_namespace
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import KeyFileError, PxauthError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.operations.inspect import Examination, FileToken, examine
+from kubectl_pxauth.operations.inspect import Examination, FileToken, examine, examine_file
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.token.claims import check_issuer
@@ -38,10 +38,12 @@ _DEFAULT_SECRET = PROFILES["kubernetes"].secret
 class PlaceFlags:
     """The token to look at."""
 
-    secret: Annotated[
-        str | None,
+    secrets: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="SECRET", help="Secret that holds the token.", show_default=_DEFAULT_SECRET
+            metavar="[[NAMESPACE/]SECRET]...",
+            help="Secrets that hold tokens.",
+            show_default=_DEFAULT_SECRET,
         ),
     ] = None
     namespace: NamespaceFlag = None
@@ -79,17 +81,63 @@ class VerificationFlags(SharedSecretFlags):
     ] = None
 
 
-def examined(place: PlaceFlags, flags: VerificationFlags, connection: Connection) -> Examination:
-    """The examination that the flags ask for, its warnings printed; raises PxauthErrors."""
-    trust = read_verifying_source(flags, place.token_file)
-    found = examine(_read_place(place, connection), trust, connection.open, datetime.now(UTC))
-    output.warnings(found.warnings)
-    return found
+def examined(
+    places: PlaceFlags,
+    flags: VerificationFlags,
+    connection: Connection,
+    why_unusable: Callable[[Examination], PxauthError | None],
+) -> tuple[list[Examination], list[PxauthError]]:
+    """The examinations that the flags ask for, their warnings printed, and the errors of others.
+
+    Raises PxauthErrors, and so that of a token that is the only one.
+    """
+    source = read_verifying_source(flags, places.token_file)
+    named = places.secrets[0] if places.secrets else None
+    check_exclusive({"SECRET": named, "--token-file": places.token_file})
+    now = datetime.now(UTC)
+    examinations: list[Examination | PxauthError]
+    if places.token_file is not None:
+        file = _read_token_file(places.token_file)
+        examinations = [examine_file(file, source, connection.open, now)]
+    else:
+        key = check_data_key(places.key)
+        names = [
+            read_secret_name(text, places.namespace) for text in places.secrets or [_DEFAULT_SECRET]
+        ]
+        references = tuple(
+            SecretKeyReference(namespace or connection.kubeconfig.namespace, name, key)
+            for namespace, name in dict.fromkeys(names)
+        )
+        examinations = examine(references, source, connection.open(), now)
+    answers = [
+        one if isinstance(one, PxauthError) else why_unusable(one) or one for one in examinations
+    ]
+    found = [one for one in answers if isinstance(one, Examination)]
+    errors = [one for one in answers if isinstance(one, PxauthError)]
+    if errors and len(answers) == 1:
+        raise errors[0]
+    output.warnings(dict.fromkeys(warning for one in found for warning in one.warnings))
+    return found, errors
+
+
+def show_data(items: list[dict[str, Any]], places: PlaceFlags, form: output.DataFormat) -> None:
+    """Print the only item, or those of several Secrets as a list."""
+    several = len(places.secrets or ()) > 1
+    output.objects({"items": items} if several else items[0], form)
+
+
+def tell_errors(errors: list[PxauthError]) -> None:
+    """Say what kept some of several tokens from being examined, and exit if there are any."""
+    for error in errors:
+        output.failure(error)
+    if errors:
+        raise typer.Exit(output.FAILED)
 
 
 def findings_as_json(found: Examination) -> dict[str, Any]:
     """Whether the token is accepted, null where that is not known, the key, and the findings."""
     return {
+        "token": found.where,
         "accepted": found.accepted,
         "key": found.key and {"source": found.key.source, "fingerprint": found.key.fingerprint},
         "findings": [
@@ -99,18 +147,11 @@ def findings_as_json(found: Examination) -> dict[str, Any]:
     }
 
 
-def _read_place(place: PlaceFlags, connection: Connection) -> SecretKeyReference | FileToken:
-    check_exclusive({"SECRET": place.secret, "--token-file": place.token_file})
-    if place.token_file is not None:
-        # The newline that ends a text file is none of the token's, and makes no difference to
-        # whether the verifier takes it.
-        token = read_file(place.token_file, PxauthError).removesuffix(b"\n").removesuffix(b"\r")
-        return FileToken(token, display_name(place.token_file))
-    return SecretKeyReference(
-        read_namespace(place.namespace, connection),
-        check_secret_name(place.secret or _DEFAULT_SECRET),
-        check_data_key(place.key),
-    )
+def _read_token_file(filename: str) -> FileToken:
+    # The newline that ends a text file is none of the token's, and makes no difference to whether
+    # the verifier takes it.
+    token = read_file(filename, PxauthError).removesuffix(b"\n").removesuffix(b"\r")
+    return FileToken(token, display_name(filename))
 
 
 def read_verifying_source(flags: VerificationFlags, token_file: str | None = None) -> KeySource:

@@ -3,14 +3,18 @@
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag
+from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, QuietFlag
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import (
     PlaceFlags,
     VerificationFlags,
     examined,
     findings_as_json,
+    show_data,
+    tell_errors,
 )
+from kubectl_pxauth.errors import PxauthError
+from kubectl_pxauth.operations.inspect import Examination
 
 HELP = """Prints a line for each check: ok, warning or problem. Exits with 0 if Portworx accepts
 every token, and with 1 if it refuses one or if that is not known."""
@@ -32,19 +36,27 @@ EXAMPLES = (
 @takes_groups
 def command(
     *,
-    place: PlaceFlags,
+    places: PlaceFlags,
     verification: VerificationFlags,
     form: DataFormatFlag = None,
+    quiet: QuietFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, examine, print the findings."""
-    found = examined(place, verification, connection_flags.connection())
-    if found.unknown and found.accepted is None:
-        raise found.unknown
+    connection = connection_flags.connection()
+    found, errors = examined(places, verification, connection, _why_unknown)
     if form:
-        output.objects(findings_as_json(found), form)
+        show_data([findings_as_json(one) for one in found], places, form)
     else:
-        for one in found.verdict.findings:
-            print(f"{one.severity:<8} {one.check:<10} {one.message}")
-    if not found.accepted:
-        raise typer.Exit(1)
+        for one in found:
+            if len(found) + len(errors) > 1:
+                output.line(f"{one.where}:")
+            for finding in one.verdict.findings:
+                output.line(finding.message, f"{finding.severity:<8} {finding.check:<10} ")
+    tell_errors(errors)
+    if not all(one.accepted for one in found):
+        raise typer.Exit(output.FAILED)
+
+
+def _why_unknown(found: Examination) -> PxauthError | None:
+    return found.unknown if found.accepted is None else None

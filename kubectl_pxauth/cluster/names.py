@@ -23,12 +23,15 @@ def check_secret_name(name: str, *, shown: str | None = None) -> str:
 
 
 def check_storage_class_name(name: str) -> str:
-    """Pass on a StorageClass's name; raises UsageError for one that Kubernetes would refuse."""
-    return _check_subdomain(name, "StorageClass")
+    """Pass on a StorageClass's name, also as -o name has it; raises UsageError for a wrong one."""
+    return _check_subdomain(
+        re.sub(r"^storageclass(\.storage\.k8s\.io)?/", "", name), "StorageClass"
+    )
 
 
 def check_snapshot_class_name(name: str) -> str:
-    """Pass on a VolumeSnapshotClass's name; raises UsageError for a wrong one."""
+    """Pass on a VolumeSnapshotClass's name, also as -o name has it; raises UsageError."""
+    name = re.sub(r"^volumesnapshotclass(\.snapshot\.storage\.k8s\.io)?/", "", name)
     return _check_subdomain(name, "VolumeSnapshotClass")
 
 

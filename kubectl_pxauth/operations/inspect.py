@@ -56,26 +56,39 @@ class Examination:
         return self.verdict.accepted
 
 
-def examine(
-    place: SecretKeyReference | FileToken,
-    source: KeySource,
-    connect: Callable[[], Cluster],
-    now: datetime,
+def examine_file(
+    file: FileToken, source: KeySource, connect: Callable[[], Cluster], now: datetime
 ) -> Examination:
-    """Judge the token in that place as the cluster would at that moment.
+    """Judge the token of a file as the cluster would at that moment.
 
-    The cluster is asked for what is not given; for a file with an issuer and a key, nobody is.
-    Raises PxauthErrors where there is no token, but not where there is nothing to hold it
-    against: the Examination has that one.
+    The cluster is asked for what is not given: with an issuer and a key, nobody is. Where there is
+    nothing to verify it against, the Examination has the error.
     """
-    if isinstance(place, FileToken):
-        trusted = _trusted_for_file(source, connect)
-        return _examination(place.token, place.filename, source, trusted, now)
-    cluster = connect()
-    trusted, token = side_by_side(
-        lambda: _trusted(cluster, source), lambda: _read_token(cluster, place)
+    trusted = _trusted_for_file(source, connect)
+    return _examination(file.token, file.filename, source, trusted, now)
+
+
+def examine(
+    places: tuple[SecretKeyReference, ...], source: KeySource, cluster: Cluster, now: datetime
+) -> list[Examination | PxauthError]:
+    """Judge the tokens in those places as the cluster would at that moment, in their order.
+
+    An error stands for a place where there is no token; where there is nothing to verify a token
+    against, its Examination has the error.
+    """
+
+    def read(place: SecretKeyReference) -> bytes | PxauthError:
+        return attempt(lambda: _read_token(cluster, place))
+
+    trusted, tokens = side_by_side(
+        lambda: _trusted(cluster, source), lambda: [read(place) for place in places]
     )
-    return _examination(token, place.display_name, source, trusted, now)
+    return [
+        token
+        if isinstance(token, PxauthError)
+        else _examination(token, place.display_name, source, trusted, now)
+        for place, token in zip(places, tokens, strict=True)
+    ]
 
 
 def _trusted(cluster: Cluster, source: KeySource) -> TrustedKeys:

@@ -5,6 +5,7 @@ from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event
+from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import DryRun
@@ -56,14 +57,15 @@ class Outcome(StrEnum):
 class RenewRequest:
     """Which tokens to renew, when, and how.
 
-    Named Secrets are of the scope's namespace; without names it is all that hold a token.
+    names are those of Secrets, each behind its namespace, which is the scope's where it is None;
+    without names it is all that hold a token.
     due_within is how near its end a token is renewed; None renews it whenever its end is.
     resign also renews, in named Secrets, tokens that the present key did not sign or that were
     issued for another Secret. grace is how long ago a token of a Secret that nobody named may have
     ended. duration is None to keep it.
     """
 
-    names: tuple[str, ...]
+    names: tuple[tuple[str | None, str], ...]
     scope: Scope
     key: str
     due_within: timedelta | None
@@ -76,7 +78,10 @@ class RenewRequest:
 
 @dataclass(frozen=True)
 class RenewResult:
-    """What became of one token, and until when it lives now; reason is why it was skipped."""
+    """What became of one token, and until when it lives now; reason is why it was skipped.
+
+    manifest is the Secret as an object, if it was renewed.
+    """
 
     namespace: str
     secret: str
@@ -85,6 +90,7 @@ class RenewResult:
     reason: str = ""
     signer: Signer | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = ()
+    manifest: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def renew(
@@ -159,10 +165,9 @@ def renew(
 
 
 def _places(request: RenewRequest, cluster: Cluster) -> Iterator[tuple[str, str, Secret | None]]:
+    for namespace, name in request.names:
+        yield namespace or str(request.scope.namespace), name, None
     if request.names:
-        assert request.scope.namespace  # noqa: S101 - names are of a namespace
-        for name in request.names:
-            yield request.scope.namespace, name, None
         return
     for secret in list_secrets(cluster, request.scope.namespace, selector=request.scope.selector):
         if request.key in secret.data:
@@ -205,13 +210,14 @@ def _renew_one(
     times = lifetime(request.now, duration)
     minted = mint_claims(signer, identity, *times, place=(secret.namespace, secret.name))
     content = token_secret_content(request.key, minted, secret)
-    update_secret(cluster, secret, content, request.dry_run)
+    written = update_secret(cluster, secret, content, request.dry_run)
     return replace(
         left_alone,
         outcome=Outcome.RENEWED,
         expires_at=minted.claims.expires_at,
         signer=minted.signer,
         warnings=keeper_warnings(secret),
+        manifest=written.manifest,
     )
 
 

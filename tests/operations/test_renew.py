@@ -27,7 +27,7 @@ SIGNER = Signer("px.example", SharedSecret(OURS, "here"), ("a guess",))
 ISSUED = datetime(2026, 11, 20, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 REQUEST = RenewRequest(
-    names=("t",),
+    names=((None, "t"),),
     scope=Scope(None),
     key="auth-token",
     due_within=None,

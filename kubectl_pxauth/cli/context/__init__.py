@@ -44,7 +44,11 @@ class PxctlFlags:
 
 
 def check_name(name: str) -> str:
-    """Pass on a context's name; raises UsageError for one that pxctl would take for a flag."""
+    """Pass on a context's name, also as context/NAME, which is how we print it.
+
+    Raises UsageError for one that pxctl would take for a flag.
+    """
+    name = name.removeprefix("context/")
     if not name or name.startswith("-") or not name.isprintable():
         raise UsageError(f'"{name}" is not a name for a context')
     return name
@@ -95,7 +99,7 @@ def show(
             counts[_NOT_THERE] += 1
         else:
             counts[change] += 1
-            print(f"context/{name} {change} on node {result.node}")
+            output.line(f"context/{name} {change} on node {result.node}")
     if counts[_NOT_THERE] == len(nodes):
         raise NotFoundError(
             f'there is no context "{name}" on {", ".join(node.name for node in nodes)}'

@@ -15,6 +15,7 @@ from kubectl_pxauth.cli.flags import (
     IdentityFlags,
     NamespaceFlag,
     ProfileArgument,
+    QuietFlag,
     TokenFlags,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
@@ -72,6 +73,7 @@ def command(
     identity: IdentityFlags,
     authority: AuthorityFlags,
     pxctl: PxctlFlags,
+    quiet: QuietFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the token, save it on each node, print."""

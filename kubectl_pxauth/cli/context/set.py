@@ -4,6 +4,7 @@ from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, rea
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     PortworxNamespaceFlag,
+    QuietFlag,
 )
 from kubectl_pxauth.cli.many import finish, interruptible
 from kubectl_pxauth.cli.parameter_groups import takes_groups
@@ -20,6 +21,7 @@ def command(
     context_name: NameArgument,
     portworx_namespace: PortworxNamespaceFlag = None,
     pxctl: PxctlFlags,
+    quiet: QuietFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, choose it on each node, print."""

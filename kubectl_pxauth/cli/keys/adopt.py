@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, SharedSecretFromFlag
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, QuietFlag, SharedSecretFromFlag
 from kubectl_pxauth.cli.inputs import optional, read_key_reference
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
@@ -41,6 +41,7 @@ def command(
     ] = None,
     shared_secret_from: SharedSecretFromFlag = None,
     dry_run: DryRunFlag = DryRun.NONE,
+    quiet: QuietFlag = False,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, copy the keys, print."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, QuietFlag
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
@@ -34,6 +34,7 @@ def command(
         typer.Option("--namespace", "-n", metavar="NAME", help="Namespace that Portworx runs in."),
     ] = "kube-system",
     dry_run: DryRunFlag = DryRun.NONE,
+    quiet: QuietFlag = False,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
     connection_flags: ConnectionFlags,
 ) -> None:

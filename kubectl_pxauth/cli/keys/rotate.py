@@ -203,16 +203,15 @@ def _show(step: Step, dry_run: DryRun, counts: Counter[str]) -> None:
         counts[FAILED] += 1
         failed(step.namespace, step.error)
     elif isinstance(step, KeyStep):
-        print(f"secret/{step.reference.name} {_told(step)}{suffix}")
+        output.line(f"secret/{step.reference.name} {_told(step)}{suffix}")
     elif step.skipped:
         counts[_SKIPPED] += 1
-        print(f"secret/{step.secret} skipped in namespace {step.namespace}: {step.skipped}")
+        output.line(f"secret/{step.secret} skipped in namespace {step.namespace}: {step.skipped}")
     else:
         counts[_SIGNED] += 1
         user = f'"{step.user.sub}", {", ".join(step.user.roles or ("no role",))}'
-        print(
-            f"secret/{step.secret} signed again in namespace {step.namespace}{suffix}:"
-            f" {output.printable(user)}"
+        output.line(
+            f"secret/{step.secret} signed again in namespace {step.namespace}{suffix}: {user}"
         )
 
 

@@ -56,14 +56,14 @@ def command(
         if status.next_commands:
             print("Next:")
         for command in status.next_commands:  # each on one line, to be copied
-            print(f"  {output.printable(command)}")
+            print(f"  {output.printable(output.for_this_cluster(command))}")
 
 
 def _as_json(status: KeyStatus, tokens: TokenCounts | PxauthError) -> dict[str, Any]:
     return {
         **key_as_json(status),
         "tokens": None if isinstance(tokens, PxauthError) else vars(tokens),
-        "next": list(status.next_commands),
+        "next": [output.for_this_cluster(one) for one in status.next_commands],
     }
 
 
