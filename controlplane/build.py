@@ -24,6 +24,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 _HERE = Path(__file__).parent
 _KWOK = _HERE / "kwok"
 _OPENSTORAGE = _HERE / "openstorage"
+_CSI = _HERE / "csi"
+_SIDECARS = _HERE / "sidecars"
 _PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -33,6 +35,12 @@ _PACKAGES = {
     "kubelet": "k8s.io/kubernetes/cmd/kubelet",
     "krew": "sigs.k8s.io/krew/cmd/krew",
     "validate-krew-manifest": "sigs.k8s.io/krew/cmd/validate-krew-manifest",
+}
+SIDECARS = {
+    "csi-provisioner": "external-provisioner/v6",
+    "csi-resizer": "external-resizer/v2",
+    "csi-snapshotter": "external-snapshotter/v8",
+    "snapshot-controller": "external-snapshotter/v8",
 }
 _PROGRESS_SECONDS = 20
 
@@ -73,21 +81,36 @@ def kwok() -> Path:
 
 def kwok_stages() -> list[Path]:
     """What kwok's nodes and pods go through to become ready, from the module it is built from."""
-    listed = subprocess.run(
-        [_go(), "mod", "download", "-json", "sigs.k8s.io/kwok"],
-        cwd=_KWOK,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    stages = Path(json.loads(listed.stdout)["Dir"]) / "kustomize" / "stage"
+    stages = _module("sigs.k8s.io/kwok", _KWOK) / "kustomize" / "stage"
     return [path for kind in ("node", "pod") for path in (stages / kind / "fast").glob("*-*.yaml")]
 
 
 def openstorage_tool(name: str) -> Path:
     """Return one of our own programs around OpenStorage's code: generate, verify or verify4."""
     return _built(name, f"./{name}", _OPENSTORAGE, sorted(_OPENSTORAGE.glob("*/*.go")))
+
+
+def csi_driver() -> Path:
+    """Return our CSI driver around OpenStorage's code, which stands for Portworx."""
+    sources = sorted([*_CSI.glob("*.go"), *_OPENSTORAGE.glob("*/*.go")])
+    return _built("csi", ".", _CSI, sources)
+
+
+def csi_sanity() -> Path:
+    """Return the conformance tests of CSI drivers, a program."""
+    return _built("csi-sanity", "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity", _CSI, [])
+
+
+def sidecar(name: str) -> Path:
+    """Return a program between Kubernetes and CSI drivers: one of SIDECARS."""
+    package = f"github.com/kubernetes-csi/{SIDECARS[name]}/cmd/{name}"
+    return _built(name, package, _SIDECARS, [])
+
+
+def snapshot_crds() -> list[Path]:
+    """The kinds of snapshots, from the module that their controller is built from."""
+    client = _module("github.com/kubernetes-csi/external-snapshotter/client/v8", _SIDECARS)
+    return sorted((client / "config" / "crd").glob("snapshot.storage.k8s.io_*.yaml"))
 
 
 def cache_folder() -> Path:
@@ -119,6 +142,19 @@ def _built(name: str, package: str, module: Path, sources: list[Path]) -> Path:
                 run_long(f"building {name}", command, module, _environment())
                 output.rename(program)
     return program
+
+
+def _module(name: str, required_by: Path) -> Path:
+    """Return the folder of a module that another one requires."""
+    listed = subprocess.run(
+        [_go(), "mod", "download", "-json", name],
+        cwd=required_by,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(json.loads(listed.stdout)["Dir"])
 
 
 def _linker_flags(module: Path) -> str:
