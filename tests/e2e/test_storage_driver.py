@@ -1,4 +1,4 @@
-"""The CSI driver that stands for Portworx is one, by the conformance tests of Kubernetes."""
+"""The driver that stands for Portworx: it lets in whom Portworx does, and is a CSI driver."""
 
 import json
 import os
@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 from controlplane import build
-from tests.conftest import SHARED_SECRET, Shell
+from tests.conftest import BIN, SHARED_SECRET, Shell
 
-_CALLS = (
+_CALLS = (  # those for which csi-sanity takes secrets, and the driver asks for a token
     "CreateVolume",
     "DeleteVolume",
     "ControllerValidateVolumeCapabilities",
@@ -18,6 +18,19 @@ _CALLS = (
     "ControllerExpandVolume",
     "ListSnapshots",
 )
+
+
+def test_the_driver_asks_for_tokens_as_portworx_does() -> None:
+    # With the flags of the build, whose compiled packages serve again.
+    command = [BIN / "go", "test", "-trimpath", "-buildvcs=false", "-vet=off", "-count=1", "."]
+    done = subprocess.run(
+        command,
+        cwd=Path(build.__file__).parent / "csi",
+        env=os.environ | {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_driver_is_a_csi_driver(offline: Shell, tmp_path: Path) -> None:
