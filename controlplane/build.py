@@ -42,6 +42,7 @@ SIDECARS = {
     "csi-snapshotter": "external-snapshotter/v8",
     "snapshot-controller": "external-snapshotter/v8",
 }
+"""What stands between Kubernetes and a CSI driver: each program, and its module."""
 _PROGRESS_SECONDS = 20
 
 

@@ -454,6 +454,10 @@ def main() -> int:
         return _NOT_HERE
     for program in ("etcd", *_PROGRAMS):
         build.tool(program)
+    build.csi_driver()
+    build.csi_sanity()
+    for program in build.SIDECARS:
+        build.sidecar(program)
     node_images.archives()
     return 0
 

@@ -22,7 +22,7 @@ _CALLS = (  # those for which csi-sanity takes secrets, and the driver asks for 
 
 def test_the_driver_asks_for_tokens_as_portworx_does() -> None:
     # With the flags of the build, whose compiled packages serve again.
-    command = [BIN / "go", "test", "-trimpath", "-buildvcs=false", "-vet=off", "-count=1", "."]
+    command = [str(BIN / "go"), "test", "-trimpath", "-buildvcs=false", "-vet=off", "-count=1", "."]
     done = subprocess.run(
         command,
         cwd=Path(build.__file__).parent / "csi",
@@ -40,7 +40,13 @@ def test_the_driver_is_a_csi_driver(offline: Shell, tmp_path: Path) -> None:
     socket, state = tmp_path / "csi.sock", tmp_path / "volumes"
     key = {"PORTWORX_AUTH_JWT_SHAREDSECRET": SHARED_SECRET.decode()}
     # In mounts of its own, which end with it.
-    command = ["unshare", "--mount", build.csi_driver(), f"-socket={socket}", f"-state={state}"]
+    command = [
+        "unshare",
+        "--mount",
+        str(build.csi_driver()),
+        f"-socket={socket}",
+        f"-state={state}",
+    ]
     driver = subprocess.Popen([*command, "-jwt_issuer=portworx.com"], env=os.environ | key)
     try:
         done = subprocess.run(
