@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, distribution, packages_distribution
 from pathlib import Path
 
 from kubectl_pxauth import __version__
+from release.reference import write_man_pages
 from release.sbom import bill_of_materials
 
 ROOT = Path(__file__).parent.parent
@@ -34,11 +35,12 @@ def this_platform() -> tuple[str, str]:
 
 
 def main() -> None:
-    """Build, add the licences, pack, and list what is inside beside it."""
+    """Build, add the licences and the man pages, pack, and list what is inside beside it."""
     folder = _freeze()
     parts = _distributions(folder / "_internal")
     shutil.copy(ROOT / "LICENSE", folder)
     _add_licences(folder, parts)
+    write_man_pages(folder / "man" / "man1")
     DIST.mkdir(exist_ok=True)
     archive = DIST / archive_name(*this_platform())
     _pack(folder, archive)

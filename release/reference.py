@@ -1,10 +1,8 @@
 """The reference of the commands, made from the commands: Markdown for the site, and man pages."""
 
-import argparse
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import yaml
 
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli.app import COMMANDS, PROGRAM, application, load
+from kubectl_pxauth.cli.command_line import FOR_ANY_COMMAND, grouped
 from kubectl_pxauth.cluster.access import role_manifests
 from kubectl_pxauth.portworx.rights import Places, command_rights
 from kubectl_pxauth.portworx.settings import PXKEYS
@@ -37,15 +36,14 @@ class Flag:
 
 @dataclass(frozen=True)
 class Command:
-    """A command as its module describes it."""
+    """A command as its module describes it; flags are below their headings in the help."""
 
     name: str
     summary: str
     description: str
     examples: tuple[tuple[str, str], ...]
     usage: str
-    arguments: tuple[Flag, ...]
-    flags: tuple[Flag, ...]
+    flags: tuple[tuple[str, tuple[Flag, ...]], ...]
 
     @property
     def slug(self) -> str:
@@ -59,17 +57,18 @@ def read_command(name: str) -> Command:
     found: Any = typer.main.get_command(application(name.split()))
     for word in name.split():
         found = found.commands[word]
-    parameters = [_flag(parameter) for parameter in found.params]
-    arguments = tuple(flag for flag in parameters if not flag.names.startswith("-"))
-    words = [PROGRAM, name, *(flag.names for flag in arguments), "[flags]"]
+    flags = tuple((heading, tuple(map(_flag, shown))) for heading, shown in grouped(found.params))
+    if name == "options":
+        for_any = [one for one in found.params if one.name in FOR_ANY_COMMAND]
+        flags = (("Flags", tuple(map(_flag, for_any))),)
+    arguments = [flag.names for flag in dict(flags).get("Arguments", ())]
     return Command(
         name=name,
         summary=COMMANDS[name],
         description=module.HELP,
         examples=module.EXAMPLES,
-        usage=" ".join(words),
-        arguments=arguments,
-        flags=tuple(flag for flag in parameters if flag.names.startswith("-")),
+        usage=" ".join([PROGRAM, name, *arguments, "[flags]"]),
+        flags=flags,
     )
 
 
@@ -98,11 +97,12 @@ def markdown(command: Command) -> str:
     lines += ["## Examples", ""]
     for comment, example in command.examples:
         lines += ["```sh", *([f"# {comment}"] if comment else []), example, "```", ""]
-    for heading, flags in (("Arguments", command.arguments), ("Flags", command.flags)):
-        if flags:
-            lines += [f"## {heading}", "", "| | |", "| --- | --- |"]
-            lines += [f"| `{_cell(flag.names)}` | {_cell(flag.meaning)} |" for flag in flags]
-            lines.append("")
+    for heading, flags in command.flags:
+        lines += [f"## {heading}", "", "| | |", "| --- | --- |"]
+        lines += [f"| `{_cell(flag.names)}` | {_cell(flag.meaning)} |" for flag in flags]
+        lines.append("")
+    if command.name != "options":
+        lines += ["[Flags of every command](options.md) choose the cluster and the user.", ""]
     return "\n".join(lines)
 
 
@@ -151,15 +151,13 @@ def _cell(text: str) -> str:
 
 def man_page(command: Command) -> str:
     """The command's man page, in section 1."""
-    today = datetime.now(UTC).date().isoformat()
     name = f"kubectl-pxauth-{command.slug}"
-    lines = [f'.TH "{name.upper()}" 1 "{today}" "kubectl-pxauth {__version__}"']
+    lines = [f'.TH "{name.upper()}" 1 "" "kubectl-pxauth {__version__}"']
     lines += [".SH NAME", _roff(f"{name} - {command.summary}")]
     lines += [".SH SYNOPSIS", _roff(command.usage)]
     lines += [".SH DESCRIPTION", _roff(" ".join(command.description.split()))]
-    for heading, flags in (("ARGUMENTS", command.arguments), ("OPTIONS", command.flags)):
-        if flags:
-            lines.append(f".SH {heading}")
+    for heading, flags in command.flags:
+        lines.append(f".SH {heading.upper()}")
         for flag in flags:
             lines += [".TP", f"\\fB{_roff(flag.names)}\\fR", _roff(flag.meaning)]
     lines.append(".SH EXAMPLES")
@@ -169,7 +167,16 @@ def man_page(command: Command) -> str:
     lines.append(".SH EXIT STATUS")
     for code, meaning in _EXIT_CODES:
         lines += [".TP", code, _roff(meaning)]
+    lines += [".SH SEE ALSO", _roff("kubectl-pxauth-options(1), kubectl(1)")]
     return "\n".join([*lines, ""])
+
+
+def write_man_pages(folder: Path) -> None:
+    """Write a man page for each command into the folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for command in commands():
+        page = folder / f"kubectl-pxauth-{command.slug}.1"
+        page.write_text(man_page(command), encoding="utf-8")
 
 
 def _roff(text: str) -> str:
@@ -180,17 +187,3 @@ def _roff(text: str) -> str:
 def commands() -> Iterator[Command]:
     """All commands, in the order of the help."""
     return map(read_command, COMMANDS)
-
-
-def main() -> None:
-    """Write the man pages into a folder."""
-    parser = argparse.ArgumentParser(prog="python -m release.reference", description=main.__doc__)
-    parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for command in commands():
-        (folder / f"kubectl-pxauth-{command.slug}.1").write_text(man_page(command))
-
-
-if __name__ == "__main__":
-    main()

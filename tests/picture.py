@@ -37,7 +37,7 @@ def draw(told_to: World) -> str:
     for command in COMMANDS:
         done, shown = run_on_terminal(shell, *shlex.split(command)[1:])
         console.print(Text.assemble(("$ ", "green"), (command, "bold")))
-        console.print(Text.from_ansi(shown + done.err))
+        console.print(Text.from_ansi(shown.replace("\r\n", "\n") + done.err))
     return console.export_svg(title="kubectl pxauth", code_format=_FORMAT, unique_id="pxauth")
 
 

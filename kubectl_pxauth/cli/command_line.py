@@ -96,7 +96,7 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, and the flags below their headings."""
-        for heading, parameters in _grouped(self.get_params(ctx)):
+        for heading, parameters in grouped(self.get_params(ctx)):
             records = [parameter.get_help_record(ctx) for parameter in parameters]
             with formatter.section(heading):
                 formatter.write_dl(records)
@@ -135,7 +135,7 @@ def _check_given_once(order: Sequence[Any], ctx: Any) -> None:
             raise UsageError(f"{names} is given more than once, but only one can count", ctx)
 
 
-def _grouped(parameters: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+def grouped(parameters: list[Any]) -> Iterator[tuple[str, list[Any]]]:
     """The arguments and flags to show, by their heading."""
     heading_of = {name: heading for heading, names in _HEADINGS.items() for name in names}
     groups: dict[str, list[Any]] = {heading: [] for heading in ("Arguments", "Flags", *_HEADINGS)}

@@ -80,6 +80,7 @@ def test_it_is_small_and_brings_the_licences(archive: Path) -> None:
     names = {entry.name for entry in entries}
     assert {"LICENSE", "kubectl-pxauth", "licences/Python.txt"} <= names
     assert "licences/kubernetes-LICENSE" in names
+    assert "man/man1/kubectl-pxauth-keys-rotate.1" in names
     bill = json.loads(archive.with_name(archive.name.replace(".tar.gz", ".cdx.json")).read_text())
     assert bill["metadata"]["component"]["version"] == __version__
     parts = {part["name"] for part in bill["components"]}

@@ -17,6 +17,8 @@ def test_pip_installs_it_and_it_does_its_main_job(shell: Shell, kind: str) -> No
     subprocess.run([BIN / "python", "-m", "build", f"--{kind}", "-o", dist, ROOT], check=True)
     (package,) = dist.iterdir()
     programs = install(shell.home / "environment", package)
+    manual = programs.with_name("share") / "man" / "man1" / "kubectl-pxauth-keys-rotate.1"
+    assert ".SH SYNOPSIS" in manual.read_text()
     installed = shell.with_environment(PATH=f"{programs}:/usr/bin:/bin")
     assert str(programs / "kubectl-pxauth") in installed.kubectl("plugin", "list").out
     assert "secret/px-k8s-user created, " in installed.issue("kubernetes").out
