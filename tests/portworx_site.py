@@ -47,6 +47,7 @@ CRD: dict[str, Any] = {
 SELF_SIGNED = "spec.security.auth.selfSigned"
 SECRET_VARIABLE = "PORTWORX_AUTH_JWT_SHAREDSECRET"
 ISSUER_VARIABLE = "PORTWORX_AUTH_JWT_ISSUER"
+FINALIZER = "operator.libopenstorage.org/delete"
 OPERATOR = {
     "apiVersion": f"{GROUP}/v1",
     "kind": "StorageCluster",
@@ -78,6 +79,17 @@ class Site(Shell):
         while (asked := self.kubectl(*listing)).code != 0:  # it is served a moment after
             assert time.monotonic() < deadline, f"StorageClusters are not served: {asked.err}"
 
+    def release_storage_clusters(self) -> None:
+        """Take the operator's finalizer off, so that they can be deleted."""
+        listed = json.loads(self.done("get", "storageclusters", "-A", "-o", "json"))
+        for item in listed["items"]:
+            metadata = item["metadata"]
+            if metadata.get("finalizers"):
+                self.done(
+                    *("patch", "storagecluster", metadata["name"], "-n", metadata["namespace"]),
+                    *("--type=merge", "-p", '{"metadata":{"finalizers":null}}'),
+                )
+
     def post(self, path: str, manifest: dict[str, Any]) -> None:
         self.done("create", "--raw", path, "-f", "-", stdin=manifest)
 
@@ -90,15 +102,26 @@ class Site(Shell):
         )
 
     def storage_cluster(
-        self, place: str, annotations: dict[str, str] | None = None, **spec: Any
+        self,
+        place: str,
+        annotations: dict[str, str] | None = None,
+        *,
+        taken_up: bool = False,
+        **spec: Any,
     ) -> None:
+        """One as a user applies it, or as it is once the operator has taken it up."""
         namespace, name = place.split("/")
+        finalizers = [FINALIZER] if taken_up else []
         self.post(
             f"/apis/{GROUP}/v1/namespaces/{namespace}/storageclusters",
             {
                 "apiVersion": f"{GROUP}/v1",
                 "kind": "StorageCluster",
-                "metadata": {"name": name, "annotations": annotations or {}},
+                "metadata": {
+                    "name": name,
+                    "annotations": annotations or {},
+                    "finalizers": finalizers,
+                },
                 "spec": {"image": "portworx/oci-monitor:3.1.0"} | spec,
             },
         )
@@ -189,6 +212,7 @@ def site(own_plane: ControlPlane, tmp_path: Path) -> Site:
     site = Site("px", tmp_path, {"KUBECONFIG": str(own_plane.kubeconfig(namespace="px"))})
     site.serve_storage_clusters()
     kinds = "storageclusters,secrets,configmaps,daemonsets,roles,rolebindings"
+    site.release_storage_clusters()
     site.done("delete", kinds, "--all", "-A")
     for namespace in ("px", "portworx", "other"):
         site.kubectl("create", "namespace", namespace)

@@ -413,10 +413,10 @@ def test_the_operators_tokens_are_the_operators_to_mend(patient: Patient) -> Non
 
 
 def test_a_token_that_ends_soon(patient: Patient) -> None:
-    patient.lay(token("red/soon", forge(claims_of("soon", days=30, age_days=10), OURS)))
+    patient.lay(token("red/soon", forge(claims_of("soon", days=60, age_days=41), OURS)))
     said = patient.ill("warning tokens")
     assert said.message.startswith("Secret red/soon: ends 20")
-    assert said.message.endswith(" UTC, in 19 days")
+    assert said.message.endswith(" UTC, in 18 days")
     assert said.hint == "kubectl pxauth renew soon -n red"
     found = {one.kind: one.message for one in patient.doctor("--within", "7d")}
     assert "warning tokens" not in found

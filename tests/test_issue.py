@@ -385,7 +385,7 @@ def test_a_group_that_is_not_there_is_not_gained(shell: Shell) -> None:
 
 def test_an_administrators_token_in_the_users_secret_is_not_kept_silently(shell: Shell) -> None:
     shell.issue("kubernetes", "-f", "-", stdin=boss(shell))
-    for flags in ([], ["--if-needed", "--within=2y"]):
+    for flags in ([], ["--duration=1y"]):
         done = shell.issue("kubernetes", *flags)
         assert shell.claims()["roles"] == ["system.admin"]
         assert done.err.startswith(f"warning: Secret {shell.namespace}/px-k8s-user has the role")

@@ -77,9 +77,37 @@ def test_what_is_not_due_is_left_alone(shell: Shell) -> None:
     assert done.out.startswith("secret/px-k8s-user unchanged in namespace")
     assert (done.code, done.err) == (0, "1 unchanged\n")
     assert shell.secret() == before
-    for flags in (["--within", "61d"], ["--all", "--duration", "90d"]):
-        assert "renewed" in shell.pxauth("renew", "-n", shell.namespace, *flags).out
+    done = shell.pxauth("renew", "-n", shell.namespace, "--all", "--duration", "90d")
+    assert "renewed" in done.out
     assert abs(shell.claims()["exp"] - (now() + 90 * DAY)) < 60
+
+
+@pytest.mark.parametrize(("age", "is_due"), [(15, False), (21, True)])
+def test_a_short_token_is_due_in_the_last_third_of_its_life_for_every_command(
+    shell: Shell, age: int, is_due: bool
+) -> None:
+    sub = f"px-k8s-user.{shell.namespace}@portworx.com"
+    user = {"name": f"px-k8s-user.{shell.namespace}", "email": sub}
+    shell.keep("px-k8s-user", forge(claims_of(sub, days=30, age_days=age, **user)))
+    before = shell.secret()
+    (item,) = json.loads(shell.pxauth("list", "-o", "json").out)["items"]
+    assert item["status"] == ("expiring" if is_due else "valid")
+    for command in ("renew", "-n", shell.namespace), ("issue", "kubernetes", "--if-needed"):
+        done = shell.pxauth(*command, "--dry-run=server")
+        assert ("unchanged" in done.out) is not is_due
+    found = json.loads(shell.pxauth("doctor", "-o", "json").out)["findings"]
+    said = [one for one in found if f"{shell.namespace}/px-k8s-user: ends" in one["message"]]
+    assert bool(said) is is_due
+    assert shell.secret() == before
+
+
+def test_a_new_token_is_not_due(shell: Shell) -> None:
+    for duration in ("30d", "1d", "1h"):
+        flags = ["--duration", duration, "--secret", duration]
+        shell.issue("kubernetes", *flags)
+        before = shell.secret(duration)
+        assert "unchanged" in shell.issue("kubernetes", "--if-needed", *flags).out
+        assert shell.secret(duration) == before
 
 
 def test_the_issuer_becomes_the_clusters(shell: Shell) -> None:

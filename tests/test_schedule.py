@@ -558,9 +558,10 @@ def test_a_namespace_that_is_being_deleted_is_none(job: Job, elsewhere: Shell) -
 @pytest.mark.parametrize(
     ("hours", "flags", "would_do"),
     [
-        (12, [], '--schedule "0 */6 * * *" would do'),
+        (12, [], '--schedule "0 * * * *" would do'),
         (24, [], '--schedule "0 */6 * * *" would do'),
-        (48, [], None),
+        (48, [], '--schedule "0 */6 * * *" would do'),
+        (72, [], None),
         (24, ["--schedule=0 */6 * * *"], None),
         (2160, ["--schedule=@weekly", "--within=3d"], "--within 14d would do"),
     ],

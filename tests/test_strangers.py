@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import claims_of, forge
 from tests.portworx_site import (
     GROUP,
     ISSUER_VARIABLE,
     OTHERS,
     OURS,
     SECRET_VARIABLE,
+    SELF_SIGNED,
     Site,
     from_secret,
     self_signed,
@@ -43,26 +45,135 @@ def storage_cluster(name: str = "mine", **content: Any) -> dict[str, Any]:
     return kind | content
 
 
-def test_a_tenants_storage_cluster_that_differs_is_named_and_sets_nothing(secured: Site) -> None:
-    spec = {"env": [variable(ISSUER_VARIABLE, "evil.example")]}
+EVIL = b"never-shown: a key that the tenant has as well"
+EVIL_ISSUER = variable(ISSUER_VARIABLE, "evil.example")
+EVIL_KEY = variable(SECRET_VARIABLE, EVIL.decode())
+OIDC = variable("PORTWORX_AUTH_OIDC_ISSUER", "https://evil.example")
+CLAIM = variable("PORTWORX_AUTH_USERNAME_CLAIM", "email")
+APPS = variable("PORTWORX_AUTH_SYSTEM_APPS_KEY", EVIL.decode())
+NAMELESS = {"security": self_signed(issuer="evil.example", sharedSecret="missing")}
+
+
+@pytest.mark.parametrize("spec", [{"env": [EVIL_ISSUER, OIDC, CLAIM, APPS]}, {}])
+def test_a_storage_cluster_that_names_no_key_sets_nothing(
+    secured: Site, spec: dict[str, Any]
+) -> None:
     as_tenant(secured, PATH, storage_cluster(spec=spec))
-    for command in (("issue", "kubernetes"), ("token", "admin"), ("discover",)):
-        said = secured.refused(*command).err
-        assert '"px.example" (StorageCluster px/cluster spec.security' in said
-        assert f'"evil.example" (StorageCluster other/mine spec.env {ISSUER_VARIABLE})' in said
-        assert "--portworx-namespace" in said
+    assert secured.signs_with(OURS, "px.example") == ""
+    found = secured.discover()
+    assert (found["usernameClaim"]["value"], found["oidcIssuer"]) == ("sub", None)
+    secured.pxauth("issue", "kubernetes", "-n", "px")
+    forged = forge(claims_of("stork", iss="apps.portworx.io"), EVIL)
+    secured.keep("forged", forged)
+    assert "is not verified" not in secured.pxauth("verify", "forged").out
+    assert secured.pxauth("verify", "forged").code == 1
+
+
+def test_nor_does_it_where_the_key_is_found_by_its_name(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.storage_cluster("other/mine", env=[EVIL_ISSUER, CLAIM])
+    assert "authorization is off" in site.refused("token", "admin").err
+    site.daemon_set(env=[from_secret(SECRET_VARIABLE, "pxkeys")])
+    assert site.signs_with(OURS, "portworx.com") == ""
+
+
+def test_only_the_one_that_the_operator_has_taken_up_is_believed(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("other/px-shared-secret", EVIL)
+    site.storage_cluster("px/cluster", taken_up=True, security=self_signed(issuer="px.example"))
+    for name, spec in (
+        ("a", {"security": self_signed(issuer="evil.example")}),
+        ("b", {"env": [EVIL_ISSUER, EVIL_KEY]}),
+        ("c", NAMELESS),
+        ("d", {"env": "odd"}),
+    ):
+        site.post(PATH, storage_cluster(name, spec=spec))
+    assert site.signs_with(OURS, "px.example") == ""
+    assert site.pxauth("discover").err == ""
+
+
+def test_one_that_was_taken_up_without_security_is_believed_too(site: Site) -> None:
+    site.storage_cluster("px/cluster", taken_up=True)
+    site.post(PATH, storage_cluster(spec={"env": [EVIL_ISSUER, EVIL_KEY]}))
+    site.lay_secret("portworx/pxkeys", EVIL)
+    site.daemon_set("portworx", [], [from_secret(SECRET_VARIABLE, "pxkeys")])
+    said = site.refused("token", "admin").err
+    assert "authorization is off (StorageCluster px/cluster)" in said
+
+
+def test_of_two_that_are_taken_up_none_is_guessed(site: Site) -> None:
+    """A tenant can write the finalizer too; then the operator acts by both."""
+    for namespace, key in (("px", OURS), ("other", EVIL)):
+        site.lay_secret(f"{namespace}/px-shared-secret", key)
+        site.storage_cluster(f"{namespace}/cluster", taken_up=True, security={"enabled": True})
+    said = site.refused("token", "admin").err
+    assert "StorageCluster px/cluster" in said
+    assert "StorageCluster other/cluster" in said
+    site.signs_with(OURS, "operator.portworx.io", "--portworx-namespace", "px")
+
+
+def test_a_tenants_key_in_a_variable_is_not_believed_over_the_real_one(secured: Site) -> None:
+    as_tenant(secured, PATH, storage_cluster(spec={"env": [EVIL_ISSUER, EVIL_KEY]}))
+    said = secured.refused("token", "admin").err
+    assert "the cluster names different shared secrets" in said
+    assert "StorageCluster px/cluster" in said
+    assert "StorageCluster other/mine" in said
+    assert secured.signs_with(OURS, "px.example", "--portworx-namespace", "px") == ""
+    # Who names the key means the Portworx that has it, and no other sets the issuer.
+    given = ("--shared-secret-from", "px/px-shared-secret")
+    assert "is not the one" not in secured.signs_with(OURS, "px.example", *given)
+    secured.done("delete", "secret", "px-shared-secret", "-n", "px")  # not made yet
+    said = secured.refused("token", "admin").err
+    assert "Secret px/px-shared-secret not found" in said
+
+
+def test_a_secret_that_a_tenant_names_and_that_is_missing_stops_nobody(secured: Site) -> None:
+    as_tenant(secured, PATH, storage_cluster(spec=NAMELESS))
+    said = secured.signs_with(OURS, "px.example")
+    assert said == (
+        "warning: StorageCluster other/mine is passed over: StorageCluster other/mine"
+        f" {SELF_SIGNED}.sharedSecret: Secret other/missing not found\n"
+    )
+    for command in (("discover",), ("list", "-A"), ("renew", "-A"), ("keys", "status")):
+        assert secured.pxauth(*command).code == 0
+    found = json.loads(secured.pxauth("doctor", "-o", "json").out)
+    assert not [one for one in found["findings"] if one["severity"] == "problem"]
+
+
+def test_a_daemon_set_that_trusts_a_provider_alone_is_not_given_a_key(site: Site) -> None:
+    site.lay_secret("other/px-shared-secret", EVIL)
+    site.daemon_set(args=["-oidc_issuer", "https://login.example.com"])
+    site.post(PATH, storage_cluster(spec={"security": {"enabled": True}}))
+    said = site.refused("token", "admin").err
+    assert "DaemonSet kube-system/portworx names none" in said
+    assert (
+        "trusts the OpenID Connect provider"
+        in site.refused("token", "admin", "--portworx-namespace", "kube-system").err
+    )
+
+
+def test_many_of_a_tenant_are_not_asked_one_by_one(secured: Site) -> None:
+    for number in range(15):
+        spec = {"security": self_signed(sharedSecret=f"missing-{number}")}
+        as_tenant(secured, PATH, storage_cluster(f"mine-{number}", spec=spec))
+    said = secured.refused("token", "admin").err
+    assert "16 objects name a shared secret" in said
+    asked = secured.pxauth("token", "admin", "-v=6").err
+    assert len([line for line in asked.splitlines() if "/secrets/" in line]) < 10
     assert secured.signs_with(OURS, "px.example", "--portworx-namespace", "px") == ""
 
 
-def test_nor_does_it_where_the_real_one_leaves_its_issuer_to_the_default(site: Site) -> None:
-    site.lay_secret("kube-system/pxkeys")
-    site.daemon_set(env=[from_secret(SECRET_VARIABLE, "pxkeys")])
-    spec = {"env": [variable(ISSUER_VARIABLE, "evil.example")]}
-    site.post(PATH, storage_cluster(spec=spec))
-    said = site.refused("token", "admin").err
-    assert '"portworx.com" (DaemonSet kube-system/portworx, by default)' in said
-    assert '"evil.example" (StorageCluster other/mine' in said
-    assert site.signs_with(OURS, "portworx.com", "--portworx-namespace", "kube-system") == ""
+def test_storage_clusters_are_read_page_by_page(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret")
+    items = [storage_cluster(f"mine-{number}") for number in range(260)]
+    many = {"apiVersion": "v1", "kind": "List", "items": items}
+    site.done("create", "-n", "other", "-f", "-", stdin=many)
+    site.storage_cluster("px/cluster", taken_up=True, security={"enabled": True})
+    done = site.kubectl("pxauth", "token", "admin", "-v=6")  # what says where to go on is no token
+    assert done.code == 0
+    lists = [line for line in done.err.splitlines() if "/storageclusters" in line]
+    assert len(lists) > 1
+    assert all("limit=" in line for line in lists)
 
 
 def test_one_that_says_nothing_of_security_changes_nothing(secured: Site) -> None:

@@ -43,8 +43,8 @@ class Tenant:
         return self.shell.secret(name)
 
     def renew(self, *flags: str) -> Run:
-        """The nightly renewal of all namespaces, as far as it is about this tenant and the boss."""
-        done = self.boss.pxauth("renew", "-A", "-l", "test!=elsewhere", *flags)
+        """The renewal of all namespaces' tokens, whenever they end."""
+        done = self.boss.pxauth("renew", "-A", "--all", "-l", "test!=elsewhere", *flags)
         assert done.code == 0, done.err
         return done
 
@@ -114,7 +114,7 @@ def test_another_tenants_user_is_not_signed_into_their_secret(tenant: Tenant) ->
     said = tenant.left_out(tenant.renew())
     assert f"issued for Secret {tenant.boss.namespace}/px-k8s-user" in said
     assert tenant.shell.secret() == before
-    assert "renewed" in tenant.renew("--all").out  # the one that it was issued for
+    assert "renewed" in tenant.renew().out  # the one that it was issued for
     assert tenant.shell.secret() == before
     alone = tenant.boss.pxauth("renew", "px-k8s-user", "-n", tenant.namespace)
     assert alone.code == 1
@@ -137,7 +137,7 @@ def test_a_user_of_a_file_is_bound_to_its_secret(tenant: Tenant) -> None:
     assert f"issued for Secret {place}" in tenant.left_out(tenant.renew(), "alice")
     assert tenant.shell.secret("alice") == before
     assert tenant.boss.kubectl("delete", "secret", "alice", "-n", tenant.boss.namespace).code == 0
-    tenant.left_out(tenant.renew("--all"), "alice")  # the owner's Secret is gone: still not theirs
+    tenant.left_out(tenant.renew(), "alice")  # the owner's Secret is gone: still not theirs
     assert tenant.shell.secret("alice") == before
 
 
@@ -152,8 +152,59 @@ def test_of_two_tokens_of_one_user_none_is_signed_again_unasked(tenant: Tenant) 
     assert named.code == 0
     tenant.left_out(tenant.renew())  # the other is known to be alice's now
     assert tenant.shell.secret() == before
-    assert "renewed" in tenant.renew("--all").out
+    assert "renewed" in tenant.renew().out
     assert tenant.shell.secret() == before
+
+
+def test_a_strangers_copy_does_not_starve_a_token_where_portworx_runs(tenant: Tenant) -> None:
+    name = f"alice-{tenant.namespace}"
+    alice = forge(claims_of(name, days=10))
+    theirs = Shell("kube-system", tenant.boss.home, tenant.boss.environment)
+    theirs.keep(name, alice)
+    try:
+        before = tenant.keep(alice)
+        done = tenant.renew()
+        assert f"secret/{name} renewed in namespace kube-system" in done.out
+        assert "holds a token of the same user" in tenant.left_out(done)
+        assert tenant.shell.secret() == before
+        assert theirs.claims(name)["kubectl-pxauth/secret"] == f"kube-system/{name}"
+    finally:
+        theirs.kubectl("delete", "secret", name, "-n", "kube-system")
+
+
+def test_copies_that_a_tool_makes_count_as_holders_but_not_against_their_original(
+    tenant: Tenant,
+) -> None:
+    alice = forge(claims_of(f"alice-{tenant.namespace}", days=10))
+    reflects = {
+        "reflector.v1.k8s.emberstack.com/reflects": f"{tenant.boss.namespace}/original",
+    }
+    tenant.boss.keep("copy", alice, annotations=reflects)
+    before = tenant.keep(alice)
+    assert f"Secret {tenant.boss.namespace}/copy holds" in tenant.left_out(tenant.renew())
+    assert tenant.shell.secret() == before
+    tenant.shell.kubectl("delete", "secret", "px-k8s-user", "-n", tenant.namespace)
+    tenant.boss.keep("original", alice)
+    done = tenant.renew()
+    assert "left out" not in done.err
+    assert f"secret/original renewed in namespace {tenant.boss.namespace}" in done.out
+    assert "secret/copy skipped" in done.out
+
+
+def test_namespace_portworx_is_a_tenants_where_portworx_is_elsewhere(tenant: Tenant) -> None:
+    name = f"boss-{tenant.namespace}"
+    stolen = claims_of(name, days=10, roles=["system.admin"])
+    theirs = Shell("portworx", tenant.boss.home, tenant.boss.environment)
+    theirs.keep(name, forge(stolen))
+    theirs.keep("issued", forge(stolen | {"sub": "x", "kubectl-pxauth/secret": "portworx/issued"}))
+    try:
+        before = theirs.secret(name)
+        done = tenant.renew()
+        assert f"warning: Secret portworx/{name} is left out: its token has the role" in done.err
+        assert "secret/issued renewed in namespace portworx" in done.out
+        assert theirs.secret(name) == before
+    finally:
+        theirs.kubectl("delete", "secret", name, "issued", "-n", "portworx")
 
 
 def test_forged_twins_do_not_keep_others_from_being_renewed(tenant: Tenant) -> None:
@@ -169,13 +220,15 @@ def test_forged_twins_do_not_keep_others_from_being_renewed(tenant: Tenant) -> N
 def test_mass_issue_gives_nobody_anothers_user_or_role(tenant: Tenant) -> None:
     mass = ["issue", "kubernetes", f"--namespace-selector=tenants-of={tenant.boss.namespace}"]
     tenant.boss.issue("kubernetes")
-    theirs = forge(claims_of(f"alice-{tenant.namespace}", days=10))
+    late = {"days": 365, "age_days": 340}
+    theirs = forge(claims_of(f"alice-{tenant.namespace}", **late))
     tenant.boss.keep("alice", theirs)
-    admins = claims_of(f"boss-{tenant.namespace}", days=10, roles=["system.admin"])
-    own = claims_of(f"px-k8s-user.{tenant.namespace}@portworx.com", roles=["system.admin"])
+    admins = claims_of(f"boss-{tenant.namespace}", **late, roles=["system.admin"])
+    own = claims_of(f"px-k8s-user.{tenant.namespace}@portworx.com", **late, roles=["system.admin"])
     for stolen in (tenant.boss.token(), theirs, forge(admins), forge(own)):
         before = tenant.keep(stolen)
-        for command in (mass, [*mass, "--if-needed", "--within=3y"]):
+        is_late = stolen != tenant.boss.token()
+        for command in (mass, [*mass, "--if-needed"])[: 1 + is_late]:
             done = tenant.boss.pxauth(*command)
             assert (done.code, done.out) == (0, ""), done.err
             tenant.left_out(done)

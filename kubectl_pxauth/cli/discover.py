@@ -11,7 +11,7 @@ from kubectl_pxauth.cli.inputs import optional
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.operations.discover import Discovery, discover
-from kubectl_pxauth.portworx.discovery import FoundKey, FoundText
+from kubectl_pxauth.portworx.stated_values import FoundKey, FoundText
 
 HELP = """Reads the StorageClusters of the Portworx operator, the DaemonSets named portworx, and
 the Secrets that usually hold the key. It never prints the key."""

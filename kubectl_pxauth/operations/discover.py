@@ -5,14 +5,8 @@ from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import NoSharedSecretError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import attempt
-from kubectl_pxauth.portworx.discovery import (
-    BY_DEFAULT,
-    FoundKey,
-    FoundText,
-    Search,
-    VerifierSettings,
-    default_issuer,
-)
+from kubectl_pxauth.portworx.discovery import BY_DEFAULT, Search, VerifierSettings, default_issuer
+from kubectl_pxauth.portworx.stated_values import FoundKey, FoundText
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class Discovery:
     def warnings(self) -> tuple[str, ...]:
         """What is only guessed, what is not so, and what is odd about the key."""
         if self.key is None:
-            return (*self.settings.malformed, *self.not_used)
+            return (*self.settings.passed_over, *self.not_used)
         key = self.key.shared_secret
         under_way = (key.rotation,) if key.rotation else ()
         return (*under_way, *self.settings.warnings, *self.not_used, *key.warnings())

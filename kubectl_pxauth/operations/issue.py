@@ -169,7 +169,7 @@ def issue_into_many(
         names = find_namespaces(cluster, namespaces.selector)
     _check_subject(request, names, cluster)
     signer = finding.result()
-    holders = Holders(cluster, [signer.trust], None, request.token.now)
+    holders = Holders(cluster, [signer.trust], None, request.token.now, signer.namespaces)
 
     def work(found: _FoundSecret) -> IssueResult | SecretFailure:
         namespace = found.namespace
@@ -503,7 +503,8 @@ def _check_unasked(
         grace = timedelta.max if own else GRACE
         reason = why_user_left_out(verdict, found, now, grace=grace, other_holder=holders.other)
     if asked.roles is None:
-        reason = reason or why_roles_left_out(verdict.user.roles or (), found, signer.namespaces)
+        roles = verdict.user.roles or ()
+        reason = reason or why_roles_left_out(roles, verdict, found, signer.namespaces)
     if reason:
         raise left_out(found, reason, renew_on_purpose(found, verdict))
 

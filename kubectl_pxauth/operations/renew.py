@@ -107,7 +107,8 @@ def renew(
     key signed none of the tokens: one that it did not sign is nothing to fail for, but all are.
     """
     signer = find_signer(cluster, source)
-    holders = Holders(cluster, [signer.trust], request.scope.namespace, request.now)
+    trusts, scope = [signer.trust], request.scope
+    holders = Holders(cluster, trusts, scope.namespace, request.now, signer.namespaces)
     signed: set[bool] = set()
 
     def look_at(secret: Secret) -> RenewResult | None:

@@ -1,7 +1,6 @@
 """Find the shared secret and the issuer where the cluster itself says that they are.
 
-In this order: the StorageCluster of the operator, the DaemonSet of the older manifests, and,
-where there is neither, the Secrets that both are usually given.
+What starts Portworx says both. Where nothing does, the Secrets with the usual names are read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.secrets import Secret, SecretKeyReference, find_secret
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import (
     DiscoveryError,
     ForbiddenError,
@@ -19,7 +18,15 @@ from kubectl_pxauth.errors import (
 )
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
-from kubectl_pxauth.portworx.key_secret import rotation_notice
+from kubectl_pxauth.portworx.believed import (
+    PortworxObject,
+    PortworxSpecs,
+    believe,
+    daemon_sets,
+    read_strangers,
+    storage_clusters,
+    strangers,
+)
 from kubectl_pxauth.portworx.key_source import DEFAULT_ISSUER
 from kubectl_pxauth.portworx.settings import (
     APPS_ISSUER,
@@ -29,44 +36,17 @@ from kubectl_pxauth.portworx.settings import (
     SHARED_SECRET_KEY,
     STORK_ISSUER,
     USUAL_NAMESPACES,
-    MalformedError,
-    PortworxObject,
     PortworxSpec,
-    PortworxSpecs,
     Stated,
-    Value,
-    daemon_sets,
     pxkeys,
-    read_config_map_key,
-    storage_clusters,
 )
-from kubectl_pxauth.token.shared_secret import SharedSecret
+from kubectl_pxauth.portworx.stated_values import NAME_IT, FoundKey, FoundText, StatedValues
 
 BY_DEFAULT = "by default"
 BY_NAME = "by its name"
 
-_FLAG = "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
-
-
-@dataclass(frozen=True)
-class FoundKey:
-    """A shared secret, the Secret's key that holds it if one does, and what pointed there.
-
-    copies are the other Secrets that hold the same one, as far as they were looked at.
-    """
-
-    shared_secret: SharedSecret
-    reference: SecretKeyReference | None
-    stated_by: str
-    copies: tuple[SecretKeyReference, ...] = ()
-
-
-@dataclass(frozen=True)
-class FoundText:
-    """The issuer or the user name claim, and what said so."""
-
-    value: str
-    stated_by: str
+_CHOOSE = "choose the Portworx that is meant with --portworx-namespace"
+_MOST_STATING = 10  # objects that name a shared secret, and whose Secrets are read
 
 
 @dataclass(frozen=True)
@@ -77,7 +57,7 @@ class VerifierSettings:
     public_key_file is a path on its nodes, of a key that verifies tokens as well. provider is the
     OpenID Connect provider whose tokens are taken as well, by its issuer. not_read names the
     resources that this user may not list. untrusted are DaemonSets that may be anybody's.
-    malformed says which objects could not be read, and why.
+    passed_over says which objects do not count though they seem to start Portworx, and why.
     """
 
     issuer: FoundText
@@ -86,12 +66,12 @@ class VerifierSettings:
     not_read: tuple[str, ...]
     provider: FoundText | None = None
     untrusted: tuple[str, ...] = ()
-    malformed: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What might be otherwise if more could be read, or were believed."""
-        warnings = list(self.malformed)
+        warnings = list(self.passed_over)
         if self.issuer.stated_by != BY_DEFAULT:
             return tuple(warnings)
         guess = f'the issuer is taken to be "{self.issuer.value}"'
@@ -114,32 +94,11 @@ def default_issuer(reference: SecretKeyReference | None) -> str:
     return OPERATOR_ISSUER if operator else DEFAULT_ISSUER
 
 
-def read_shared_secret(cluster: Cluster, reference: SecretKeyReference) -> SharedSecret:
-    """The shared secret that is in that key; raises SharedSecretError and ClusterErrors."""
-    return _Secrets(cluster).shared_secret(reference)
-
-
-def same_values(secret: Secret, key: str) -> tuple[str, ...]:
-    """The other keys of a Secret that have the same value as this one."""
-    value = secret.data.get(key)
-    return tuple(
-        sorted(other for other, data in secret.data.items() if other != key and data == value)
-        if value
-        else ()
-    )
-
-
 class Search:
     """What the cluster says of its key and of its verifier's settings, read side by side.
 
-    What is believed, in this order:
-    1. StorageClusters in any namespace: whoever may write one decides how the operator starts
-       Portworx. DaemonSets in kube-system, in the namespace that the user named, or beside a
-       Secret that the user named.
-    2. Where there is none of these, a DaemonSet in the namespace portworx.
-    3. Other DaemonSets may be anybody's, and are not even read. Where nothing above exists, and
-       no Secret with a usual name, they are the last resort for a key.
-    Two that are believed and do not agree are an error.
+    Whom it believes: portworx/believed.py. DaemonSets that may be anybody's are the last resort for
+    a key, where nothing else starts Portworx and no Secret has a usual name.
 
     The methods raise DiscoveryError where the cluster says nothing of it, or two things;
     SharedSecretError where the Secret that it names can't be used; and ClusterErrors.
@@ -159,38 +118,64 @@ class Search:
         """
         self._namespace = namespace
         beside_namespace = beside.namespace if beside else None
-        self._trusted_namespaces = {USUAL_NAMESPACES[0], namespace, beside_namespace}
-        self._secrets = _Secrets(cluster)
+        self._trusted_namespaces = (namespace, beside_namespace)
+        self._values = StatedValues(cluster)
         self._storage_clusters = Background(
             lambda: storage_clusters(cluster, namespace, try_usual=try_usual)
         )
         self._daemon_sets = Background(lambda: daemon_sets(cluster, namespace, try_usual=try_usual))
 
     def specs(self) -> PortworxSpecs:
-        """What the objects that are believed say."""
+        """What counts of what the objects say that are believed."""
         return self._believed
 
     @cached_property
     def _believed(self) -> PortworxSpecs:
-        operator, older = self._storage_clusters.result(), self._daemon_sets.result()
-        forbidden = (*operator.forbidden, *older.forbidden)
-        trusted = [one for one in older.objects if one.namespace in self._trusted_namespaces]
-        specs, malformed = _read((*operator.objects, *trusted))
-        if not specs:
-            specs, more = _read(
-                one
-                for one in older.objects
-                if one.namespace in USUAL_NAMESPACES and one not in trusted
-            )
-            malformed += more
-        return PortworxSpecs(specs, forbidden, malformed)
+        objects = self._storage_clusters.result(), self._daemon_sets.result()
+        return self._without_missing_keys(believe(*objects, self._trusted_namespaces))
+
+    def _without_missing_keys(self, reading: PortworxSpecs) -> PortworxSpecs:
+        """Pass over a StorageCluster whose key is not there, where another object's is in a Secret.
+
+        Else a tenant's would stop every command. A key that stands in the object itself does not
+        outdo one that is missing: it is quickly written, and the other may be the real one's.
+        """
+        stating = {spec.owner: spec for spec in reading.specs if spec.shared_secret}
+        if len(stating) <= 1:
+            return reading
+        if len(stating) > _MOST_STATING:
+            some = ", ".join(list(stating)[:_MOST_STATING])
+            raise DiscoveryError(f"{len(stating)} objects name a shared secret: {some}, …", _CHOOSE)
+        self._ask_for_keys(reading.specs)
+        keys = {
+            owner: attempt(lambda spec=spec: self._values.key_of(spec))  # type: ignore[misc]
+            for owner, spec in stating.items()
+        }
+        if not any(isinstance(key, FoundKey) and key.reference for key in keys.values()):
+            return reading
+        missing = {
+            owner: error
+            for owner, error in keys.items()
+            if isinstance(error, SharedSecretError) and stating[owner].is_operators
+        }
+        return replace(
+            reading,
+            specs=tuple(spec for spec in reading.specs if spec.owner not in missing),
+            passed_over=(
+                *reading.passed_over,
+                *(f"{owner} is passed over: {error!s}" for owner, error in missing.items()),
+            ),
+        )
+
+    def _ask_for_keys(self, specs: Iterable[PortworxSpec]) -> None:
+        self._values.ask(spec.shared_secret.value for spec in specs if spec.shared_secret)
 
     def key(self) -> FoundKey:
         """The key that is stated, or where nothing is stated the one that is found by its name.
 
         Raises NoSharedSecretError where what starts Portworx gives it no shared secret.
         """
-        self._secrets.ask(_usual_places(self._namespace)[0])
+        self._values.ask(_usual_places(self._namespace)[0])
         if stated := self.stated_key():
             return stated
         if keyless := self.keyless():
@@ -198,20 +183,50 @@ class Search:
         try:
             return self.named_key()
         except NoKeyError:
-            strangers = () if self.specs().specs else self._strangers()
-            if not strangers:
+            objects = () if self.specs().specs else self._strangers()
+            if not objects:
                 raise
-            specs, _ = _read(strangers)
-            self._believed = replace(self.specs(), specs=specs)
+            self._believed = replace(self.specs(), specs=read_strangers(objects))
             return self.stated_key() or self.named_key()
 
     def stated_key(self) -> FoundKey | None:
         """The key that Portworx is started with, None where nothing states one."""
-        return _stated_key(self.specs().specs, self._secrets)
+        specs = self.specs().specs
+        self._ask_for_keys(specs)
+        key = _one_key([key for spec in specs if (key := self._values.key_of(spec))])
+        has_key = {spec.owner for spec in specs if spec.shared_secret or spec.unseen}
+        for spec in specs:
+            if key and spec.owner not in has_key:
+                raise DiscoveryError(
+                    f"the cluster says different things: {key.stated_by} names a shared secret, and"
+                    f" {spec.owner} names none",
+                    hint=_CHOOSE,
+                )
+        return key
+
+    def namespaces_of(self, key: FoundKey | None) -> frozenset[str]:
+        """Where Portworx is known to run with this shared secret, or with a public key if None."""
+        specs = self.specs().specs
+        if key:
+            return frozenset(spec.namespace for spec in specs if self._gives(spec, key))
+        found = frozenset(spec.namespace for spec in specs if spec.public_key_file)
+        return found if len(found) == 1 else frozenset()
+
+    def _specs_of(self, key: FoundKey | None) -> tuple[PortworxSpec, ...]:
+        """What the objects say that give Portworx this key; where none does, all that counts."""
+        specs = self.specs().specs
+        if key is None or len({spec.owner for spec in specs}) <= 1:
+            return specs
+        owners = {spec.owner for spec in specs if self._gives(spec, key)}
+        return tuple(spec for spec in specs if spec.owner in owners) if owners else specs
+
+    def _gives(self, spec: PortworxSpec, key: FoundKey) -> bool:
+        found = attempt(lambda: self._values.key_of(spec))
+        return isinstance(found, FoundKey) and found.shared_secret.value == key.shared_secret.value
 
     def named_key(self) -> FoundKey:
         """The key that has one of the usual names; raises NoKeyError where there is none."""
-        return _key_by_name(*_usual_places(self._namespace), self.specs(), self._secrets)
+        return _key_by_name(*_usual_places(self._namespace), self.specs(), self._values)
 
     def keyless(self) -> NoSharedSecretError | None:
         """Why there is no shared secret, where what starts Portworx is known and names none."""
@@ -261,38 +276,55 @@ class Search:
                 pxkeys(namespace),
             )
         ]
-        self._secrets.ask(places)
-        return tuple(place for place in places if self._secrets.holds(place))
+        self._values.ask(places)
+        return tuple(place for place in places if self._values.holds(place))
 
     def _left_over(self) -> str:
         found = self.left_over()
         return f"; not used: {', '.join(f'Secret {one}' for one in found)}" if found else ""
 
-    def settings(self, issuer: str | None, default: str) -> VerifierSettings:
-        """What the verifier accepts; a given issuer is not sought, default is the last resort."""
-        reading = self.specs()
-        public = _first(reading.specs, "public_key_file")
+    def settings(
+        self, issuer: str | None, default: str, key: FoundKey | None = None
+    ) -> VerifierSettings:
+        """What the verifier accepts that has this key, if it is known.
+
+        A given issuer is not sought, default is the last resort.
+        """
+        reading, specs = self.specs(), self._specs_of(key)
+        public = _first(specs, "public_key_file")
+        claims = (spec.username_claim for spec in specs if spec.username_claim)
         return VerifierSettings(
             issuer=FoundText(issuer, "as given")
             if issuer
-            else self.stated_issuer() or FoundText(default, BY_DEFAULT),
-            username_claim=_claim(reading.specs, self._secrets) or FoundText("sub", BY_DEFAULT),
+            else self.stated_issuer(key) or FoundText(default, BY_DEFAULT),
+            username_claim=self._values.one_text("user name claims", claims, _CHOOSE)
+            or FoundText("sub", BY_DEFAULT),
             public_key_file=FoundText(str(public.value), public.stated_by) if public else None,
             not_read=reading.forbidden,
-            provider=self.provider(),
+            provider=self.provider(key),
             untrusted=() if reading.specs else tuple(one.name for one in self._strangers()),
-            malformed=reading.malformed,
+            passed_over=reading.passed_over,
         )
 
-    def stated_issuer(self) -> FoundText | None:
+    def stated_issuer(self, key: FoundKey | None = None) -> FoundText | None:
         """The issuer that Portworx is started with, None where nothing states one."""
-        return _issuer(self.specs().specs, self._secrets)
+        specs = self._specs_of(key)
+        stated = [spec.issuer for spec in specs if spec.issuer]
+        naming = {spec.owner for spec in specs if spec.issuer}
+        # Where another Portworx names an issuer, one that names none has its default.
+        if naming:
+            stated += [
+                Stated(_default_of(spec.shared_secret), f"{spec.owner}, by default")
+                for spec in specs
+                if spec.shared_secret and spec.owner not in naming
+            ]
+        hint = f"choose one with --issuer, or {_CHOOSE.removeprefix('choose ')}"
+        return self._values.one_text("issuers", stated, hint)
 
-    def provider(self) -> FoundText | None:
+    def provider(self, key: FoundKey | None = None) -> FoundText | None:
         """The OpenID Connect provider that Portworx trusts, by its issuer."""
-        stated = [spec.oidc_issuer for spec in self.specs().specs if spec.oidc_issuer]
-        hint = "choose the Portworx that is meant with --portworx-namespace"
-        return _one_text("OpenID Connect providers", stated, self._secrets, hint)
+        stated = [spec.oidc_issuer for spec in self._specs_of(key) if spec.oidc_issuer]
+        return self._values.one_text("OpenID Connect providers", stated, _CHOOSE)
 
     def application_keys(self) -> dict[str, FoundKey]:
         """The keys of Portworx' own applications, by their issuer, as far as they can be read."""
@@ -301,11 +333,9 @@ class Search:
             for issuer, setting in ((APPS_ISSUER, "apps_key"), (STORK_ISSUER, "stork_key"))
             if (one := _first(self.specs().specs, setting))
         }
-        self._secrets.ask(
-            one.value for one in stated.values() if isinstance(one.value, SecretKeyReference)
-        )
+        self._values.ask(one.value for one in stated.values())
         found = {
-            issuer: attempt(lambda one=one: _resolved(one, self._secrets))  # type: ignore[misc]
+            issuer: attempt(lambda one=one: self._values.key(one))  # type: ignore[misc]
             for issuer, one in stated.items()
         }
         return {issuer: key for issuer, key in found.items() if isinstance(key, FoundKey)}
@@ -318,20 +348,21 @@ class Search:
         for spec in self.specs().specs:
             issuer, key = spec.not_used.get("issuer"), spec.not_used.get("shared_secret")
             if issuer and spec.issuer:
-                said = attempt(lambda issuer=issuer: _text(issuer, self._secrets))  # type: ignore[misc]
+                said = attempt(lambda issuer=issuer: self._values.text(issuer))  # type: ignore[misc]
                 if isinstance(said, FoundText) and said.value != spec.issuer.value:
                     yield (
                         f'{said.stated_by} names the issuer "{said.value}", but the operator starts'
                         f' Portworx with "{spec.issuer.value}" ({spec.issuer.stated_by})'
                     )
-            if key:
-                said_key = attempt(lambda key=key: _resolved(key, self._secrets))  # type: ignore[misc]
-                used = attempt(lambda spec=spec: _key_of(spec, self._secrets))  # type: ignore[misc]
-                if (
-                    isinstance(said_key, FoundKey)
-                    and isinstance(used, FoundKey)
-                    and said_key.shared_secret.value != used.shared_secret.value
-                ):
+            used = attempt(lambda spec=spec: self._values.key_of(spec))  # type: ignore[misc]
+            if key and isinstance(used, FoundKey):
+                said_key = attempt(lambda key=key: self._values.key(key))  # type: ignore[misc]
+                if isinstance(said_key, SharedSecretError):
+                    yield (
+                        f"{said_key}: the operator reads it in each round, and keeps none of its"
+                        " keys and tokens while it is gone"
+                    )
+                elif isinstance(said_key, FoundKey) and not self._gives(spec, said_key):
                     yield (
                         f"{key.stated_by} names another shared secret"
                         f"{f' ({said_key.reference})' if said_key.reference else ''}, but the"
@@ -340,96 +371,15 @@ class Search:
 
     def secrets_not_read(self) -> tuple[str, ...]:
         """The Secrets that RBAC kept closed, of those that were looked at so far."""
-        return self._secrets.forbidden()
+        return self._values.forbidden()
 
     def _strangers(self) -> tuple[PortworxObject, ...]:
         """The DaemonSets that may be anybody's."""
-        trusted = {*self._trusted_namespaces, *USUAL_NAMESPACES}
-        return tuple(
-            one for one in self._daemon_sets.result().objects if one.namespace not in trusted
-        )
-
-
-def _read(objects: Iterable[PortworxObject]) -> tuple[tuple[PortworxSpec, ...], tuple[str, ...]]:
-    """What the objects say, and which can't be read and why."""
-    specs: list[PortworxSpec] = []
-    malformed = []
-    for one in objects:
-        try:
-            specs += one.read()
-        except MalformedError as error:
-            malformed.append(f"{one.name} is passed over: {error}")
-    return tuple(specs), tuple(malformed)
+        return strangers(self._daemon_sets.result(), self._trusted_namespaces)
 
 
 def _first(specs: tuple[PortworxSpec, ...], setting: str) -> Stated | None:
     return next((stated for spec in specs if (stated := getattr(spec, setting))), None)
-
-
-class _Secrets:
-    """Secrets that are asked for ahead, each once."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._asked: dict[tuple[str, str], Background[Secret | None]] = {}
-
-    def ask(self, references: Iterable[SecretKeyReference]) -> None:
-        for reference in references:
-            place = (reference.namespace, reference.name)
-            if place not in self._asked:
-                self._asked[place] = Background(
-                    lambda place=place: find_secret(self._cluster, *place)  # type: ignore[misc]
-                )
-
-    def find(self, reference: SecretKeyReference) -> Secret | None:
-        self.ask([reference])
-        return self._asked[reference.namespace, reference.name].result()
-
-    def value(self, stated: Value) -> bytes:
-        """What is stated, or in the key that is; raises SharedSecretError where there is none."""
-        if isinstance(stated, str):
-            return stated.encode()
-        if isinstance(stated, SecretKeyReference):
-            return self._secret_value(stated)
-        text = read_config_map_key(self._cluster, stated)
-        if text is None:
-            raise SharedSecretError(
-                f'ConfigMap {stated.namespace}/{stated.name} has no key "{stated.key}"', hint=_FLAG
-            )
-        return text.encode()
-
-    def _secret_value(self, reference: SecretKeyReference) -> bytes:
-        secret = self.find(reference)
-        where = f"Secret {reference.namespace}/{reference.name}"
-        if secret is None:
-            raise SharedSecretError(f"{where} not found", hint=_FLAG)
-        if reference.key not in secret.data:
-            keys = ", ".join(sorted(secret.data)) or "none"
-            raise SharedSecretError(
-                f'{where} has no key "{reference.key}"; its keys: {keys}',
-                hint=f"--shared-secret-from {reference.namespace}/{reference.name}:KEY",
-            )
-        return secret.data[reference.key]
-
-    def holds(self, reference: SecretKeyReference) -> bool:
-        """Whether there is something in that key, as far as this user may look."""
-        secret = attempt(lambda: self.find(reference))
-        return isinstance(secret, Secret) and bool(secret.data.get(reference.key))
-
-    def shared_secret(self, reference: SecretKeyReference) -> SharedSecret:
-        where = f'Secret {reference.namespace}/{reference.name} key "{reference.key}"'
-        value, secret = self.value(reference), self.find(reference)
-        rotation = rotation_notice(reference, secret) if secret else ""
-        return SharedSecret(value, where, rotation)
-
-    def forbidden(self) -> tuple[str, ...]:
-        found = []
-        for (namespace, name), asked in self._asked.items():
-            try:
-                asked.result()
-            except ForbiddenError:
-                found.append(f"Secret {namespace}/{name}")
-        return tuple(found)
 
 
 def _usual_places(
@@ -442,46 +392,6 @@ def _usual_places(
     older = [pxkeys(it) for it in namespaces]
     later = [place for place in (*operators[1:], *older) if place != PXKEYS]
     return [PXKEYS, operators[0]], later
-
-
-def _stated_key(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundKey | None:
-    stating = [spec for spec in specs if spec.shared_secret]
-    values = [spec.shared_secret.value for spec in stating if spec.shared_secret]
-    secrets.ask(value for value in values if isinstance(value, SecretKeyReference))
-    found = [key for spec in stating if (key := _key_of(spec, secrets))]
-    return _one_key(found)
-
-
-def _key_of(spec: PortworxSpec, secrets: _Secrets) -> FoundKey | None:
-    """The key that the object states.
-
-    The operator fills a Secret that has none yet from the variable, if that is there.
-    """
-    stated, variable = spec.shared_secret, spec.not_used.get("shared_secret")
-    if stated is None:
-        return None
-    if variable and isinstance(stated.value, SecretKeyReference):
-        secret = secrets.find(stated.value)
-        if not (secret and secret.data.get(stated.value.key)):
-            return _resolved(variable, secrets)
-    try:
-        return _resolved(stated, secrets)
-    except SharedSecretError as error:
-        if not spec.is_operators:
-            raise
-        hint = f"the operator makes it when it starts Portworx; or {error.hint or _FLAG}"
-        raise SharedSecretError(str(error), hint) from None
-
-
-def _resolved(stated: Stated, secrets: _Secrets) -> FoundKey:
-    try:
-        if isinstance(stated.value, SecretKeyReference):
-            shared_secret = secrets.shared_secret(stated.value)
-            return FoundKey(shared_secret, stated.value, stated.stated_by)
-        value = secrets.value(stated.value)
-    except SharedSecretError as error:
-        raise SharedSecretError(f"{stated.stated_by}: {error}", error.hint) from None
-    return FoundKey(SharedSecret(value, stated.stated_by), None, stated.stated_by)
 
 
 def _one_key(found: list[FoundKey]) -> FoundKey | None:
@@ -506,81 +416,43 @@ def _key_by_name(
     usual: list[SecretKeyReference],
     others: list[SecretKeyReference],
     reading: PortworxSpecs,
-    secrets: _Secrets,
+    values: StatedValues,
 ) -> FoundKey:
     places = dict.fromkeys(reading.forbidden, "not allowed to list them")
     if not places:
         places["StorageClusters and DaemonSets"] = "say nothing of it" if reading.specs else "none"
-    found = _named(usual, secrets, places)
+    found = _named(usual, values, places)
     # A StorageCluster that could not be read may be why Portworx uses another.
     if reading.forbidden or not found:
-        secrets.ask(others)
-        found += _named(others, secrets, places)
+        values.ask(others)
+        found += _named(others, values, places)
     if key := _one_key(found):
         return key
     looked = "; ".join(f"{place}: {outcome}" for place, outcome in places.items())
     hint = (
-        _FLAG
+        NAME_IT
         if reading.forbidden
-        else f"{_FLAG}; or make the first one: kubectl pxauth keys create"
+        else f"{NAME_IT}; or make the first one: kubectl pxauth keys create"
     )
     raise NoKeyError(f"no shared secret was found; looked at {looked}", hint)
 
 
 def _named(
-    references: Iterable[SecretKeyReference], secrets: _Secrets, places: dict[str, str]
+    references: Iterable[SecretKeyReference], values: StatedValues, places: dict[str, str]
 ) -> list[FoundKey]:
     found = []
     for reference in references:
         where = f"Secret {reference.namespace}/{reference.name}"
         try:
-            secret = secrets.find(reference)
+            secret = values.find(reference)
             if secret is None:
                 places[where] = "not found"
                 continue
-            found.append(FoundKey(secrets.shared_secret(reference), reference, BY_NAME))
+            found.append(FoundKey(values.shared_secret(reference), reference, BY_NAME))
         except (ForbiddenError, SharedSecretError) as error:
             places[where] = str(error).removeprefix(f"{where} ")
     return found
 
 
-def _issuer(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | None:
-    stated = [spec.issuer for spec in specs if spec.issuer]
-    naming = {spec.owner for spec in specs if spec.issuer}
-    # Where another Portworx names an issuer, one that names none has its default.
-    if naming:
-        stated += [
-            Stated(_default_of(spec.shared_secret), f"{spec.owner}, by default")
-            for spec in specs
-            if spec.shared_secret and spec.owner not in naming
-        ]
-    hint = "choose one with --issuer, or the Portworx that is meant with --portworx-namespace"
-    return _one_text("issuers", stated, secrets, hint)
-
-
 def _default_of(key: Stated) -> str:
     return default_issuer(key.value if isinstance(key.value, SecretKeyReference) else None)
-
-
-def _claim(specs: tuple[PortworxSpec, ...], secrets: _Secrets) -> FoundText | None:
-    stated = [spec.username_claim for spec in specs if spec.username_claim]
-    hint = "choose the Portworx that is meant with --portworx-namespace"
-    return _one_text("user name claims", stated, secrets, hint)
-
-
-def _one_text(what: str, stated: list[Stated], secrets: _Secrets, hint: str) -> FoundText | None:
-    found = [_text(one, secrets) for one in stated]
-    if len({one.value for one in found}) > 1:
-        both = " and ".join(f'"{one.value}" ({one.stated_by})' for one in found)
-        raise DiscoveryError(f"the cluster names different {what}: {both}", hint)
-    return found[0] if found else None
-
-
-def _text(stated: Stated, secrets: _Secrets) -> FoundText:
-    try:
-        value = secrets.value(stated.value).decode(errors="replace")
-    except SharedSecretError as error:
-        raise DiscoveryError(f"{stated.stated_by}: {error}", hint="or name it: --issuer") from None
-    if not value:
-        raise DiscoveryError(f"{stated.stated_by} is empty", hint="or name it: --issuer")
-    return FoundText(value, stated.stated_by)

@@ -56,6 +56,16 @@ def new_key() -> bytes:
     return base64.b64encode(secrets.token_bytes(_BYTES))
 
 
+def same_values(secret: Secret, key: str) -> tuple[str, ...]:
+    """The other keys of a Secret that have the same value as this one."""
+    value = secret.data.get(key)
+    return tuple(
+        sorted(other for other, data in secret.data.items() if other != key and data == value)
+        if value
+        else ()
+    )
+
+
 class Direction(StrEnum):
     """Which way a rotation goes: to the new key, or back to the old one."""
 

@@ -11,7 +11,7 @@ from kubectl_pxauth.token.private_key import PrivateKey
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
-    from kubectl_pxauth.portworx.discovery import FoundKey
+    from kubectl_pxauth.portworx.stated_values import FoundKey
     from kubectl_pxauth.token.verdict import Trust, UsernameClaim
 
 DEFAULT_ISSUER = "portworx.com"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from kubectl_pxauth.cluster.cron import longest_gap, next_run
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.renewal_job import JobSettings
-from kubectl_pxauth.token.claims import CLOCK_SKEW
+from kubectl_pxauth.token.claims import life
 from kubectl_pxauth.token.duration import parse_duration
 
 # Schedules with the time between their runs, the rarest first.
@@ -32,8 +32,8 @@ class TokenTimes:
 
     @property
     def span(self) -> timedelta:
-        """How long it lives from when it is made, which iat may be set back from."""
-        return self.expires_at - self.issued_at - CLOCK_SKEW
+        """How long it lives from when it is made."""
+        return life(self.issued_at, self.expires_at)
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,13 @@ def find_lapses(
             f"--within {math.ceil(2 * gap / timedelta(days=1))}d",
         )
     tokens = list(tokens)
-    short = sorted((one for one in tokens if one.span <= gap), key=lambda one: one.span)
+    short = sorted((one for one in tokens if one.span / 3 < gap), key=lambda one: one.span)
     if short:
         others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
         yield Lapse(
             f"the job comes every {_span(gap)}, and the token in {short[0].display_name}{others}"
-            f" lives {_span(short[0].span)}: it ends before the job comes again",
+            f" lives {_span(short[0].span)} and is renewed in the last third of that: it can end"
+            " before the job comes again",
             f'--schedule "{_often_enough(short[0].span)}"',
         )
     for one in tokens:
@@ -83,8 +84,8 @@ def is_overdue(settings: JobSettings, since: datetime, now: datetime) -> bool:
 
 
 def _often_enough(span: timedelta) -> str:
-    """The rarest schedule that leaves time for one run to fail."""
-    return next((schedule for schedule, gap in _OFTEN if 2 * gap <= span), _OFTEN[-1][0])
+    """The rarest schedule that comes in the last third of a token's life."""
+    return next((schedule for schedule, gap in _OFTEN if gap <= span / 3), _OFTEN[-1][0])
 
 
 def _span(span: timedelta) -> str:

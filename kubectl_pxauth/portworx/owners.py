@@ -94,6 +94,21 @@ def keeper_of(secret: Secret) -> Keeper | None:
     return None
 
 
+def original_of(secret: Secret) -> str | None:
+    """The Secret that a tool copies this one from, as NAMESPACE/NAME; None where no mark says it.
+
+    Whoever may write a Secret can put the mark on it: to be believed only against itself.
+    """
+    marks = {**secret.labels, **secret.annotations}
+    for mark in _COPIED_FROM:
+        if value := marks.get(mark):
+            name, slash, _ = value.partition("/")
+            return value if slash else f"{secret.namespace}/{name}"
+    if inherited := marks.get(_INHERITED_FROM):
+        return f"{inherited}/{secret.name}"
+    return None
+
+
 _HELM_RELEASE = "meta.helm.sh/release-name"
 # Many set app.kubernetes.io/instance; it is Argo CD's where Argo CD has written it. Source:
 # argoproj/argo-cd, common/common.go (ArgoCDSSAManager).
@@ -126,6 +141,13 @@ _NAMES = (
 """Marks whose value says what of the tool's, or from where."""
 _NO = ("", "false", "disable")
 """Values of a mark that say that the tool does not keep the Secret."""
+_COPIED_FROM = (
+    "reflector.v1.k8s.emberstack.com/reflects",
+    "replicator.v1.mittwald.de/replicate-from",
+)
+"""Marks that name the original, as NAMESPACE/NAME or where it is near as NAME."""
+_INHERITED_FROM = "hnc.x-k8s.io/inherited-from"
+"""The mark that names the original's namespace; its name is the same."""
 _STORE = "change it in the store that it is read from"
 _SOURCE = "change it in its source in Git"
 _SEALED = "seal it anew"

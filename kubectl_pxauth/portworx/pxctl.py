@@ -14,8 +14,9 @@ from kubectl_pxauth.cluster.pods import Pod, find_pods
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, PxctlError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import attempt
-from kubectl_pxauth.portworx.discovery import FoundKey, Search
+from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.portworx.stated_values import FoundKey
 from kubectl_pxauth.token.verdict import Trust, judge
 
 _NAME_IT = "say which namespace is Portworx' own: --portworx-namespace NAME"

@@ -6,20 +6,26 @@ names the Secret, which is to say that its token is known to be meant to be ther
 - a token stays with the Secret that it was issued for: its private claim names that, or else its
   user does, where it is the Secret's default user;
 - a token that says nothing of a Secret, like pxctl's, is signed again where no other Secret holds
-  one of the same user, and names its Secret from then on;
+  one of the same user, and names its Secret from then on. Where two tenants hold one, none is: what
+  could tell the owner from the thief, like the Secrets' ages, changes with every restore. Somebody
+  names the right one, once. Where Portworx runs nobody's copy elsewhere counts, nor does a copy
+  that a tool makes count for its original;
 - one that ended longer ago than a grace stays ended;
-- one of a storage administrator is signed again only where Portworx and its administrators are.
+- one of a storage administrator is signed again only in kube-system, where Portworx runs, and in
+  the namespace portworx if it was issued for that Secret: elsewhere that namespace is a tenant's.
 All this is about tokens that the cluster's key signed: what another key signed may say anything.
 """
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import Secret, list_secrets
 from kubectl_pxauth.errors import ForbiddenError, LeftOutError
+from kubectl_pxauth.portworx.owners import original_of
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.text import command_line, printable, shown
 from kubectl_pxauth.token.claims import SECRET_CLAIM
@@ -31,7 +37,7 @@ from kubectl_pxauth.token.verdict import Trust, Verdict, judge
 GRACE = timedelta(days=7)
 """How long ago a token may have ended, to be signed again unasked, where no flag says otherwise."""
 
-_KNOWN = 2  # Secrets of one user that are kept in mind: one beside any
+_KNOWN = 2  # Secrets of one user, and of one kind, that are kept in mind: one beside any
 _DOTS = 2  # of a token
 _LONGEST_NAME = 320  # of a Secret with its namespace
 
@@ -70,7 +76,7 @@ def why_left_out(
     """
     return why_user_left_out(
         verdict, secret, now, grace=grace, other_holder=other_holder
-    ) or why_roles_left_out(verdict.user.roles or (), secret, trusted_namespaces)
+    ) or why_roles_left_out(verdict.user.roles or (), verdict, secret, trusted_namespaces)
 
 
 def why_user_left_out(
@@ -101,16 +107,19 @@ def why_user_left_out(
 
 
 def why_roles_left_out(
-    roles: Iterable[str], secret: Secret, trusted_namespaces: Iterable[str]
+    roles: Iterable[str], verdict: Verdict, secret: Secret, trusted_namespaces: Iterable[str]
 ) -> str | None:
     """Why a token with these roles is not signed again in that Secret unasked; None if it may be.
 
-    trusted_namespaces are where Portworx or tokens of its administrators are, beside the usual
-    ones. What a custom role lets its user do is the cluster's business: it may be.
+    trusted_namespaces are where Portworx runs, and verdict is that on the token that is there. What
+    a custom role lets its user do is the cluster's business: it may be.
     """
-    if ADMIN in roles and secret.namespace not in {*USUAL_NAMESPACES, *trusted_namespaces}:
-        return f"its token has the role {ADMIN}, and is not in a namespace of Portworx"
-    return None
+    kube_system, usual = USUAL_NAMESPACES
+    if ADMIN not in roles or secret.namespace in {kube_system, *trusted_namespaces}:
+        return None
+    if secret.namespace == usual and issued_for(verdict) == f"{secret.namespace}/{secret.name}":
+        return None
+    return f"its token has the role {ADMIN}, and is not in a namespace of Portworx"
 
 
 def left_out(secret: Secret, reason: str, on_purpose: str) -> LeftOutError:
@@ -128,51 +137,80 @@ def renew_on_purpose(secret: Secret, verdict: Verdict) -> str:
     return command_line(*command, *(["--resign"] if doubtful else []))
 
 
+@dataclass(frozen=True)
+class _Holder:
+    """A Secret with a token of some user, as NAMESPACE/NAME, and what a tool copies it from."""
+
+    name: str
+    is_trusted: bool
+    original: str | None
+
+
 class Holders:
     """Which Secrets hold a token of a user; they are read once, when that is first asked."""
 
     def __init__(
-        self, cluster: Cluster, trusts: Iterable[Trust], namespace: str | None, now: datetime
+        self,
+        cluster: Cluster,
+        trusts: Iterable[Trust],
+        namespace: str | None,
+        now: datetime,
+        trusted_namespaces: Iterable[str] = (),
     ) -> None:
         """Only tokens count that a key of one of these signed, under whatever key of the data.
 
         Where the Secrets of all namespaces can't be listed, it is those of this one, if any, or
-        else none.
+        else none. trusted_namespaces are where Portworx runs.
         """
         self._cluster = cluster
         self._trusts = tuple(trusts)
         self._namespaces = dict.fromkeys([None, namespace])
         self._now = now
+        self._trusted = {USUAL_NAMESPACES[0], *trusted_namespaces}
         self._lock = Lock()
-        self._names: dict[str, list[str]] | None = None
+        self._holders: dict[str, list[_Holder]] | None = None
 
     def other(self, sub: str, secret: Secret) -> str | None:
         """Another Secret that holds a token of this user, as NAMESPACE/NAME.
 
-        Raises ClusterErrors.
+        A tool's copy of this Secret is none; nor is, for one where Portworx runs, a Secret that is
+        elsewhere. Raises ClusterErrors.
         """
         with self._lock:
-            if self._names is None:
-                self._names = self._read()
-        this = f"{secret.namespace}/{secret.name}"
-        return next((name for name in self._names.get(sub, ()) if name != this), None)
+            if self._holders is None:
+                self._holders = self._read()
+        this, is_trusted = f"{secret.namespace}/{secret.name}", secret.namespace in self._trusted
+        return next(
+            (
+                holder.name
+                for holder in self._holders.get(sub, ())
+                if this not in (holder.name, holder.original)
+                and (holder.is_trusted or not is_trusted)
+            ),
+            None,
+        )
 
-    def _read(self) -> dict[str, list[str]]:
+    def _read(self) -> dict[str, list[_Holder]]:
         for namespace in self._namespaces:
             with suppress(ForbiddenError):
                 return self._listed(namespace)
         return {}
 
-    def _listed(self, namespace: str | None) -> dict[str, list[str]]:
-        names: dict[str, list[str]] = {}
+    def _listed(self, namespace: str | None) -> dict[str, list[_Holder]]:
+        holders: dict[str, list[_Holder]] = {}
         for secret in list_secrets(self._cluster, namespace):
-            name = f"{secret.namespace}/{secret.name}"
-            for value in secret.data.values():
-                if sub := self._user_of(value.strip()):
-                    known = names.setdefault(sub, [])
-                    if len(known) < _KNOWN and name not in known:
-                        known.append(name)
-        return names
+            subs = {self._user_of(value.strip()) for value in secret.data.values()}
+            for sub in filter(None, subs):
+                known = holders.setdefault(sub, [])
+                new = _Holder(
+                    f"{secret.namespace}/{secret.name}",
+                    secret.namespace in self._trusted,
+                    original_of(secret),
+                )
+                alike = [one for one in known if replace(one, name=new.name) == new]
+                if len(alike) < _KNOWN:
+                    known.append(new)
+        return holders
 
     def _user_of(self, token: bytes) -> str | None:
         if token.count(b".") != _DOTS:

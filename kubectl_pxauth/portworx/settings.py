@@ -9,8 +9,10 @@ releases 1.4.0 to 24.1.0):
   laid over spec.env (deployment.go getEnvList); the other variables of spec.env count.
 - selfSigned without an issuer takes the value of the variable for it, if one is there; where
   selfSigned is missing or empty it does not (portworx.go setSecuritySpecDefaults).
-- The Secret with the key, where it has none yet, is filled from the variable, and is never looked
-  at again (component/auth.go getPrivateKeyOrGenerate, pkg/util/k8s CreateOrAppendToSecret).
+- The variable for the key is read in each round, the first of that name, and fills a Secret that
+  has no such key. What is there stays. Where the variable names what is gone the round fails, and
+  makes neither keys nor tokens (component/auth.go getPrivateKeyOrGenerate and Reconcile,
+  pkg/util/k8s CreateOrAppendToSecret).
 - With it off the operator adds nothing: spec.env counts, and only that.
 - The annotation portworx.io/misc-args goes to Portworx' arguments, and changes no variable
   (deployment.go getArguments). Which one Portworx takes, where both are there, is not public.
@@ -23,16 +25,13 @@ Which argument and which variable are one setting: pkg/migration/generate.go of 
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
-from kubectl_pxauth.errors import ForbiddenError, NotFoundError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.parallel import Background
 
 OPERATOR_ISSUER = "operator.portworx.io"
 OPERATOR_SECRET = "px-shared-secret"  # noqa: S105 - a Secret's name
@@ -161,132 +160,8 @@ class PortworxSpec:
         return (self.shared_secret, self.system_key, self.apps_key, self.stork_key)
 
 
-@dataclass(frozen=True)
-class PortworxObject:
-    """An object that may start Portworx, unread: read() is what it says.
-
-    read raises MalformedError where the object is not of the form that it should have.
-    """
-
-    name: str
-    namespace: str
-    read: Callable[[], tuple[PortworxSpec, ...]]
-
-
-@dataclass(frozen=True)
-class PortworxObjects:
-    """All that could be listed, and for each place that could not why."""
-
-    objects: tuple[PortworxObject, ...]
-    forbidden: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PortworxSpecs:
-    """What is believed; places that could not be listed; objects that can't be read, and why."""
-
-    specs: tuple[PortworxSpec, ...]
-    forbidden: tuple[str, ...]
-    malformed: tuple[str, ...] = ()
-
-    @property
-    def operators_namespace(self) -> str | None:
-        """Where the operator keeps tokens of its own, as it does where authorization is on.
-
-        Source: maintainAuthTokenSecret in component/auth.go.
-        """
-        kept = (spec.namespace for spec in self.specs if spec.secured)
-        return next(kept, None)
-
-
 class MalformedError(Exception):
     """An object has not the form that its kind has; str() says in which field."""
-
-
-def storage_clusters(
-    cluster: Cluster, namespace: str | None, *, try_usual: bool
-) -> PortworxObjects:
-    """The StorageClusters of one namespace or of all, or if try_usual of those that are usual."""
-
-    def listed(only: str | None) -> tuple[PortworxObject, ...]:
-        path = ("apis", "core.libopenstorage.org", "v1", *_scope(only), "storageclusters")
-        try:
-            answer = cluster.get(*path)
-        except NotFoundError:  # the CRD does not exist
-            return ()
-        return _objects("StorageCluster", answer, _read_storage_cluster)
-
-    return _listed("StorageClusters", listed, namespace, try_usual=try_usual)
-
-
-def read_config_map_key(cluster: Cluster, reference: ConfigMapKeyReference) -> str | None:
-    """The text in that key, None where there is none; raises ForbiddenError and ClusterErrors."""
-    path = ("api", "v1", "namespaces", reference.namespace, "configmaps", reference.name)
-    try:
-        value: str | None = (cluster.get(*path).get("data") or {}).get(reference.key)
-    except NotFoundError:
-        return None
-    return value
-
-
-def daemon_sets(cluster: Cluster, namespace: str | None, *, try_usual: bool) -> PortworxObjects:
-    """The DaemonSets named portworx, in the same way."""
-
-    def listed(only: str | None) -> tuple[PortworxObject, ...]:
-        path = ("apis", "apps", "v1", *_scope(only), "daemonsets")
-        answer = cluster.get(*path, fieldSelector="metadata.name=portworx")
-        return _objects("DaemonSet", answer, _read_daemon_set)
-
-    return _listed("DaemonSets", listed, namespace, try_usual=try_usual)
-
-
-def _scope(namespace: str | None) -> tuple[str, ...]:
-    return ("namespaces", namespace) if namespace else ()
-
-
-def _listed(
-    kind: str,
-    listed: Callable[[str | None], tuple[PortworxObject, ...]],
-    namespace: str | None,
-    *,
-    try_usual: bool,
-) -> PortworxObjects:
-    """Every object; who may not list all namespaces is asked for those that are usual."""
-    try:
-        return PortworxObjects(listed(namespace), ())
-    except ForbiddenError:
-        if namespace:
-            return PortworxObjects((), (f"{kind} in namespace {namespace}",))
-    forbidden = [f"{kind} in all namespaces"]
-    objects: tuple[PortworxObject, ...] = ()
-    usual = USUAL_NAMESPACES if try_usual else ()
-    reading = {name: Background(lambda name=name: listed(name)) for name in usual}  # type: ignore[misc]
-    for name, one in reading.items():
-        try:
-            objects += one.result()
-        except ForbiddenError:
-            forbidden.append(f"{kind} in namespace {name}")
-    return PortworxObjects(objects, tuple(forbidden))
-
-
-def _objects(
-    kind: str,
-    answer: dict[str, Any],
-    read: Callable[[dict[str, Any], str, str], tuple[PortworxSpec, ...]],
-) -> tuple[PortworxObject, ...]:
-    """The list's objects, with nothing read of them but what the API server vouches for."""
-    found = []
-    for item in answer.get("items") or ():
-        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
-        where = f"{kind} {namespace}/{name}"
-
-        def unread(
-            item: dict[str, Any] = item, namespace: str = namespace, where: str = where
-        ) -> tuple[PortworxSpec, ...]:
-            return read(item, namespace, where)
-
-        found.append(PortworxObject(where, namespace, unread))
-    return tuple(found)
 
 
 def _get(holder: Mapping[str, Any], path: str, name: str, kind: type[Kind]) -> Kind | None:
@@ -302,9 +177,13 @@ def _get(holder: Mapping[str, Any], path: str, name: str, kind: type[Kind]) -> K
     return value
 
 
-def _read_storage_cluster(
+def read_storage_cluster(
     item: dict[str, Any], namespace: str, where: str
 ) -> tuple[PortworxSpec, ...]:
+    """What it says, and what its arguments say; where is what errors call it.
+
+    Raises MalformedError.
+    """
     annotations = _get(item["metadata"], "metadata", "annotations", dict) or {}
     words = _shell_words(_get(annotations, "annotation", _MISC_ARGS, str) or "")
     spec = _get(item, "the object's", "spec", dict) or {}
@@ -356,7 +235,8 @@ def _self_signed(
     }
 
 
-def _read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[PortworxSpec, ...]:
+def read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[PortworxSpec, ...]:
+    """What its containers say, in the same way."""
     found = []
     for container in item["spec"]["template"]["spec"].get("containers") or ():
         here = f"{where} container {container['name']}"

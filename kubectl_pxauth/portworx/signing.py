@@ -19,17 +19,10 @@ from kubectl_pxauth.errors import (
 )
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
-from kubectl_pxauth.portworx.discovery import (
-    BY_DEFAULT,
-    FoundKey,
-    FoundText,
-    Search,
-    VerifierSettings,
-    default_issuer,
-    read_shared_secret,
-)
+from kubectl_pxauth.portworx.discovery import BY_DEFAULT, Search, VerifierSettings, default_issuer
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.settings import APPLICATION_ISSUERS
+from kubectl_pxauth.portworx.stated_values import FoundKey, FoundText, read_shared_secret
 from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
@@ -91,7 +84,7 @@ class KeySearch:
         Raises as Search.settings does.
         """
         reference = key.reference if key else self.source.shared_secret_from
-        return self.discovery().settings(issuer, default_issuer(reference))
+        return self.discovery().settings(issuer, default_issuer(reference), key)
 
     def contradictions(self, key: FoundKey | None) -> tuple[str, ...]:
         """Where what the user gives is not what Portworx is started with, as far as is known.
@@ -113,7 +106,7 @@ class KeySearch:
                     )
             return
         if source.issuer:
-            stated = attempt(discovery.stated_issuer)
+            stated = attempt(lambda: discovery.stated_issuer(key))
             if isinstance(stated, FoundText) and stated.value != source.issuer:
                 yield (
                     f'the issuer "{source.issuer}" is given, but Portworx is started with'
@@ -156,7 +149,7 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
     return replace(
         signer,
         operators_namespace=specs.operators_namespace,
-        namespaces=signer.namespaces.union(spec.namespace for spec in specs.specs),
+        namespaces=signer.namespaces | discovery.namespaces_of(key),
     )
 
 

@@ -116,7 +116,7 @@ def status_of(
             return status
     if problems:
         return Status.INVALID
-    return Status.EXPIRING if verdict.ends_within(within, now) else Status.VALID
+    return Status.EXPIRING if verdict.is_ending(within, now) else Status.VALID
 
 
 def stored(

@@ -73,6 +73,21 @@ def lifetime(now: datetime, duration: timedelta) -> tuple[datetime, datetime]:
         ) from None
 
 
+def life(issued_at: datetime, expires_at: datetime) -> timedelta:
+    """How long a token lives from when it is made, which iat may be set back from."""
+    return max(expires_at - issued_at - CLOCK_SKEW, timedelta())
+
+
+def renewal_window(
+    within: timedelta, issued_at: datetime | None, expires_at: datetime
+) -> timedelta:
+    """How near its end a token is about to end, and due: so near, or in the last third of its life.
+
+    The shorter of both counts: else one that lives for less than that would be due from the start.
+    """
+    return within if issued_at is None else min(within, life(issued_at, expires_at) / 3)
+
+
 def check_issuer(issuer: str) -> str:
     """Pass on an issuer that a self-signed token may carry; raises UsageError for others."""
     if not issuer:

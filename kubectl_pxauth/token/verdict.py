@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.text import shown
+from kubectl_pxauth.token.claims import renewal_window
 from kubectl_pxauth.token.go_json import GoJSONError, kind, read_object
 from kubectl_pxauth.token.identity import NOBODY, OWNER_CLAIMS, PartialIdentity, is_placeholder
 
@@ -144,13 +145,16 @@ class Verdict:
         issuer = self.claims.get("iss")
         return issuer if isinstance(issuer, str) else ""
 
-    def ends_within(self, time: timedelta, now: datetime) -> bool:
-        """Whether it has ended by then."""
-        return self.expires_at is not None and self.expires_at - now <= time
+    def is_ending(self, within: timedelta, now: datetime) -> bool:
+        """Whether it has ended or is about to, which renewal_window says of every token."""
+        if self.expires_at is None:
+            return False
+        left = self.expires_at - now
+        return left <= renewal_window(within, self.issued_at, self.expires_at)
 
     def is_due(self, within: timedelta | None, now: datetime) -> bool:
-        """Whether it is refused or ends within that time; without a time it is due whenever."""
-        return within is None or not self.accepted or self.ends_within(within, now)
+        """Whether it is refused or about to end; without a time it is due whenever."""
+        return within is None or not self.accepted or self.is_ending(within, now)
 
     def problems(self, *checks: str) -> list[Finding]:
         """Why the verifier would refuse it: what these checks found, or all of them."""

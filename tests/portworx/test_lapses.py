@@ -55,14 +55,15 @@ NEW = timedelta()
     ("schedule", "within", "tokens", "expected"),
     [
         ("0 3 * * *", "30d", [], []),
-        ("0 3 * * *", "30d", [(365 * DAY, NEW), (2 * DAY, NEW)], []),
+        ("0 3 * * *", "30d", [(365 * DAY, NEW), (3 * DAY, NEW)], []),
+        ("0 3 * * *", "30d", [(2 * DAY, NEW)], ['--schedule "0 */6 * * *"']),
         ("0 3 * * *", "30d", [(DAY, NEW)], ['--schedule "0 */6 * * *"']),
-        ("0 3 * * *", "30d", [(12 * HOUR, NEW)], ['--schedule "0 */6 * * *"']),
+        ("0 3 * * *", "30d", [(12 * HOUR, NEW)], ['--schedule "0 * * * *"']),
         ("0 3 * * *", "30d", [(3 * HOUR, NEW), (12 * HOUR, NEW)], ['--schedule "0 * * * *"']),
         ("0 3 * * *", "30d", [(timedelta(minutes=1), NEW)], ['--schedule "* * * * *"']),
-        ("0 */6 * * *", "30d", [(DAY, NEW), (12 * HOUR, NEW)], []),
+        ("0 */6 * * *", "30d", [(DAY, NEW), (18 * HOUR, NEW)], []),
         # What is short, and has ended already, is short all the same.
-        ("0 3 * * *", "30d", [(12 * HOUR, DAY)], ['--schedule "0 */6 * * *"']),
+        ("0 3 * * *", "30d", [(18 * HOUR, DAY)], ['--schedule "0 */6 * * *"']),
         # Made long ago, by nobody who came again.
         ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - HOUR)], ["kubectl pxauth renew"]),
         ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - 16 * HOUR)], []),

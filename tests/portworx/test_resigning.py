@@ -72,7 +72,13 @@ TABLE: dict[str, tuple[str, dict[str, Any], str | None]] = {
         HERE, {"roles": ["mine", "system.admin"]}, "the role system.admin",
     ),
     "an administrator's where Portworx is": ("px/admin", ADMIN, None),
-    "an administrator's in portworx": ("portworx/px-admin-token", ADMIN, None),
+    "an administrator's in portworx": ("portworx/a", ADMIN, "the role system.admin"),
+    "an administrator's that was issued for its Secret in portworx": (
+        "portworx/a", ADMIN | bound("portworx/a"), None,
+    ),
+    "the default administrator's in portworx": (
+        "portworx/px-admin-token", ADMIN | default_user("px-admin-token.portworx"), None,
+    ),
     "an administrator's in kube-system": ("kube-system/a", ADMIN, None),
     "an administrator's copy in portworx": (
         "portworx/a", ADMIN | bound("portworx/b"), "issued for Secret portworx/b",

@@ -19,7 +19,9 @@ ENDED = {"days": 10, "age_days": 11}
     [
         (claims_of("s"), OURS, Status.VALID),
         (claims_of("s", days=31), OURS, Status.VALID),
-        (claims_of("s", days=29), OURS, Status.EXPIRING),
+        (claims_of("s", days=29), OURS, Status.VALID),
+        (claims_of("s", days=29, age_days=20), OURS, Status.EXPIRING),
+        (claims_of("s", days=365, age_days=336), OURS, Status.EXPIRING),
         (claims_of("s", **ENDED), OURS, Status.EXPIRED),
         (claims_of("s", iss="other"), OURS, Status.WRONG_ISSUER),
         (claims_of("s", email=7), OURS, Status.INVALID),
@@ -30,7 +32,7 @@ ENDED = {"days": 10, "age_days": 11}
         (claims_of("s", **ENDED, iss="other", email=7), OURS, Status.WRONG_ISSUER),
         (claims_of("s", **ENDED, email=7), OURS, Status.EXPIRED),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_the_worst_is_said(claims: dict[str, Any], key: bytes, status: Status) -> None:
     now = datetime.now(UTC)
@@ -42,7 +44,7 @@ def test_the_worst_is_said(claims: dict[str, Any], key: bytes, status: Status) -
     ("claims", "status"),
     [
         (claims_of("s"), Status.VALID),
-        (claims_of("s", days=29), Status.EXPIRING),
+        (claims_of("s", days=29, age_days=20), Status.EXPIRING),
         (claims_of("s", **ENDED), Status.EXPIRED),
         (claims_of("s", iss="other"), Status.WRONG_ISSUER),
         (claims_of("s", email=7), Status.INVALID),

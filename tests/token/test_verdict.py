@@ -277,7 +277,10 @@ def test_nothing_is_signed_where_no_signature_was_looked_at() -> None:
         assert not judge(token, trust(), NOW).signed
 
 
-HOUR = timedelta(hours=1)
+HOUR, DAY, SECOND_LONG = timedelta(hours=1), timedelta(days=1), timedelta(seconds=1)
+DAY_SECONDS = 86_400
+LONG = make(iat=str(SECOND - 275 * DAY_SECONDS - 600), exp=str(SECOND + 90 * DAY_SECONDS))
+THIRD = make(iat=str(SECOND - 20 * DAY_SECONDS - 600), exp=str(SECOND + 10 * DAY_SECONDS))
 
 
 @pytest.mark.parametrize(
@@ -285,8 +288,11 @@ HOUR = timedelta(hours=1)
     [
         (GOOD, None, None, True),
         (GOOD, timedelta(0), False, False),
-        (GOOD, HOUR - timedelta(seconds=1), False, False),
-        (GOOD, HOUR, True, True),
+        (LONG, 90 * DAY - SECOND_LONG, False, False),
+        (LONG, 90 * DAY, True, True),
+        (THIRD, 365 * DAY, True, True),
+        (make(iat=str(SECOND - 600), exp=str(SECOND + 30 * DAY_SECONDS)), 30 * DAY, False, False),
+        (make(iat=str(SECOND), exp=str(SECOND + 60)), HOUR, False, False),
         (make(exp=str(SECOND - 1)), timedelta(0), True, True),
         (make(exp="0"), timedelta(days=9999), False, False),
         (make(exp="1e30"), timedelta(0), False, True),
@@ -299,7 +305,7 @@ def test_what_is_due(token: bytes, within: timedelta | None, ends: bool | None, 
     verdict = judge(token, trust(), now)
     assert verdict.is_due(within, now) is due
     if within is not None:
-        assert verdict.ends_within(within, now) is ends
+        assert verdict.is_ending(within, now) is ends
 
 
 def finding(verdict: Verdict, check: str) -> str:

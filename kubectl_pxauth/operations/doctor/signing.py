@@ -19,15 +19,8 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     warning,
 )
 from kubectl_pxauth.parallel import attempt
-from kubectl_pxauth.portworx.discovery import (
-    BY_DEFAULT,
-    BY_NAME,
-    FoundKey,
-    Search,
-    VerifierSettings,
-    same_values,
-)
-from kubectl_pxauth.portworx.key_secret import ROTATED_BY, changed_at, read_key_state
+from kubectl_pxauth.portworx.discovery import BY_DEFAULT, BY_NAME, Search, VerifierSettings
+from kubectl_pxauth.portworx.key_secret import ROTATED_BY, changed_at, read_key_state, same_values
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.running import find_running
 from kubectl_pxauth.portworx.signing import (
@@ -36,6 +29,7 @@ from kubectl_pxauth.portworx.signing import (
     TrustedKeys,
     trusted_keys,
 )
+from kubectl_pxauth.portworx.stated_values import FoundKey
 from kubectl_pxauth.token.claims import rfc3339
 
 _LIST_DAEMON_SETS = Right("list", "daemonsets.apps", None)
@@ -69,7 +63,7 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
     )
     asks = attempt(lambda: _asks(discovery, trusted.no_key))
     asks = None if isinstance(asks, PxauthError) else asks
-    malformed = settings.malformed if isinstance(settings, VerifierSettings) else ()
+    passed_over = settings.passed_over if isinstance(settings, VerifierSettings) else ()
     if asks is False:
         diagnoses = errors_as_diagnoses("portworx", lambda: _check_off(discovery))
     else:
@@ -81,7 +75,7 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
             errors_as_diagnoses("portworx", lambda: _check_not_used(discovery)),
             errors_as_diagnoses("portworx", lambda: _check_started(cluster, found, discovery)),
         )
-    odd = (warning("portworx", message) for message in malformed)
+    odd = (warning("portworx", message) for message in passed_over)
     return SigningCheck(trusted, asks, (*diagnoses, *odd), discovery)
 
 
@@ -92,7 +86,7 @@ def _asks(search: Search, no_key: PxauthError | None) -> bool | None:
         return False
     if any(spec.names_a_key or spec.oidc_issuer for spec in specs.specs):
         return True
-    if specs.specs or specs.forbidden or search.secrets_not_read() or specs.malformed:
+    if specs.specs or specs.forbidden or search.secrets_not_read() or specs.passed_over:
         return None
     return not isinstance(no_key, NoKeyError)
 

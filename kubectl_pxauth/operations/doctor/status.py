@@ -18,17 +18,17 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 from kubectl_pxauth.operations.doctor.job import JobRuns, check_jobs, find_jobs, read_runs
 from kubectl_pxauth.operations.doctor.signing import SigningCheck, check_signing
 from kubectl_pxauth.operations.doctor.tokens import (
-    Kept,
     KeptTokens,
     check_subjects,
     check_tokens,
     read_kept_tokens,
 )
 from kubectl_pxauth.parallel import Background, attempt
-from kubectl_pxauth.portworx.discovery import FoundKey, FoundText, VerifierSettings
+from kubectl_pxauth.portworx.discovery import VerifierSettings
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.key_status import KeyStatus, read_key_status
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.portworx.stated_values import FoundKey, FoundText
 from kubectl_pxauth.portworx.token_secrets import Status, StoredToken, mark_duplicates
 from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.verdict import Severity
@@ -149,9 +149,6 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
     found = attempt(jobs.result)
     runs = () if isinstance(found, PxauthError) else tuple(read_runs(found, now))
     tenants = attempt(lambda: _find_tenants(request, runs, kept, cluster))
-    kept = replace(
-        kept, found={place: _with_long_life(one, now) for place, one in kept.found.items()}
-    )
     # Another product's token is no matter of Portworx', and nobody has to look at it again.
     ours = {
         place: one for place, one in kept.found.items() if one.token.status is not Status.FOREIGN
@@ -174,14 +171,6 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
         tenants=None if isinstance(tenants, PxauthError) else tenants,
         findings=_worst_first(findings),
     )
-
-
-def _with_long_life(one: Kept, now: datetime) -> Kept:
-    """The token, valid where it is called expiring with more than a third of its life left."""
-    begin, end = one.token.issued_at, one.token.expires_at
-    if one.token.status is Status.EXPIRING and begin and end and end - now > (end - begin) / 3:
-        return replace(one, token=replace(one.token, status=Status.VALID))
-    return one
 
 
 def _status_without_tokens(

@@ -21,8 +21,8 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import ClusterError, DiscoveryError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.portworx.discovery import Search, default_issuer, same_values
-from kubectl_pxauth.portworx.key_secret import read_key_state
+from kubectl_pxauth.portworx.discovery import Search, default_issuer
+from kubectl_pxauth.portworx.key_secret import read_key_state, same_values
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.settings import (
     APPLICATIONS_KEY,

@@ -13,8 +13,8 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import ClusterError, DiscoveryError, NoKeyError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.portworx.discovery import Search, same_values
-from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key
+from kubectl_pxauth.portworx.discovery import Search
+from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key, same_values
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.settings import pxkeys
 from kubectl_pxauth.portworx.token_content import SKIP_BACKUP
@@ -85,9 +85,9 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
                     " kubectl pxauth keys rotate",
                 )
     if not specs.forbidden:
-        return specs.malformed
+        return specs.passed_over
     return (
-        *specs.malformed,
+        *specs.passed_over,
         "whether Portworx takes its shared secret from elsewhere is not known: you may not list"
         f" {', '.join(specs.forbidden)}",
     )

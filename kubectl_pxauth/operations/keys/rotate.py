@@ -43,7 +43,7 @@ from kubectl_pxauth.errors import (
     UsageError,
 )
 from kubectl_pxauth.parallel import run_concurrently
-from kubectl_pxauth.portworx.discovery import Search, read_shared_secret, same_values
+from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_secret import (
     ROLLED_BACK_BY,
     ROTATED_BY,
@@ -52,11 +52,13 @@ from kubectl_pxauth.portworx.key_secret import (
     changed_at,
     data_of_state,
     read_key_state,
+    same_values,
 )
 from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
 from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of, why_unwritable
 from kubectl_pxauth.portworx.running import RunningPortworx, find_running
 from kubectl_pxauth.portworx.signed_tokens import tokens_signed_with
+from kubectl_pxauth.portworx.stated_values import read_shared_secret
 from kubectl_pxauth.token.identity import NOBODY, PartialIdentity
 from kubectl_pxauth.token.jwt import sign_again
 from kubectl_pxauth.token.minting import Signer
