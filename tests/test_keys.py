@@ -240,9 +240,16 @@ def test_what_nobody_can_write_stops_nobody(keys: Keys) -> None:
     token = forge(claims_of("fixed"), keys.read()["shared-secret"])
     data = {"auth-token": base64.b64encode(token.encode()).decode()}
     keys.shell.create({"metadata": {"name": "fixed"}, "immutable": True, "data": data})
+    dead = forge(claims_of("dead", days=1, age_days=2), keys.read()["shared-secret"])
+    ended = {"auth-token": base64.b64encode(dead.encode()).decode()}
+    keys.shell.create({"metadata": {"name": "dead"}, "immutable": True, "data": ended})
     keys.tokens("px-k8s-user")
     done = keys.run("rotate")
-    assert done.code == 0
+    assert done.code == 3
+    assert done.err.splitlines()[-1] == (
+        "error: the rotation is finished, but 1 Secret is left with a token of the other key, which"
+        " is refused: see what was skipped"
+    )
     assert (
         f"secret/fixed skipped in namespace {keys.shell.namespace}: Secret"
         f" {keys.shell.namespace}/fixed is immutable, and its token is not valid any more\n"

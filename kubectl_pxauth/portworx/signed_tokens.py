@@ -15,11 +15,12 @@ _DOTS = 2  # of a token
 
 @dataclass(frozen=True)
 class SignedToken:
-    """A token under a key of a Secret's data, and the user that it names."""
+    """A token under a key of a Secret's data, the user that it names, and whether it has ended."""
 
     key: str
     token: bytes = field(repr=False)
     user: PartialIdentity
+    has_ended: bool
 
 
 def tokens_signed_with(shared_secret: SharedSecret, secret: Secret) -> Iterator[SignedToken]:
@@ -28,6 +29,8 @@ def tokens_signed_with(shared_secret: SharedSecret, secret: Secret) -> Iterator[
     for key, value in secret.data.items():
         token = value.strip()
         if token.count(b".") == _DOTS:
-            verdict = judge(token, trust, datetime.now(UTC))
+            now = datetime.now(UTC)
+            verdict = judge(token, trust, now)
             if verdict.signed:
-                yield SignedToken(key, token, verdict.user)
+                ended = verdict.expires_at is not None and verdict.expires_at <= now
+                yield SignedToken(key, token, verdict.user, ended)

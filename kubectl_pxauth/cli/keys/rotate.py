@@ -47,6 +47,10 @@ rotation is interrupted, run the command again to go on, or with --rollback to g
 back; `kubectl pxauth keys status` shows how far it is. On a terminal the command
 asks before it changes anything. It never prints a key.
 
+If a Secret can't be written, or somebody else keeps writing it, the command names it
+and finishes the rotation without it. Its exit code is then 3: Portworx refuses that
+token from then on.
+
 People who have the old key may have left tokens of their own in some Secret: look at
 the users that --dry-run names. If the key has leaked, use --compromised, which signs
 nothing again."""
@@ -61,6 +65,9 @@ EXAMPLES = (
         "kubectl pxauth keys rotate --phase=tokens",
     ),
 )
+
+TOKENS_LOST = 3
+"""The exit code of a rotation that is done, and that left valid tokens with the other key."""
 
 _SIGNED, _SKIPPED = "signed again", "skipped"
 
@@ -284,7 +291,23 @@ def _say_how_it_stands(
         output.note(", ".join(f"{count} {what}" for what, count in counts.items()))
     if request.dry_run is not DryRun.NONE:
         return
-    output.note(f"{_how_it_stands(standing)[0].upper()}{_how_it_stands(standing)[1:]}.")
+    words = _how_it_stands(standing)
+    output.note(f"{words[0].upper()}{words[1:]}.")
+    _say_what_comes_next(rotation, request)
+    if standing.lost and standing.stand in (Stand.FINISHED, Stand.ROLLED_BACK):
+        lost = (
+            "1 Secret is left with a token"
+            if standing.lost == 1
+            else (f"{standing.lost} Secrets are left with a token")
+        )
+        output.error(
+            f"{words}, but {lost} of the other key, which is refused: see what was skipped"
+        )
+        raise typer.Exit(TOKENS_LOST)
+
+
+def _say_what_comes_next(rotation: Rotation, request: RotationRequest) -> None:
+    standing = rotation.standing
     running = rotation.running
     restart = _restart(running)
     if standing.stand is Stand.FORWARD:

@@ -135,14 +135,16 @@ class KeyStep:
 class TokenStep:
     """A Secret with a token that was signed again for that user, or was skipped for that reason.
 
-    kept_by is the tool that keeps the Secret, if one does, and keys are those of its data that hold
-    what was signed.
+    is_lost is whether a token that has not ended is skipped, and nobody else signs it again.
+    kept_by is the tool that keeps the Secret, if one does, and keys are those of its data that
+    hold what was signed.
     """
 
     namespace: str
     secret: str
     user: PartialIdentity
     skipped: str = ""
+    is_lost: bool = False
     kept_by: str = ""
     keys: tuple[str, ...] = ()
 
@@ -174,13 +176,15 @@ class Stand(StrEnum):
 class Standing:
     """How far a rotation is, and how many tokens of how many have the key that it goes to.
 
-    next_command is the one that goes on; None where nothing is to be done.
+    lost is how many are left with the other key, and nobody signs them again. next_command is the
+    one that goes on; None where nothing is to be done.
     """
 
     stand: Stand
     signed: int
     total: int
     next_command: str | None
+    lost: int = 0
 
 
 @dataclass
@@ -191,6 +195,7 @@ class _Progress:
     signed: Counter[tuple[str, str]] = field(default_factory=Counter)
     conflicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     skipped: set[tuple[str, str]] = field(default_factory=set)
+    lost: set[tuple[str, str]] = field(default_factory=set)
     written: dict[tuple[str, str, str], WrittenToken] = field(default_factory=dict)
     ended: Stand | None = None
     unknown: bool = False
@@ -202,7 +207,7 @@ class _Progress:
         self.signed[place] += 1
         return self.signed[place]
 
-    def lost(self, step: TokenStep) -> int:
+    def beaten(self, step: TokenStep) -> int:
         """Note that somebody else was quicker all the time; returns how often that was so."""
         place = (step.namespace, step.secret)
         self.to_sign.add(place)
@@ -277,7 +282,7 @@ class Rotation:
             command = rotation.next_command
             forward = Stand.LAID if self.state.laid else Stand.FORWARD
             stand = forward if rotation.direction is Direction.FORWARD else Stand.BACKWARD
-        return Standing(stand, signed, len(progress.to_sign), command)
+        return Standing(stand, signed, len(progress.to_sign), command, len(progress.lost))
 
     def prepare(self, stop: Event) -> Iterator[Step]:
         """Find the tokens, and ask the server whether each could be written.
@@ -526,7 +531,7 @@ class Rotation:
             for step in self._sign_tokens(self._target, stop, self._request.dry_run):
                 failures += isinstance(step, SecretFailure)
                 if isinstance(step, TokenStep) and step.skipped == _FOUGHT:
-                    if self._progress.lost(step) < _MOST_SIGNATURES:
+                    if self._progress.beaten(step) < _MOST_SIGNATURES:
                         more = True
                         continue  # the next look may come at a better moment
                 elif isinstance(step, TokenStep) and not step.skipped:
@@ -697,10 +702,11 @@ class Rotation:
                     ),
                 )
             except ConflictError:
-                return TokenStep(*place, NOBODY, skipped=_FOUGHT)
+                return TokenStep(*place, NOBODY, skipped=_FOUGHT, is_lost=True)
             except PxauthError as error:
                 return SecretFailure(*place, error)
 
+        progress.lost &= progress.skipped  # who was fought over may be well by now
         secrets = list_secrets(self._cluster, None)
         for step in run_concurrently(work, secrets, _AT_ONCE, stop):
             if step is None:
@@ -711,6 +717,8 @@ class Rotation:
                     continue
                 if step.skipped != _FOUGHT:
                     progress.skipped.add(place)
+            if isinstance(step, TokenStep):
+                (progress.lost.add if step.is_lost else progress.lost.discard)(place)
             yield step
 
 
@@ -756,12 +764,13 @@ def _sign_one(
         reason = f"the Portworx operator signs it again (StorageCluster {storage_cluster})"
         return replace(step, skipped=reason)
     if problem := why_unwritable(secret):
-        return replace(step, skipped=f"{problem}, and its token is not valid any more")
+        reason = f"{problem}, and its token is not valid any more"
+        return replace(step, skipped=reason, is_lost=not all(one.has_ended for one in tokens))
     keeper = keeper_of(secret)
     if keeper and keeper.is_copy:
         return replace(step, skipped=f"{keeper.name} copies it from elsewhere")
     if signed >= _MOST_SIGNATURES:
-        return replace(step, skipped=_FOUGHT)
+        return replace(step, skipped=_FOUGHT, is_lost=True)
     data = {one.key: sign_again(one.token, state.current).encode() for one in tokens}
     update_secret(cluster, secret, SecretContent(data, {}, {}), dry_run)
     return replace(step, kept_by=keeper.name if keeper else "")
