@@ -186,6 +186,7 @@ class TrustedKeys:
     no_key is why signatures can't be verified, or None; settings is an error where the verifier's
     settings could not be found, and None where nobody was asked for them. key is the shared
     secret; application_keys are those of Portworx' own applications, by their issuer.
+    contradictions say where a key of the environment is not the cluster's.
     """
 
     trust: "Trust"
@@ -193,6 +194,7 @@ class TrustedKeys:
     settings: VerifierSettings | PxauthError | None
     key: FoundKey | None = None
     application_keys: Mapping[str, FoundKey] = field(default_factory=dict)
+    contradictions: tuple[str, ...] = ()
 
     @property
     def provider(self) -> FoundText | None:
@@ -260,11 +262,11 @@ class TrustedKeys:
         if self.no_key:
             return (f"signatures are not checked: {self.no_key}",)
         rotation = self.key.shared_secret.rotation if self.key else ""
-        under_way = (rotation,) if rotation else ()
+        found = ((rotation,) if rotation else ()) + self.contradictions
         if isinstance(self.settings, VerifierSettings):
-            return (*under_way, *self.settings.warnings)
+            return (*found, *self.settings.warnings)
         unchecked = (f"issuers are not checked: {self.settings}",) if self.settings else ()
-        return (*under_way, *unchecked)
+        return (*found, *unchecked)
 
     def problems(self, verdict: "Verdict") -> tuple[str, ...]:
         """Why Portworx would refuse a token, as far as that can be told."""
@@ -308,9 +310,12 @@ def find_trusted_keys(cluster: Cluster, source: KeySource) -> TrustedKeys:
     found = None if isinstance(key, PxauthError) else key
     settings = attempt(lambda: search.settings(found, source.issuer), _EXPLAINED)
     applications = attempt(reading.result)
-    return trusted_keys(
+    trusted = trusted_keys(
         source, key, settings, {} if isinstance(applications, PxauthError) else applications
     )
+    # A key in an argument is meant; one of the environment may be left from another cluster.
+    contradictions = search.contradictions(found) if source.from_environment else ()
+    return replace(trusted, contradictions=contradictions)
 
 
 def trusted_keys(

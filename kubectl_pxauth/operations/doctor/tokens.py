@@ -225,7 +225,11 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
     yield from limited(padded, _ALL)
     if fine:
         yield _well(fine, trusted, now)
-    elif not bad and not kept.refusal and not foreign:
+    elif bad or kept.refusal or foreign:
+        return
+    elif trusted.provider and trusted.no_key:
+        yield ok("tokens", "no Secret holds one; the OpenID Connect provider makes them")
+    else:
         yield warning("tokens", "no Secret holds a token", "kubectl pxauth issue kubernetes")
 
 
