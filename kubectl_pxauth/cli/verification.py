@@ -166,9 +166,11 @@ def read_verifying_source(flags: VerificationFlags, token_file: str | None = Non
     }
     check_exclusive(shared_secret)
     check_standard_input({"--token-file": token_file} | shared_secret | public_keys)
+    key = local_shared_secret(flags, others=tuple(public_keys.values()))
     return KeySource(
         issuer=optional(flags.issuer, check_issuer),
-        signing_key=local_shared_secret(flags, others=tuple(public_keys.values())),
+        signing_key=key,
+        from_environment=key is not None and not flags.shared_secret_file,
         shared_secret_from=optional(flags.shared_secret_from, read_key_reference),
         rsa_public_pem=optional(flags.rsa_public_keyfile, lambda file: _pem(file, read_rsa_key)),
         ecdsa_public_pem=optional(
