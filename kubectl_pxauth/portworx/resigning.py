@@ -18,13 +18,14 @@ All this is about tokens that the cluster's key signed: what another key signed 
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import Secret, list_secrets
 from kubectl_pxauth.errors import ForbiddenError, LeftOutError
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.owners import original_of
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.text import command_line, printable, shown
