@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -70,13 +70,12 @@ class Cluster:
         """
         if lacking := node_machine.lacking():
             raise RuntimeError("; ".join(lacking))
-        archives = node_images.archives()
         with contextlib.ExitStack() as stack:
             self.node = stack.enter_context(Node())
             self.plane = stack.enter_context(
                 ControlPlane(address=self.node.gateway, controllers=True, audit_log=self._audit_log)
             )
-            self.node.join(self.plane, archives)
+            self.node.join(self.plane)
             self._stack = stack.pop_all()
         return self
 
@@ -156,17 +155,20 @@ class Node:
         """The kubelet's --root-dir, with its plugins' sockets."""
         return self.folder / "kubelet"
 
-    def join(self, plane: ControlPlane, archives: Sequence[Path]) -> None:
-        """Start containerd with these images, then a kubelet and kube-proxy; wait for all."""
+    def join(self, plane: ControlPlane) -> None:
+        """Start containerd, a kubelet and kube-proxy; wait until pods can be made."""
         self._plane = plane
         containerd = self.start("containerd", "containerd", f"--config={self._containerd_config()}")
         self._wait(containerd, lambda: self.run("ctr", "version") is not None)
-        for archive in archives:
-            self.run("ctr", "--namespace=k8s.io", "images", "import", str(archive), check=True)
+        self.load(node_images.pause())
         self.start_kubelet()
         self._start_kube_proxy()
         plane.wait_for(f"/api/v1/nodes/{NAME}", _is_ready)
         plane.wait_for("/api/v1/namespaces/default/serviceaccounts/default")
+
+    def load(self, archive: Path) -> None:
+        """Give the node an image."""
+        self.run("ctr", "--namespace=k8s.io", "images", "import", str(archive), check=True)
 
     def start_kubelet(self) -> None:
         """Start the kubelet, at first or after it was stopped."""
@@ -195,8 +197,9 @@ class Node:
         """
         # nsenter has to fork into a namespace of process ids; its child is to die with it.
         command = [*self._enter, "setpriv", "--pdeathsig=KILL", str(program), *arguments]
-        log = self.log(name)
-        return Program(log, start(command, log, environment))
+        started = Program(self.log(name), start(command, self.log(name), environment))
+        self._stack.callback(started.stop)
+        return started
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -458,7 +461,8 @@ def main() -> int:
     build.csi_sanity()
     for program in build.SIDECARS:
         build.sidecar(program)
-    node_images.archives()
+    for image in (node_images.pause, node_images.shell, node_images.pxauth):
+        image()
     return 0
 
 

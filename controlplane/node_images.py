@@ -29,31 +29,33 @@ _COPIED = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "kubectl_pxauth
 _CERTIFICATES = Path("/etc/ssl/certs")
 
 
-def archives() -> list[Path]:
-    """Return the archives of the images, built where they are not there yet.
+def pause() -> Path:
+    """Return the archive of PAUSE; raises RuntimeError with the end of a build's log, as all do."""
+    program = build.pause()
+    copied = f'FROM scratch\nCOPY {program.name} /\nCMD ["/{program.name}"]\n'
+    return _image(
+        PAUSE, [str(program)], lambda buildah: buildah.build(PAUSE, copied, program.parent)
+    )
 
-    Raises RuntimeError with the end of a build's log.
-    """
-    python = _bootstrapped("python", "--variant=apt", f"--include={_PYTHON}")
-    slim = _bootstrapped("slim", "--variant=essential")
-    pause = build.pause()
+
+def shell() -> Path:
+    """Return the archive of SHELL."""
+    python = _python()
+    return _image(SHELL, [str(python)], lambda buildah: buildah.unpack(SHELL, python))
+
+
+def pxauth() -> Path:
+    """Return the archive of PXAUTH."""
+    python, slim = _python(), _bootstrapped("slim", "--variant=essential")
     containerfile = (_PROJECT / "Containerfile").read_text()
 
-    def build_pause(buildah: _Buildah) -> None:
-        copied = f'FROM scratch\nCOPY {pause.name} /\nCMD ["/{pause.name}"]\n'
-        buildah.build(PAUSE, copied, pause.parent)
-
-    def build_pxauth(buildah: _Buildah) -> None:
+    def build_with(buildah: _Buildah) -> None:
         buildah.unpack("localhost/python", python)
         buildah.unpack("localhost/slim", slim)
         bases = ["--build-arg=PYTHON=localhost/python", "--build-arg=BASE=localhost/slim"]
         buildah.build(PXAUTH, containerfile, _PROJECT, *bases)
 
-    return [
-        _image(PAUSE, [str(pause)], build_pause),
-        _image(SHELL, [str(python)], lambda buildah: buildah.unpack(SHELL, python)),
-        _image(PXAUTH, [str(python), str(slim), containerfile, *_sources()], build_pxauth),
-    ]
+    return _image(PXAUTH, [str(python), str(slim), containerfile, *_sources()], build_with)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ def _image(tag: str, inputs: list[str], build_with: Callable[[_Buildah], None]) 
             buildah.save(tag, archive)
 
     return _cached("image.tar", [tag, *inputs], make)
+
+
+def _python() -> Path:
+    return _bootstrapped("python", "--variant=apt", f"--include={_PYTHON}")
 
 
 def _bootstrapped(name: str, *arguments: str) -> Path:

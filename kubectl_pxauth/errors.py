@@ -84,6 +84,10 @@ class UnansweredError(ClusterError):
         self.again = again
 
 
+class NoAnswerError(ClusterError):
+    """The API server was reached, and whom it asked to run a command did not answer in time."""
+
+
 class OutOfOrderError(ClusterError):
     """The API server can't list these objects, and will not be able to soon."""
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from controlplane.run import ControlPlane
 from tests.conftest import Portworx, Run, Shell, claims_of, decode, forge, judge
+from tests.fault_proxy import FaultProxy, Stall
 from tests.terminal import run_on_terminal
 
 NODES = Portworx.nodes
@@ -311,6 +313,17 @@ def test_a_pxctl_that_does_not_end(portworx: Portworx, tmp_path: Path) -> None:
     name = f"{portworx.shell.namespace}/portworx-node-b"
     late = f"pod {name}: no end within 3 s (give it more time with --request-timeout)"
     assert failures(done) == {"node-b": late}
+
+
+def test_a_kubelet_that_does_not_answer(portworx: Portworx, plane: ControlPlane) -> None:
+    with FaultProxy(plane) as proxy:
+        proxy.spoil(Stall(), path="/pods/portworx-node-b/exec", times=None)
+        through = replace(portworx, shell=proxy.shell(portworx.shell))
+        done = through.context("create", "admin", "--request-timeout", "3s")
+    assert saved(done) == ["node-a", "node-c"]
+    name = f"{portworx.shell.namespace}/portworx-node-b"
+    silent = f"pod {name}: no answer in 3 s from the kubelet of its node, which the API server asks"
+    assert failures(done) == {"node-b": f"{silent} (kubectl get node node-b)"}
 
 
 def test_nodes_are_done_side_by_side(portworx: Portworx, tmp_path: Path) -> None:

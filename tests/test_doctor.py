@@ -681,10 +681,13 @@ def test_a_job_whose_image_can_not_be_pulled(scheduled: Patient) -> None:
     said = scheduled.ill("problem job")
     assert said.message == f"{JOB}: image i:1 can't be pulled: ImagePullBackOff"
     assert "--image" in str(said.hint)
+    assert str(said.hint).endswith("kubectl delete pod/run -n kube-system")
     ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     status = {"containerStatuses": [container | {"restartCount": 0, "state": ended}]}
     scheduled.status("pod/run", status)
     assert "--limits memory=512Mi" in str(scheduled.ill("problem job").hint)
+    scheduled.status("cronjob/pxauth-renew-px", {"lastSuccessfulTime": "2036-11-25T03:00:00Z"})
+    assert all(one.kind.startswith("ok") for one in scheduled.doctor())
 
 
 def test_a_job_that_fails(scheduled: Patient) -> None:

@@ -14,6 +14,7 @@ from kubectl_pxauth.errors import (
     ConflictError,
     ExpiredError,
     ForbiddenError,
+    NoAnswerError,
     NotFoundError,
     OutOfOrderError,
     UnansweredError,
@@ -158,7 +159,11 @@ class Cluster:
         protocols: Sequence[str],
         timeout: timedelta,
     ) -> "WebSocket":
-        """Open a WebSocket, as a pod's exec wants it; raises NotFoundError and others."""
+        """Open a WebSocket, as a pod's exec wants it.
+
+        Raises NoAnswerError where the server is reached and the way on from it is not open in time,
+        NotFoundError and other ClusterErrors.
+        """
         import urllib3
         import websocket
 
@@ -168,7 +173,10 @@ class Cluster:
         stream = websocket.WebSocket()
         headers = self._transport.headers
         started = time.monotonic()
+        reached = False
         try:
+            socket = self._transport.socket()
+            reached = True
             stream.connect(  # type: ignore[no-untyped-call]
                 "ws" + url.removeprefix("http"),
                 header=[f"{key}: {value}" for key, value in headers.items()],
@@ -176,7 +184,7 @@ class Cluster:
                 suppress_origin=True,
                 redirect_limit=0,
                 timeout=timeout.total_seconds(),
-                socket=self._transport.socket(),
+                socket=socket,
             )
             status = 101
         except websocket.WebSocketBadStatusException as error:
@@ -186,6 +194,8 @@ class Cluster:
             raise _refusal(self._target, answer, said) from None
         except (websocket.WebSocketException, urllib3.exceptions.HTTPError, OSError) as error:
             status = 0
+            if reached and isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):
+                raise NoAnswerError(f"no answer in {timeout.total_seconds():g} s") from None
             raise _unreachable(self._transport.route, error, None) from None
         finally:
             self._log_request("GET", url, status, started)

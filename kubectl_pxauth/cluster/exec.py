@@ -13,7 +13,7 @@ from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.pods import Pod
-from kubectl_pxauth.errors import ClusterError, ForbiddenError
+from kubectl_pxauth.errors import ClusterError, ForbiddenError, NoAnswerError
 from kubectl_pxauth.frozen import dataclass
 
 DEFAULT_TIMEOUT = timedelta(seconds=60)
@@ -66,6 +66,11 @@ def run_in_pod(
             str(error).rstrip(": "),
             hint='it takes the verbs "get" and "create": kubectl auth can-i create pods'
             f" --subresource=exec -n {pod.namespace}",
+        ) from None
+    except NoAnswerError as error:
+        raise ClusterError(
+            f"pod {pod}: {error} from the kubelet of its node, which the API server asks",
+            hint=f"kubectl get node {pod.node}",
         ) from None
     try:
         channels = _talk(stream, line, deadline, pod, timeout)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from controlplane import node_images
 from controlplane.node import Cluster
 from tests.conftest import furnish
 from tests.leaks import LeakWatch
@@ -26,7 +27,15 @@ def cluster(leaks: LeakWatch) -> Iterator[Cluster]:
     """A control plane and a node, with the shared secret where the Portworx docs have it."""
     with Cluster(audit_log=leaks.audit_log) as running:
         furnish(running.plane)
+        running.node.load(node_images.shell())
         yield running
+
+
+@pytest.fixture(scope="session")
+def pxauth_image(cluster: Cluster) -> str:
+    """The name of the project's own image, which the node has then."""
+    cluster.node.load(node_images.pxauth())
+    return node_images.PXAUTH
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from controlplane.node import NAME, Cluster
-from controlplane.node_images import PXAUTH
 from tests.conftest import BIN, claims_of, decode, forge
 from tests.e2e.conftest import eventually, items
 from tests.portworx_site import Site
@@ -28,6 +27,7 @@ class Job:
     """The job of a namespace's tokens, which also runs there."""
 
     site: Site
+    image: str
 
     @property
     def name(self) -> str:
@@ -35,7 +35,8 @@ class Job:
 
     def schedule(self, schedule: str, *flags: str) -> None:
         here = ["--schedule", schedule, "--job-namespace", self.site.namespace]
-        done = self.site.pxauth("schedule", *here, *flags)
+        image = [] if "--image" in flags else ["--image", self.image]
+        done = self.site.pxauth("schedule", *here, *image, *flags)
         assert done.code == 0, done.err
 
     def start(self, name: str) -> None:
@@ -89,18 +90,18 @@ def restricted(site: Site) -> None:
 
 
 @pytest.fixture
-def job(site: Site) -> Iterator[Job]:
-    yield Job(site)
+def job(site: Site, pxauth_image: str) -> Iterator[Job]:
+    yield Job(site, pxauth_image)
     assert site.pxauth("unschedule", "-n", site.namespace).code == 0
 
 
-def test_the_cluster_renews_and_issues_by_itself(site: Site, cluster: Cluster) -> None:
+def test_the_cluster_renews_and_issues_by_itself(site: Site, pxauth_image: str) -> None:
     tenant = f"{site.namespace}-tenant"
     label = f"e2e={site.namespace}"
     site.issue("kubernetes", "--duration", "10d")
     before = site.token()
     namespaces = ["--issue", "kubernetes", "--namespace-selector", label]
-    there = ["-A", "--job-namespace", site.namespace, "--image", PXAUTH]
+    there = ["-A", "--job-namespace", site.namespace, "--image", pxauth_image]
     done = site.pxauth("schedule", "--schedule", _EACH_MINUTE, *there, *namespaces)
     assert done.code == 0, done.err
     try:
@@ -123,7 +124,7 @@ def test_the_cluster_renews_and_issues_by_itself(site: Site, cluster: Cluster) -
 
 def test_a_killed_pod_is_replaced_and_the_rest_is_renewed(job: Job, cluster: Cluster) -> None:
     job.lay_tokens(_MANY)
-    job.schedule(_NEVER, "--image", PXAUTH, *_SLOWLY)
+    job.schedule(_NEVER, *_SLOWLY)
     job.start("run")
     eventually(lambda: 0 < job.renewed() < _MANY, "a run that is under way")
     (pod,) = job.pods()
@@ -137,7 +138,7 @@ def test_a_killed_pod_is_replaced_and_the_rest_is_renewed(job: Job, cluster: Clu
 
 def test_a_drained_pod_says_what_it_did_and_another_goes_on(job: Job, cluster: Cluster) -> None:
     job.lay_tokens(_MANY)
-    job.schedule(_NEVER, "--image", PXAUTH, *_SLOWLY)
+    job.schedule(_NEVER, *_SLOWLY)
     job.start("run")
     pod = eventually(job.running_pod, "a running pod")
     with subprocess.Popen(
@@ -162,7 +163,7 @@ def test_a_drained_pod_says_what_it_did_and_another_goes_on(job: Job, cluster: C
 
 def test_a_pod_without_memory_is_named_until_a_run_succeeds(job: Job) -> None:
     job.lay_tokens(1)
-    job.schedule(_NEVER, "--image", PXAUTH, "--limits", "memory=24Mi", "--requests", "memory=16Mi")
+    job.schedule(_NEVER, "--limits", "memory=24Mi", "--requests", "memory=16Mi")
     job.start("small")
     job.site.done("wait", "--for=condition=Failed", "job/small", "--timeout=240s")
     assert "problem: " in (said := job.doctor()), said
@@ -179,7 +180,7 @@ def test_an_image_that_can_not_be_pulled_is_named(job: Job) -> None:
     eventually(lambda: "can't be pulled" in job.doctor(), "a diagnosis")
     said = job.doctor()
     assert "image localhost/not-there:1 can't be pulled" in said
-    job.schedule(_EACH_MINUTE, "--image", PXAUTH)
+    job.schedule(_EACH_MINUTE)
     # The next run waits for the end of the one that hangs, and the doctor says how to end that.
     delete = said.partition("kubectl delete ")[2].split()
     job.site.done("delete", *delete)
