@@ -1,6 +1,5 @@
 """`kubectl pxauth list` against a real API server."""
 
-import base64
 import csv
 import io
 import json
@@ -197,10 +196,12 @@ def test_twins_that_end_soon_are_twins_all_the_same(shell: Shell) -> None:
     }
 
 
-def test_helms_releases_are_not_read(shell: Shell) -> None:
-    """They are large, and no tokens."""
-    token = base64.b64encode(forge(claims_of(shell.namespace, days=1)).encode()).decode()
+def test_helms_releases_are_not_read_and_what_only_has_their_type_is(shell: Shell) -> None:
+    shell.issue("kubernetes")
+    token = shell.secret()["data"]["auth-token"]
     release = {"type": "helm.sh/release.v1", "data": {"auth-token": token}}
-    shell.create({"metadata": {"name": "sh.helm.release.v1.x.v1"}, **release})
-    assert listed(shell.pxauth("list", "-n", shell.namespace, "-o", "json")) == {}
-    assert shell.pxauth("renew", "-n", shell.namespace, "--all").err == "none\n"
+    labels = {"owner": "helm", "name": "x"}
+    shell.create({"metadata": {"name": "sh.helm.release.v1.x.v1", "labels": labels}, **release})
+    shell.create({"metadata": {"name": "hidden"}, **release})
+    done = shell.pxauth("list", "-o", "name")
+    assert done.out.split() == ["secret/px-k8s-user", "secret/hidden"]

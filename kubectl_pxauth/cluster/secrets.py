@@ -175,8 +175,9 @@ def list_secrets(
 ) -> Iterator[Secret]:
     """Secrets of one namespace or of all, page by page, with this name and these labels if given.
 
-    Helm's releases are left out: they are large, and no tokens. Raises ForbiddenError and other
-    ClusterErrors.
+    What Helm keeps of its releases is left out: it is large, and no token. What has that type and
+    is not labelled as Helm's (helm/helm, pkg/storage/driver/secrets.go) is not. Raises
+    ForbiddenError and other ClusterErrors.
     """
     path = _path(namespace) if namespace else ("api", "v1", "secrets")
     query = {"fieldSelector": f"metadata.name={name}" if name else f"type!={_HELM_RELEASE}"}
@@ -184,17 +185,25 @@ def list_secrets(
         query["labelSelector"] = selector
     try:
         yield from map(secret_of, cluster.items(*path, **query))
+        if not name:
+            labels = ",".join(filter(None, (selector, "owner!=helm")))
+            query = {"fieldSelector": f"type={_HELM_RELEASE}", "labelSelector": labels}
+            yield from map(secret_of, cluster.items(*path, **query))
     except OutOfOrderError:
         if selector:
             raise
         # One Secret that the server can't decrypt puts its cache out of order. A list without
         # selectors it reads from etcd, which is well in every other namespace.
         for secret in map(secret_of, cluster.items(*path)):
-            if name in (None, secret.name) and secret.manifest.get("type") != _HELM_RELEASE:
+            if name in (None, secret.name) and not _is_helms(secret):
                 yield secret
     except ForbiddenError as error:
         where = f'namespace "{namespace}"' if namespace else "all namespaces"
         raise _forbidden(error, f"Secrets in {where}", namespace) from None
+
+
+def _is_helms(secret: Secret) -> bool:
+    return secret.manifest.get("type") == _HELM_RELEASE and secret.labels.get("owner") == "helm"
 
 
 def create_secret(
