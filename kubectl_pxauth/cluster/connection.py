@@ -167,10 +167,11 @@ class Cluster:
         import urllib3
         import websocket
 
+        from kubectl_pxauth.cluster.stream import BoundedWebSocket
         from kubectl_pxauth.cluster.wire import Answer
 
         url = self._url(path, query)
-        stream = websocket.WebSocket()
+        stream = BoundedWebSocket(_MOST_BYTES)
         headers = self._transport.headers
         started = time.monotonic()
         reached = False

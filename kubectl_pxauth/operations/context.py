@@ -18,6 +18,7 @@ from kubectl_pxauth.parallel import run_concurrently
 from kubectl_pxauth.portworx.pxctl import PxctlNode
 from kubectl_pxauth.token.verdict import Trust, judge
 
+_LONGEST_LIST = 1 << 20  # characters of a node's list of contexts
 _AT_ONCE = 16
 _ROUNDS = 5  # changes of the key that are followed
 
@@ -153,24 +154,31 @@ def _read_list(node: PxctlNode) -> list[PxctlContext]:
     import yaml
 
     text = node.run(["context", "list"])
+    if len(text) > _LONGEST_LIST:
+        raise PxctlError("pxctl's list of contexts is too long to be one")
     try:
         content = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - all is text
         config = content.get("contextconfig", content) or {}
         return [
             _context(item, config.get("current")) for item in config.get("configurations") or []
         ]
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError):
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, RecursionError):
         raise PxctlError("pxctl's list of contexts is not the YAML that it should be") from None
 
 
 def _context(item: dict[str, Any], current: str | None) -> PxctlContext:
-    token = judge(str(item.get("token")).encode(), Trust(issuer=None), datetime.now(UTC))
+    told = {"subject": (item.get("identity") or {}).get("subject"), "context": item["context"]}
+    told |= {"token": item.get("token"), "endpoint": item.get("endpoint")}
+    # Whoever is root on a node makes its list: an alias in it could unfold to gigabytes.
+    if not all(isinstance(text, str | None) for text in told.values()) or not told["context"]:
+        raise TypeError
+    token = judge((told["token"] or "").encode(), Trust(issuer=None), datetime.now(UTC))
     return PxctlContext(
-        name=item["context"],
-        current=item["context"] == current,
-        subject=token.user.sub or (item.get("identity") or {}).get("subject") or None,
+        name=told["context"],
+        current=told["context"] == current,
+        subject=token.user.sub or told["subject"] or None,
         expires_at=token.expires_at,
-        endpoint=item.get("endpoint") or None,
+        endpoint=told["endpoint"] or None,
     )
 
 
