@@ -10,7 +10,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
-.PHONY: test test-fast e2e soak lint demo bench docs archive release clean
+.PHONY: test test-fast e2e soak lint demo bench docs tutorial transcripts archive release clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
@@ -42,6 +42,15 @@ bench: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/python -m mkdocs build --strict
+
+# A shell in the cluster that docs/tutorial.md speaks of.
+tutorial: $(VENV)/installed
+	@$(BIN)/python -m tests.transcripts
+
+# Write into README.md and docs/ what the commands print now.
+transcripts: $(VENV)/installed
+	$(BIN)/python -m tests.transcripts $$(grep --recursive --files-with-matches console README.md docs)
+	$(BIN)/python -m tests.picture
 
 archive: $(VENV)/installed
 	$(BIN)/python -m release.archive

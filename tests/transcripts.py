@@ -22,6 +22,7 @@ A line `…` in the output stands for lines that are left out. Dates, ages, iden
 like are compared as such; lines may come in any order, as work that is done side by side does.
 
     python -m tests.transcripts README.md    writes what is printed now into the file
+    python -m tests.transcripts              opens a shell in such a cluster
 """
 
 import difflib
@@ -52,6 +53,13 @@ _PART = re.compile(
     re.S | re.M,
 )
 _LEFT_OUT = "…"
+_KUBECTL = """#!/bin/bash
+case "$1 $2" in
+  "pxauth context") set -- "${{@:1:3}}" --pxctl {pxctl} "${{@:4}}" ;;
+  "pxauth pxctl") set -- "${{@:1:2}}" --pxctl {pxctl} "${{@:3}}" ;;
+esac
+exec {kubectl} "$@"
+"""
 _SECONDS = 120
 _VARYING = (
     (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?( ?UTC|Z)?)?", "DATE"),
@@ -141,25 +149,20 @@ def _comparable(line: str) -> str:
 class World:
     """A cluster that the documentation speaks of, and a folder to type commands in."""
 
-    def __init__(self, folder: Path, kubeconfig: Path, pxctl: Path) -> None:
+    def __init__(self, folder: Path, kubeconfig: Path, programs: Path) -> None:
         self.folder = folder
         self.environment = {
-            "PATH": f"{BIN}:/usr/bin:/bin",
+            "PATH": f"{programs}:{BIN}:/usr/bin:/bin",
             "HOME": str(folder),
             "KUBECONFIG": str(kubeconfig),
             "LANG": "C.UTF-8",
             "OUTPUT": str(folder.with_name("output")),
         }
-        self._pxctl = pxctl
 
     def run(self, script: str, *, strict: bool = False) -> subprocess.CompletedProcess[str]:
         """What bash makes of a script; both streams are in `stdout`. Strict is `-euo pipefail`."""
-        # The pods' pxctl is a stand-in, which is not where a node has it.
-        typed = re.sub(
-            r"(kubectl pxauth (?:context \w+|pxctl))\b", rf"\1 --pxctl {self._pxctl}", script
-        )
         return subprocess.run(
-            ["bash", *(["-euo", "pipefail"] if strict else []), "-c", typed],
+            ["bash", *(["-euo", "pipefail"] if strict else []), "-c", script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -194,7 +197,7 @@ def world() -> Iterator[World]:
             home.mkdir(parents=True)
         (folder / "work").mkdir()
         plane.start_kubelet(pods)
-        made = World(folder / "work", plane.kubeconfig(), _pxctl(folder))
+        made = World(folder / "work", plane.kubeconfig(), _programs(folder / "programs"))
         made.set_up(
             f"kubectl create namespace portworx; kubectl create -f - <<'EOF'\n{_portworx()}\nEOF"
         )
@@ -216,12 +219,16 @@ def world() -> Iterator[World]:
         yield made
 
 
-def _pxctl(folder: Path) -> Path:
-    program = folder / "pxctl"
-    stand_in = Path(__file__).with_name("pxctl.py").read_text()
-    program.write_text(f"#!{sys.executable}\n{stand_in}")
-    program.chmod(0o755)
-    return program
+def _programs(folder: Path) -> Path:
+    """Make a folder with a kubectl that knows where the stand-in for pxctl is, and with that."""
+    folder.mkdir()
+    pxctl = folder / "pxctl"
+    pxctl.write_text(f"#!{sys.executable}\n{Path(__file__).with_name('pxctl.py').read_text()}")
+    kubectl = folder / "kubectl"
+    kubectl.write_text(_KUBECTL.format(kubectl=BIN / "kubectl", pxctl=pxctl))
+    for program in (pxctl, kubectl):
+        program.chmod(0o755)
+    return folder
 
 
 def _portworx() -> str:
@@ -307,6 +314,10 @@ def record(file: Path, told_to: World) -> None:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
+    if len(sys.argv) == 1:
+        with world() as told:
+            shell = told.environment | {"PS1": "\\$ ", "TERM": os.environ.get("TERM", "dumb")}
+            subprocess.run(["bash", "--norc"], cwd=told.folder, env=shell)
     for argument in sys.argv[1:]:
         with world() as told:
             record(Path(argument), told)
