@@ -3,10 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 # What to install: `release` is enough for `make archive` and `make release`.
 GROUP ?= dev
+# `make try` has one with the plugin alone, which is there in seconds.
+TRY := build/try
 ifeq ($(OS),Windows_NT)
 BIN := $(CURDIR)/$(VENV)/Scripts
+TRY_BIN := $(TRY)/Scripts
 else
 BIN := $(CURDIR)/$(VENV)/bin
+TRY_BIN := $(TRY)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
@@ -33,6 +37,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+try: $(TRY)/installed
+	$(TRY_BIN)/python -m demo.without_cluster
 
 demo: $(VENV)/installed
 	$(BIN)/python -m demo
@@ -62,6 +69,11 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group $(GROUP)
+	touch $@
+
+$(TRY)/installed: pyproject.toml
+	$(PYTHON) -m venv $(TRY)
+	$(TRY_BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --editable .
 	touch $@
 
 clean:
