@@ -40,7 +40,7 @@ class Patient(Site):
     def doctor(self, *arguments: str, code: int = 0) -> list[Said]:
         """What the doctor finds."""
         done = self.pxauth("doctor", "-o", "json", *arguments)
-        assert (done.code, done.err) == (code, "")
+        assert (done.code, done.err) == (code, ""), done.out
         found = json.loads(done.out)
         assert found["healthy"] is (code == 0)
         return [

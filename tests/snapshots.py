@@ -49,9 +49,26 @@ SNAPSHOT_CRD: dict[str, Any] = {
 }
 
 
-def wait_for_snapshot_classes(shell: Shell) -> None:
+def group_snapshot_crd(version: str) -> dict[str, Any]:
+    """The same for VolumeGroupSnapshotClasses, served in that version alone."""
+    resource, group = "volumegroupsnapshotclasses", "groupsnapshot.storage.k8s.io"
+    spec = SNAPSHOT_CRD["spec"]
+    names = {
+        "kind": "VolumeGroupSnapshotClass",
+        "listKind": "VolumeGroupSnapshotClassList",
+        "plural": resource,
+        "singular": "volumegroupsnapshotclass",
+    }
+    versions = [spec["versions"][0] | {"name": version}]
+    metadata = SNAPSHOT_CRD["metadata"] | {"name": f"{resource}.{group}"}
+    spec = spec | {"group": group, "names": names, "versions": versions}
+    return SNAPSHOT_CRD | {"metadata": metadata, "spec": spec}
+
+
+def wait_for_snapshot_classes(shell: Shell, crd: dict[str, Any] = SNAPSHOT_CRD) -> None:
     """Wait until the API server serves them, which it does a moment after it has the CRD."""
-    path = f"/apis/{_GROUP}/v1/{_RESOURCE}"
+    spec = crd["spec"]
+    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
     for _ in range(100):
         if shell.kubectl("get", "--raw", path).code == 0:
             return

@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import claims_of, forge
 from tests.patient import Patient, Said, bare, claim, patient, plane_arguments, storage_class, token
 from tests.portworx_site import (
+    OPERATOR,
     OTHERS,
     OURS,
     SECRET_VARIABLE,
@@ -15,7 +16,7 @@ from tests.portworx_site import (
     from_secret,
     self_signed,
 )
-from tests.snapshots import SNAPSHOT_CRD, wait_for_snapshot_classes
+from tests.snapshots import SNAPSHOT_CRD, group_snapshot_crd, wait_for_snapshot_classes
 
 __all__ = ["bare", "patient", "plane_arguments"]  # fixtures
 
@@ -280,6 +281,80 @@ def test_volumes_where_security_is_off(bare: Patient) -> None:
     ]
 
 
+def assumed(patient: Patient, what: str, code: int, *kinds: str) -> list[str]:
+    """What the doctor has to say of these checks if that were so, the good news left out."""
+    found = patient.doctor("--assume", what, code=code)
+    return [
+        one.message
+        for one in found
+        if one.kind in [f"{how} {kind}" for how in BAD for kind in kinds]
+    ]
+
+
+BAD = ("warning", "problem")
+
+
+def test_what_would_fail_before_security_is_switched_on(bare: Patient) -> None:
+    bare.daemon_set(args=["-c", "cluster"])
+    bare.lay(
+        storage_class("plain", {}),
+        storage_class("px-csi-db", {}),
+        storage_class("tenants", csi("px", "gone")),
+        volume("pvc-1", "red/data"),
+        volume("pvc-2", "red/old", csi=None, portworxVolume={"volumeID": "1"}),
+        volume("pvc-3", secrets={"nodePublish": "px/gone"}),
+        volume("others", driver="other.example"),
+    )
+    said = assumed(bare, "security", 1, "classes", "volumes")
+    assert said == [
+        "StorageClass tenants: Secret px/gone does not exist",
+        "StorageClass plain names no Secret: its volumes are asked for without a token",
+        "the operator's StorageClasses px-csi-db name no Secret: their volumes are asked for as a"
+        " guest",
+        "PersistentVolume pvc-1 (claim red/data) and 1 more: no Secret is named, so that only guest"
+        " access lets them be mounted",
+        "PersistentVolume pvc-3 can't be mounted: Secret px/gone does not exist",
+    ]
+    without = assumed(bare, "no-guests", 1, "classes", "volumes")
+    assert without[2:4] == [
+        "StorageClass px-csi-db names no Secret: its volumes are asked for without a token",
+        "PersistentVolume pvc-1 (claim red/data) and 1 more can't be mounted: no Secret is named",
+    ]
+    # As it is, they are well.
+    found = [one.message for one in bare.doctor(code=1) if one.kind.startswith("problem")]
+    assert found == [
+        "StorageClass tenants: Secret px/gone does not exist",
+        "PersistentVolume pvc-3 can't be mounted: Secret px/gone does not exist",
+    ]
+
+
+def test_what_would_fail_before_security_is_switched_off(patient: Patient) -> None:
+    """The operator then deletes its own tokens, and volumes go on asking for theirs."""
+    patient.lay(
+        token("px/px-user-token", ownerReferences=[OPERATOR]),
+        token("red/px-user-token"),  # a copy, which nobody deletes
+        volume("pvc-1", "red/data", secrets={"nodePublish": "px/px-user-token"}),
+        volume("pvc-2", secrets={"nodePublish": "red/px-user-token"}),
+        storage_class("user", csi("px", "px-user-token")),
+    )
+    assert assumed(patient, "security", 0, "classes", "volumes") == []
+    deleted = "the operator deletes Secret px/px-user-token when security is switched off"
+    assert assumed(patient, "no-security", 1, "classes", "volumes") == [
+        f"StorageClass user: {deleted}",
+        f"PersistentVolume pvc-1 (claim red/data) can't be mounted: {deleted}",
+    ]
+
+
+def test_a_volume_whose_secret_to_modify_it_is_gone(patient: Patient) -> None:
+    modification = pair("volume.kubernetes.io/controller-modify-secret", "gone")
+    patient.lay(
+        volume("pvc-1", secrets={"nodePublish": "px/px-k8s-user"}, annotations=modification)
+    )
+    assert patient.ill("problem volumes").message == (
+        "PersistentVolume pvc-1 can't be modified: Secret px/gone does not exist"
+    )
+
+
 @pytest.fixture
 def with_snapshots(patient: Patient) -> Iterator[Patient]:
     """A cluster that knows VolumeSnapshotClasses."""
@@ -328,6 +403,38 @@ def test_snapshot_classes(with_snapshots: Patient) -> None:
         "VolumeSnapshotClass list has ${volumesnapshot.namespace} in its namespace of"
         " csi.storage.k8s.io/snapshotter-list-secret, which nothing fills in",
     ]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_classes_of_groups_of_snapshots(patient: Patient, version: str) -> None:
+    crd = group_snapshot_crd(version)
+    patient.done("apply", "-f", "-", stdin=crd)
+    try:
+        wait_for_snapshot_classes(patient, crd)
+        kind = {
+            "apiVersion": f"groupsnapshot.storage.k8s.io/{version}",
+            "kind": "VolumeGroupSnapshotClass",
+        }
+        namespace = "${volumegroupsnapshot.namespace}"
+        patient.lay(
+            snapshot_class("fine", pair("group-snapshotter", "px-k8s-user"), **kind),
+            snapshot_class("tenants", pair("group-snapshotter", "t", namespace), **kind),
+            snapshot_class("others", {}, driver="other.example", **kind),
+        )
+        assert {
+            "VolumeGroupSnapshotClass fine: Secret px/px-k8s-user",
+            f"VolumeGroupSnapshotClass tenants: Secret {namespace}/t",
+        } <= set(well(patient, "classes"))
+        patient.lay(snapshot_class("single", pair("snapshotter", "px-k8s-user"), **kind))
+        said = patient.ill("problem classes")
+        assert said.message == (
+            "VolumeGroupSnapshotClass single names no Secret: its snapshots are asked for without a"
+            " token"
+        )
+        assert said.hint
+        assert said.hint.endswith("kubectl edit volumegroupsnapshotclass single")
+    finally:
+        patient.remove("crd", crd["metadata"]["name"])
 
 
 def test_snapshot_classes_that_may_not_be_read(patient: Patient) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
@@ -19,7 +20,8 @@ from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.errors import PxauthError
-from kubectl_pxauth.operations.doctor import diagnose
+from kubectl_pxauth.operations.doctor import DoctorRequest, diagnose
+from kubectl_pxauth.operations.doctor.assumption import Assumption
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis
 from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.verdict import Severity
@@ -34,6 +36,7 @@ EXAMPLES = (
         "Print only what is wrong, for monitoring",
         "kubectl pxauth doctor -o json | jq '.findings[] | select(.severity != \"ok\")'",
     ),
+    ("Before security is switched on: what would fail", "kubectl pxauth doctor --assume security"),
 )
 
 _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
@@ -44,6 +47,14 @@ _INDENT = 19
 def command(
     *,
     within: WithinFlag = "30d",
+    assume: Annotated[
+        Assumption | None,
+        typer.Option(
+            help="Judge classes, claims and volumes as if Portworx had security on (security),"
+            " let in nobody without a token (no-guests), or had security off (no-security).",
+            show_default="what the cluster says",
+        ),
+    ] = None,
     verification: VerificationFlags,
     form: DataFormatFlag = None,
     quiet: QuietFlag = False,
@@ -56,7 +67,8 @@ def command(
     due, now = parse_duration(within), datetime.now(UTC)
 
     def ask(connection: Connection) -> Iterator[Diagnosis]:
-        return diagnose(connection.kubeconfig.namespace, source, connection.open(), now, due)
+        request = DoctorRequest(connection.kubeconfig.namespace, due, now, assume)
+        return diagnose(request, source, connection.open())
 
     if list(connections) == [""]:
         answers: Mapping[str, Iterable[Diagnosis] | PxauthError] = {"": ask(connections[""])}

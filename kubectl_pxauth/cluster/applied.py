@@ -21,17 +21,18 @@ _SERVERS_OWN = ("managedFields", "resourceVersion")  # of an object's metadata
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of object, and where the API server keeps it; each is of version v1 here."""
+    """A kind of object, and where the API server keeps it."""
 
     name: str
     plural: str
     group: str = ""
     namespaced: bool = True
+    version: str = "v1"
 
     @property
     def api_version(self) -> str:
         """What a manifest has to say."""
-        return f"{self.group}/v1" if self.group else "v1"
+        return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def resource(self) -> str:
@@ -40,9 +41,9 @@ class Kind:
 
     def path(self, namespace: str | None) -> tuple[str, ...]:
         """Where its objects are, of one namespace or of all."""
-        root = ("apis", self.group, "v1") if self.group else ("api", "v1")
+        root = ("apis", self.group) if self.group else ("api",)
         scope = ("namespaces", namespace) if namespace else ()
-        return (*root, *scope, self.plural)
+        return (*root, self.version, *scope, self.plural)
 
 
 @dataclass(frozen=True)

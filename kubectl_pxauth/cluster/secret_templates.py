@@ -1,7 +1,8 @@
 """Templates in the parameters of classes that name a Secret, as the CSI sidecars fill them in.
 
 Sources: kubernetes-csi/external-provisioner, pkg/controller/controller.go (getSecretReference,
-resolveTemplate), and kubernetes-csi/external-snapshotter, pkg/utils/util.go (GetSecretReference).
+resolveTemplate), and kubernetes-csi/external-snapshotter, pkg/utils/util.go (GetSecretReference,
+GetGroupSnapshotSecretReference).
 """
 
 import re
@@ -65,6 +66,21 @@ SNAPSHOT_LIST = SecretTemplates(
     in_name=("volumesnapshotcontent.name",), in_namespace=("volumesnapshotcontent.name",)
 )
 """Those for the Secret that lists snapshots: no VolumeSnapshot is known there."""
+
+GROUP_SNAPSHOT_CLASS = SecretTemplates(
+    in_name=(
+        "volumegroupsnapshotcontent.name",
+        "volumegroupsnapshot.namespace",
+        "volumegroupsnapshot.name",
+    ),
+    in_namespace=("volumegroupsnapshotcontent.name", "volumegroupsnapshot.namespace"),
+)
+"""Those of a VolumeGroupSnapshotClass, for the Secret that makes and deletes such groups."""
+
+GROUP_SNAPSHOT_GET = SecretTemplates(
+    in_name=("volumegroupsnapshotcontent.name",), in_namespace=("volumegroupsnapshotcontent.name",)
+)
+"""Those for the Secret that looks at a group: no VolumeGroupSnapshot is known there."""
 
 
 def is_template(text: str) -> bool:

@@ -1,11 +1,11 @@
-"""VolumeSnapshotClasses.
+"""VolumeSnapshotClasses, and VolumeGroupSnapshotClasses, which are only read.
 
 Source: kubernetes-csi/external-snapshotter, client/apis/volumesnapshot/v1 and pkg/utils/util.go
 (IsDefaultSnapshotClassAnnotation).
 """
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from kubectl_pxauth.cluster.applied import Kind
@@ -35,6 +35,14 @@ class SnapshotClass(AnyClass):
     def driver(self) -> str:
         """What makes its snapshots."""
         return str(self.manifest["driver"])
+
+
+_GROUPS = Kind(
+    "VolumeGroupSnapshotClass",
+    "volumegroupsnapshotclasses",
+    "groupsnapshot.storage.k8s.io",
+    namespaced=False,
+)
 
 
 @dataclass(frozen=True)
@@ -82,24 +90,39 @@ class SnapshotClassContent:
         return change
 
 
-def list_snapshot_classes(cluster: Cluster) -> list[SnapshotClass] | None:
+def list_snapshot_classes(
+    cluster: Cluster, kind: type[SnapshotClass] = SnapshotClass
+) -> list[SnapshotClass] | None:
     """All VolumeSnapshotClasses, None where the cluster knows no such thing.
 
     Raises ForbiddenError and other ClusterErrors.
     """
     try:
-        return list(list_classes(cluster, SnapshotClass))
+        return list(list_classes(cluster, kind))
     except NotFoundError:
         return None
     except ForbiddenError:
-        if not _has_crd(cluster):
+        if not _is_served(cluster, kind.KIND):
             return None
         raise
 
 
-def _has_crd(cluster: Cluster) -> bool:
-    """Whether the API server serves the group, which every user may ask."""
-    kind = SnapshotClass.KIND
+def list_group_snapshot_classes(cluster: Cluster) -> list[SnapshotClass] | None:
+    """All VolumeGroupSnapshotClasses, in the same way."""
+    # The newest version first: an older snapshot controller serves only older ones.
+    for version in ("v1", "v1beta2", "v1beta1"):
+
+        class GroupSnapshotClass(SnapshotClass):
+            KIND = replace(_GROUPS, version=version)
+
+        found = list_snapshot_classes(cluster, GroupSnapshotClass)
+        if found is not None:
+            return found
+    return None
+
+
+def _is_served(cluster: Cluster, kind: Kind) -> bool:
+    """Whether the API server serves the kind, which every user may ask."""
     try:
         resources = cluster.get(*kind.path(None)[:-1]).get("resources") or ()
     except NotFoundError:

@@ -9,6 +9,7 @@ from kubectl_pxauth.cluster.objects import explain_forbidden
 from kubectl_pxauth.errors import ForbiddenError
 
 _DELETION = "volume.kubernetes.io/provisioner-deletion-secret"
+_MODIFICATION = "volume.kubernetes.io/controller-modify-secret"
 _SECRET_REF = "SecretRef"  # noqa: S105 - what fields end with
 
 
@@ -18,8 +19,9 @@ class Volume:
 
     claim is like shop/data, or empty. sources are the fields of its spec, one of which says what
     it is made of; driver is that of CSI, or empty. secrets are the Secrets that CSI is to be given,
-    by the step, like nodePublish, and deletion is the one to delete it with: each by namespace and
-    name. deleted_with_claim is whether it goes when its claim does.
+    by the step, like nodePublish. deletion is the one to delete it with, and modification the one
+    to give it another VolumeAttributesClass with, if there is one for that alone. Each is by
+    namespace and name. deleted_with_claim is whether it goes when its claim does.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Volume:
     driver: str
     secrets: Mapping[str, tuple[str, str]]
     deletion: tuple[str, str] | None
+    modification: tuple[str, str] | None
     annotations: Mapping[str, str]
     deleted_with_claim: bool
 
@@ -65,6 +68,7 @@ def _volume(manifest: dict[str, Any]) -> Volume:
         driver=csi.get("driver", ""),
         secrets=secrets,
         deletion=secret_in_annotations(annotations, _DELETION),
+        modification=secret_in_annotations(annotations, _MODIFICATION),
         annotations=annotations,
         deleted_with_claim=spec.get("persistentVolumeReclaimPolicy") == "Delete",
     )

@@ -5,7 +5,8 @@ that are not there: kubernetes-csi/external-provisioner, pkg/controller/controll
 (getSecretReference). Which calls take their token from a Secret: libopenstorage/openstorage, csi/
 (setupContext). What Kubernetes makes of the old provisioner's pair: kubernetes/csi-translation-lib,
 plugins/portworx.go (TranslateInTreeStorageClassToCSI). Which ones Direct Access volumes want, and
-which a VolumeSnapshotClass: Portworx docs.
+which a VolumeSnapshotClass: Portworx docs. Those of groups of snapshots: kubernetes-csi/
+external-snapshotter, pkg/utils/util.go.
 """
 
 import re
@@ -57,6 +58,11 @@ _SNAPSHOT_LIST = "csi.storage.k8s.io/snapshotter-list-secret"
 SNAPSHOT_PAIRS = (_SNAPSHOTTER, _SNAPSHOT_LIST)
 """Those of a VolumeSnapshotClass: to make and delete snapshots, and to look at those that were not
 made through Kubernetes."""
+GROUP_SNAPSHOT_PAIRS = (
+    "csi.storage.k8s.io/group-snapshotter-secret",
+    "csi.storage.k8s.io/group-snapshotter-get-secret",
+)
+"""Those of a VolumeGroupSnapshotClass, in the same order."""
 
 WITHOUT = {
     Step.MAKE: "volumes are made and deleted without a token",

@@ -1,13 +1,14 @@
 """The operation behind `doctor`: look at all that a token needs, and write nothing."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from kubectl_pxauth.cluster.access import server_version
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.snapshot_classes import list_snapshot_classes
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, PxauthError
+from kubectl_pxauth.operations.doctor.assumption import Assumption
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
     errors_as_diagnoses,
@@ -17,7 +18,10 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 from kubectl_pxauth.operations.doctor.job import check_jobs, find_jobs
 from kubectl_pxauth.operations.doctor.rights import check_rights
 from kubectl_pxauth.operations.doctor.signing import check_signing
-from kubectl_pxauth.operations.doctor.snapshots import check_snapshot_classes
+from kubectl_pxauth.operations.doctor.snapshots import (
+    check_snapshot_classes,
+    find_snapshot_classes,
+)
 from kubectl_pxauth.operations.doctor.storage import check_storage, find_classes, find_volume_claims
 from kubectl_pxauth.operations.doctor.stork import check_stork
 from kubectl_pxauth.operations.doctor.tokens import (
@@ -32,15 +36,34 @@ from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 
+_ASSUMED = {
+    Assumption.SECURITY: "security on, and guests",
+    Assumption.NO_GUESTS: "security on, and no guests",
+    Assumption.NO_SECURITY: "security off",
+}
 
-def diagnose(
-    namespace: str, source: KeySource, cluster: Cluster, now: datetime, within: timedelta
-) -> Iterator[Diagnosis]:
+
+@dataclass(frozen=True)
+class DoctorRequest:
+    """namespace is the one that commands take by default.
+
+    A token that ends within that time is worth a warning. assumed is what is to be taken for
+    granted of Portworx, None for what is found.
+    """
+
+    namespace: str
+    within: timedelta
+    now: datetime
+    assumed: Assumption | None = None
+
+
+def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Iterator[Diagnosis]:
     """What is found, check by check; a server that can't be reached is one finding, and the only.
 
-    namespace is the one that commands take by default; a token that ends within that time is
-    worth a warning. Only reads, and asks what the user may do. Errors are findings.
+    Only reads, and asks what the user may do. Errors are findings.
     """
+    namespace, now, assumed = request.namespace, request.now, request.assumed
+    guests = assumed is not Assumption.NO_GUESTS
     version = None
     try:
         version = server_version(cluster)
@@ -50,21 +73,25 @@ def diagnose(
         if not isinstance(error, ForbiddenError):
             return
     rights = Background(lambda: list(check_rights(cluster, namespace)))
-    classes = Background(lambda: find_classes(cluster))
+    classes = Background(lambda: find_classes(cluster, guests=guests))
     claims = Background(lambda: find_volume_claims(cluster, classes.result()))
-    snapshots = Background(lambda: list_snapshot_classes(cluster))
+    snapshots = Background(lambda: find_snapshot_classes(cluster))
     volumes = Background(lambda: find_volumes(cluster))
     jobs = Background(lambda: find_jobs(cluster))
     signing = check_signing(cluster, source)
     trusted = signing.trusted
     yield from errors_as_diagnoses("rights", rights.result)
     yield from signing.diagnoses
-    secured = signing.asks is True
-    if signing.asks is False:
-        look = partial(missing, cluster=cluster)
+    asks = signing.asks
+    if assumed:
+        asks = assumed is not Assumption.NO_SECURITY
+        yield ok("portworx", f"the rest is judged as with {_ASSUMED[assumed]}")
+    secured = asks is True
+    if asks is False:
+        look = partial(missing, cluster=cluster, to_be_off=signing.asks is not False)
     else:
         usual = sorted({namespace, *USUAL_NAMESPACES})
-        kept = read_kept_tokens(cluster, trusted, usual, now, within)
+        kept = read_kept_tokens(cluster, trusted, usual, now, request.within)
         yield from check_tokens(kept, trusted, now)
         yield from check_subjects(kept, trusted.trust.username_claim)
         yield from errors_as_diagnoses("job", lambda: check_jobs(cluster, jobs.result(), kept, now))
@@ -75,13 +102,14 @@ def diagnose(
         "classes", lambda: check_storage(classes, claims, look, version, secured=secured)
     )
     yield from errors_as_diagnoses(
-        "classes", lambda: check_snapshot_classes(snapshots, look, secured=secured)
+        "classes",
+        lambda: check_snapshot_classes(snapshots, look, secured=secured, guests=guests),
     )
     if not isinstance(attempt(classes.result), PxauthError):  # or nobody needs to hear more of it
         yield from errors_as_diagnoses(
-            "volumes", lambda: check_volumes(volumes, look, secured=secured)
+            "volumes", lambda: check_volumes(volumes, look, secured=secured, assumed=assumed)
         )
-    if secured:
+    if signing.asks is True:
         yield from errors_as_diagnoses(
             "stork", lambda: check_stork(cluster, signing.search, trusted)
         )

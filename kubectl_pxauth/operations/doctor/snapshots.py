@@ -1,51 +1,105 @@
-"""Whether VolumeSnapshotClasses come to a token that Portworx takes."""
+"""Whether VolumeSnapshotClasses, and those of groups, come to a token that Portworx takes."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
-from kubectl_pxauth.cluster.secret_templates import SNAPSHOT_CLASS, SNAPSHOT_LIST, is_template
-from kubectl_pxauth.cluster.snapshot_classes import SnapshotClass
+from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secret_templates import (
+    GROUP_SNAPSHOT_CLASS,
+    GROUP_SNAPSHOT_GET,
+    SNAPSHOT_CLASS,
+    SNAPSHOT_LIST,
+    SecretTemplates,
+    is_template,
+)
+from kubectl_pxauth.cluster.snapshot_classes import (
+    SnapshotClass,
+    list_group_snapshot_classes,
+    list_snapshot_classes,
+)
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Place
 from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.volumes import SNAPSHOT_PAIRS, Provisioner
+from kubectl_pxauth.portworx.volumes import GROUP_SNAPSHOT_PAIRS, SNAPSHOT_PAIRS, Provisioner
 
 # Which the operator makes. Source: Portworx operator release notes, 25.3.0.
 _OPERATORS = "px-csi-snapclass"
-_TEMPLATES = dict(zip(SNAPSHOT_PAIRS, (SNAPSHOT_CLASS, SNAPSHOT_LIST), strict=True))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of class, the pairs of its parameters with what is filled in there, and a remedy."""
+
+    name: str
+    templates: Mapping[str, SecretTemplates]
+    remedy: str
+
+
+_SNAPSHOTS = _Kind(
+    "VolumeSnapshotClass",
+    dict(zip(SNAPSHOT_PAIRS, (SNAPSHOT_CLASS, SNAPSHOT_LIST), strict=True)),
+    "kubectl pxauth snapshotclass {name} -n NAMESPACE",
+)
+_GROUPS = _Kind(
+    "VolumeGroupSnapshotClass",
+    dict(zip(GROUP_SNAPSHOT_PAIRS, (GROUP_SNAPSHOT_CLASS, GROUP_SNAPSHOT_GET), strict=True)),
+    f"give it {GROUP_SNAPSHOT_PAIRS[0]}-name and -namespace:"
+    " kubectl edit volumegroupsnapshotclass {name}",
+)
+
+Found = list[tuple[_Kind, SnapshotClass]]
+
+
+def find_snapshot_classes(cluster: Cluster) -> Found:
+    """All of both kinds, as far as the cluster knows them; raises ClusterErrors."""
+    return [
+        (kind, one)
+        for kind, read in (
+            (_SNAPSHOTS, list_snapshot_classes),
+            (_GROUPS, list_group_snapshot_classes),
+        )
+        for one in read(cluster) or ()
+        if one.driver == Provisioner.CSI
+    ]
 
 
 def check_snapshot_classes(
-    reading: Background[list[SnapshotClass] | None],
+    reading: Background[Found],
     look: Callable[[Place], Diagnosis | None],
     *,
     secured: bool,
+    guests: bool = True,
 ) -> Iterator[Diagnosis]:
     """Whether those of Portworx' driver name a Secret with a good token.
 
-    secured is whether Portworx wants tokens. Raises ClusterErrors where they can't be read.
+    secured is whether Portworx wants tokens, and guests whether it may let in those without one.
+    Raises ClusterErrors where the classes can't be read.
     """
-    for one in reading.result() or ():
-        if one.driver == Provisioner.CSI:
-            yield from _check(one, look, secured=secured)
+    for kind, one in reading.result():
+        yield from _check(kind, one, look, secured=secured, guests=guests)
 
 
 def _check(
-    one: SnapshotClass, look: Callable[[Place], Diagnosis | None], *, secured: bool
+    kind: _Kind,
+    one: SnapshotClass,
+    look: Callable[[Place], Diagnosis | None],
+    *,
+    secured: bool,
+    guests: bool,
 ) -> Iterator[Diagnosis]:
-    who = f"VolumeSnapshotClass {one.name}"
-    command = f"kubectl pxauth snapshotclass {one.name} -n NAMESPACE"
-    bad = partial(problem, "classes", hint=command)
+    who = f"{kind.name} {one.name}"
+    remedy = kind.remedy.format(name=one.name)
+    bad = partial(problem, "classes", hint=remedy)
     named: dict[Place, None] = {}
     found = []
-    for pair in SNAPSHOT_PAIRS:
+    for pair, templates in kind.templates.items():
         keys = (f"{pair}-namespace", f"{pair}-name")
         place = tuple(one.parameters.get(key, "") for key in keys)
         lacks = [key for key, value in zip(keys, place, strict=True) if not value]
         if len(lacks) == 1:
             found.append(bad(message=f"{who} has no parameter {lacks[0]}: its snapshots fail"))
-        elif not lacks and (wrong := _TEMPLATES[pair].wrong(*place)):
+        elif not lacks and (wrong := templates.wrong(*place)):
             found.append(bad(message=f"{who} has {wrong} of {pair}, which nothing fills in"))
         elif not lacks:
             named[place[0], place[1]] = None
@@ -59,7 +113,7 @@ def _check(
     yield from found
     if secured and not named and not found:
         message = f"{who} names no Secret: its snapshots are asked for "
-        if one.name == _OPERATORS:
-            yield warning("classes", f"{message}as a guest", command)
+        if one.name == _OPERATORS and guests:
+            yield warning("classes", f"{message}as a guest", remedy)
         else:
             yield bad(message=f"{message}without a token")

@@ -20,7 +20,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     problem,
     warning,
 )
-from kubectl_pxauth.operations.doctor.tokens import Place
+from kubectl_pxauth.operations.doctor.tokens import NOTHING, Place
 from kubectl_pxauth.parallel import Background, attempt, run_concurrently
 from kubectl_pxauth.portworx.volumes import (
     CLAIMS_SECRET,
@@ -36,7 +36,6 @@ from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.verdict import Severity
 
 _AT_ONCE = 16
-_NOTHING: Place = ("", "")
 # Which the operator makes, and keeps without a Secret even where security is on.
 # Source: drivers/storage/portworx/component/portworx_sc.go of libopenstorage/operator.
 _OPERATORS = re.compile(
@@ -52,6 +51,8 @@ class VolumeClass:
     """A StorageClass of Portworx's; for each pair of parameters that it has the Secret.
 
     Namespace and name may have templates, and one of them is empty where it is missing.
+    serves_guests is whether it is one of the operator's, which need no Secret where guests are
+    let in.
     """
 
     name: str
@@ -59,12 +60,13 @@ class VolumeClass:
     pairs: Mapping[str, Place]
     expands: bool
     direct_access: bool
+    serves_guests: bool
 
     @property
     def provisioner_secret(self) -> Place:
         """The Secret whose token makes volumes; empty where there is none."""
         in_tree = self.provisioner is Provisioner.IN_TREE
-        return self.pairs.get(CLAIMS_SECRET if in_tree else Step.MAKE.pair, _NOTHING)
+        return self.pairs.get(CLAIMS_SECRET if in_tree else Step.MAKE.pair, NOTHING)
 
     @property
     def names_no_secret(self) -> bool:
@@ -112,16 +114,19 @@ class VolumeClaims:
         return {place for one in self.of_class.values() for place in (*one.tenants, *one.annotated)}
 
 
-def find_classes(cluster: Cluster) -> dict[str, VolumeClass]:
-    """The StorageClasses whose volumes Portworx makes, by name; raises ClusterErrors."""
+def find_classes(cluster: Cluster, *, guests: bool = True) -> dict[str, VolumeClass]:
+    """The StorageClasses whose volumes Portworx makes, by name; raises ClusterErrors.
+
+    guests is whether Portworx may let in those who bring no token.
+    """
     return {
-        one.name: _volume_class(one)
+        one.name: _volume_class(one, guests=guests)
         for one in list_classes(cluster, StorageClass)
         if one.provisioner in tuple(Provisioner)
     }
 
 
-def _volume_class(found: StorageClass) -> VolumeClass:
+def _volume_class(found: StorageClass, *, guests: bool) -> VolumeClass:
     provisioner = Provisioner(found.provisioner)
     parameters = found.parameters
     if provisioner is Provisioner.IN_TREE:
@@ -138,6 +143,7 @@ def _volume_class(found: StorageClass) -> VolumeClass:
         {pair: place for pair, place in pairs.items() if any(place)},
         found.allows_expansion,
         is_direct_access(parameters),
+        serves_guests=guests and bool(_OPERATORS.fullmatch(found.name)),
     )
 
 
@@ -209,7 +215,7 @@ def _check_classes(
             yield from found or [_well(one, asked)]
     bare = [one.name for one in classes.values() if one.names_no_secret]
     if secured:
-        operators = [name for name in bare if _OPERATORS.fullmatch(name)]
+        operators = [name for name in bare if classes[name].serves_guests]
         for name in bare:
             if name not in operators:
                 yield _check_bare(name, claims.of_class.get(name, ClaimsOfClass()))
@@ -330,7 +336,7 @@ def _check_claim(
         return None  # _check_annotated says it
     who = f"PersistentVolumeClaim {claim.namespace}/{claim.name} is Pending: StorageClass {of.name}"
     if not all(of.provisioner_secret):
-        says = warning if of.names_no_secret and _OPERATORS.fullmatch(of.name) else problem
+        says = warning if of.names_no_secret and of.serves_guests else problem
         return says("claims", f"{who} names no Secret", _anew(of.name)) if secured else None
     place = _filled_in(of.provisioner_secret, claim)
     if place is None and not STORAGE_CLASS.wrong(*of.provisioner_secret):

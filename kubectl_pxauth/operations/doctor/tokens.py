@@ -41,6 +41,8 @@ _FINE = (Status.VALID, Status.EXPIRING)
 
 Place = tuple[str, str]
 """A Secret's namespace and name."""
+NOTHING: Place = ("", "")
+"""Where no Secret is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +159,26 @@ def trouble_with(
     return problem("tokens", f"{secret.display_name} {says}", issue) if says else None
 
 
-def missing(place: Place, cluster: Cluster) -> Diagnosis | None:
+def missing(place: Place, cluster: Cluster, *, to_be_off: bool = False) -> Diagnosis | None:
     """Whether a Secret that is named is not there, which is bad whatever it should hold.
 
     The CSI provisioner reads it for each volume, whether or not Portworx asks for a token.
+    to_be_off is whether security is to be switched off: the operator deletes its tokens then.
+    Source: libopenstorage/operator, drivers/storage/portworx/component/auth.go (Delete).
     """
     namespace, name = place
     try:
-        if find_secret(cluster, namespace, name):
-            return None
+        secret = find_secret(cluster, namespace, name)
     except ClusterError as error:
         return from_error("tokens", error)
+    if secret and to_be_off and name in _OPERATORS_TOKENS and storage_cluster_of(secret):
+        return problem(
+            "tokens",
+            f"the operator deletes {secret.display_name} when security is switched off",
+            "make one of that name afterwards: it is read for each volume, whatever it holds",
+        )
+    if secret:
+        return None
     return problem(
         "tokens",
         f"Secret {namespace}/{name} does not exist",

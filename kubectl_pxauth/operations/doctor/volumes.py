@@ -2,9 +2,9 @@
 
 Which Secret that is is fixed when a volume is made: to mount it and to let it grow in its spec,
 which can't be changed, and to delete it in annotations. Sources: kubernetes-csi/
-external-provisioner, pkg/controller/controller.go (Provision, handleSecretsForDeletion); for
-volumes of the old provisioner kubernetes/csi-translation-lib, plugins/portworx.go
-(TranslateInTreePVToCSI).
+external-provisioner, pkg/controller/controller.go (Provision, handleSecretsForDeletion, which goes
+on without what it can't read); external-resizer, pkg/modifier/csi_modifier.go; for volumes of the
+old provisioner kubernetes/csi-translation-lib, plugins/portworx.go (TranslateInTreePVToCSI).
 """
 
 from collections.abc import Callable, Iterator
@@ -13,13 +13,14 @@ from threading import Event
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.volumes import Volume, list_volumes, secret_in_annotations
-from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, limited, ok
-from kubectl_pxauth.operations.doctor.tokens import Place
+from kubectl_pxauth.operations.doctor.assumption import Assumption
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, limited, ok, problem, warning
+from kubectl_pxauth.operations.doctor.tokens import NOTHING, Place
 from kubectl_pxauth.parallel import Background, run_concurrently
 from kubectl_pxauth.portworx.volumes import CLAIMS_SECRET, Provisioner
 
 _AT_ONCE = 16
-_MOUNTED, _GROWN, _DELETED = "mounted", "grown", "deleted"
+_MOUNTED, _GROWN, _MODIFIED, _DELETED = "mounted", "grown", "modified", "deleted"
 _STEPS = {
     "controllerPublish": _MOUNTED,
     "nodeStage": _MOUNTED,
@@ -40,13 +41,20 @@ class VolumesOfSecret:
 
     def describe(self, uses: list[str]) -> str:
         """Which volumes they are, and what can't be done with them."""
+        return f"{self} can't be {' or '.join(uses)}"
+
+    def __str__(self) -> str:
+        """Which volumes they are."""
         claim = f" (claim {self.first.claim})" if self.first.claim else ""
         more = f" and {self.count - 1} more" if self.count > 1 else ""
-        return f"PersistentVolume {self.first.name}{claim}{more} can't be {' or '.join(uses)}"
+        return f"PersistentVolume {self.first.name}{claim}{more}"
 
 
 def find_volumes(cluster: Cluster) -> dict[Place, VolumesOfSecret]:
-    """Portworx' volumes by the Secrets that they need; raises ClusterErrors."""
+    """Portworx' volumes by the Secrets that they need; raises ClusterErrors.
+
+    Those that are mounted without one are under NOTHING.
+    """
     found: dict[Place, VolumesOfSecret] = {}
     for volume in list_volumes(cluster):
         needed: dict[Place, list[str]] = {}
@@ -62,16 +70,20 @@ def find_volumes(cluster: Cluster) -> dict[Place, VolumesOfSecret]:
 def _needs(volume: Volume) -> Iterator[tuple[Place, str]]:
     """The Secrets that a volume of Portworx's needs, and what for."""
     if volume.driver == Provisioner.CSI:
+        if "nodePublish" not in volume.secrets:
+            yield NOTHING, _MOUNTED
         for step, place in volume.secrets.items():
             if step in _STEPS:
                 yield place, _STEPS[step]
         if volume.deletion and volume.deleted_with_claim:
             yield volume.deletion, _DELETED
-    elif _OF_THE_OLD_PROVISIONER in volume.sources and (
-        named := secret_in_annotations(volume.annotations, CLAIMS_SECRET)
-    ):
-        yield named, _MOUNTED
-        yield named, _GROWN
+        if volume.modification:
+            yield volume.modification, _MODIFIED
+    elif _OF_THE_OLD_PROVISIONER in volume.sources:
+        named = secret_in_annotations(volume.annotations, CLAIMS_SECRET)
+        yield named or NOTHING, _MOUNTED
+        if named:
+            yield named, _GROWN
 
 
 def check_volumes(
@@ -79,13 +91,17 @@ def check_volumes(
     look: Callable[[Place], Diagnosis | None],
     *,
     secured: bool,
+    assumed: Assumption | None = None,
 ) -> Iterator[Diagnosis]:
     """Which volumes come to no good token; many that need one Secret are one diagnosis.
 
     secured is whether Portworx wants tokens: a volume whose Secret is gone is deleted without one,
-    but not mounted. Raises ClusterErrors where the volumes can't be read.
+    but not mounted. Those without a Secret are of interest where that is only assumed. Raises
+    ClusterErrors where the volumes can't be read.
     """
-    volumes = reading.result()
+    volumes = dict(reading.result())
+    if (bare := volumes.pop(NOTHING, None)) and secured and assumed:
+        yield _check_bare(bare, assumed)
     looked = run_concurrently(lambda place: (place, look(place)), volumes, _AT_ONCE, Event())
     troubles = {place: trouble for place, trouble in looked if trouble}
     found = []
@@ -102,6 +118,15 @@ def check_volumes(
     yield from limited(found, "kubectl get pv -o yaml")
     if volumes and not found:
         yield ok("volumes", f"they need {_count(len(volumes), 'Secret')}, and have what they need")
+
+
+def _check_bare(bare: VolumesOfSecret, assumed: Assumption) -> Diagnosis:
+    """Volumes that name no Secret, before security is switched on or guests are turned away."""
+    hint = "a volume keeps what it was made with: copy its data into one of a class with a token"
+    if assumed is Assumption.NO_GUESTS:
+        return problem("volumes", f"{bare.describe([_MOUNTED])}: no Secret is named", hint)
+    says = f"{bare}: no Secret is named, so that only guest access lets them be mounted"
+    return warning("volumes", says, hint)
 
 
 def _count(number: int, what: str) -> str:
