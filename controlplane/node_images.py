@@ -25,7 +25,6 @@ PXAUTH = "localhost/kubectl-pxauth:e2e"
 _PROJECT = Path(__file__).parents[1]
 _SUITE = "trixie"  # the one that the Containerfile's bases are made of
 _PYTHON = "ca-certificates,python3,python3-venv,libpython3.13"
-_COPIED = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "kubectl_pxauth", "release")
 _CERTIFICATES = Path("/etc/ssl/certs")
 
 
@@ -129,10 +128,11 @@ def _cached(name: str, inputs: list[str], make: Callable[[Path], None]) -> Path:
 
 
 def _sources() -> list[str]:
-    """Name all that the Containerfile copies, each with a digest of what is in it."""
+    """Name all that the Containerfile may copy, each with a digest of what is in it."""
+    ignored = (_PROJECT / ".dockerignore").read_text().splitlines()
     return [
         f"{path.relative_to(_PROJECT)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-        for name in _COPIED
+        for name in (line[1:] for line in ignored if line.startswith("!"))
         for path in sorted([_PROJECT / name, *(_PROJECT / name).rglob("*")])
         if path.is_file() and "__pycache__" not in path.parts
     ]

@@ -417,8 +417,7 @@ def test_a_job_elsewhere_is_said_to_give_the_key_away(job: Job, elsewhere: Shell
     assert done.code == 0
     assert done.err.startswith("warning: whoever may make pods, or tokens of service accounts, in")
     assert f"namespace {elsewhere.namespace} can read the signing key" in done.err
-    uid = job.get(f"namespace/{elsewhere.namespace}")["metadata"]["uid"]
-    owner = {"apiVersion": "v1", "kind": "Namespace", "name": elsewhere.namespace, "uid": uid}
+    owner = owner_of(job, elsewhere.namespace)
     for what, namespace in (
         (f"rolebinding/{job.name}-key", HOME),
         (f"role/{job.name}-key", HOME),
@@ -426,11 +425,19 @@ def test_a_job_elsewhere_is_said_to_give_the_key_away(job: Job, elsewhere: Shell
     ):
         assert job.get(what, namespace)["metadata"]["ownerReferences"] == [owner]
     (cron_job,) = job.get("cronjobs", elsewhere.namespace)["items"]
-    assert "ownerReferences" not in cron_job["metadata"]
+    served = owner_of(job, job.shell.namespace)
+    assert cron_job["metadata"]["ownerReferences"] == [served]
     # Without the flag it goes back.
     assert job.schedule()[job.cron_job] == "deleted"
     assert job.get("cronjobs", elsewhere.namespace)["items"] == []
-    assert "ownerReferences" not in job.get(f"rolebinding/{job.name}-key", HOME)["metadata"]
+    binding = job.get(f"rolebinding/{job.name}-key", HOME)
+    assert binding["metadata"]["ownerReferences"] == [served]
+
+
+def owner_of(job: Job, namespace: str) -> dict[str, str]:
+    """What an object says that goes with a namespace."""
+    uid = job.get(f"namespace/{namespace}")["metadata"]["uid"]
+    return {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": uid}
 
 
 @pytest.mark.parametrize(

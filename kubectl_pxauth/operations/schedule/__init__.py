@@ -1,6 +1,6 @@
 """Let the cluster renew tokens by itself, as a CronJob with the rights for that and no more."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime
@@ -109,9 +109,9 @@ def schedule(
     warnings = [*guessed, *ours.warnings, *_gives_away(job)]
     if request.dry_run is DryRun.CLIENT:
         return _preview(job, tuple(warnings))
-    home = check_namespaces(cluster, job)
+    namespaces = check_namespaces(cluster, job)
     check_selectors(cluster, job)
-    new_objects = _owned(job.objects(), job, home)
+    new_objects = _owned(job.objects(), job, namespaces)
     asked = [(new, Background(partial(find_applied, cluster, new))) for new in new_objects]
     objects = [(new, answer.result()) for new, answer in asked]
     for _, found in objects:
@@ -261,17 +261,22 @@ def _preview(job: RenewalJob, warnings: tuple[str, ...]) -> ObjectChanges:
     return ObjectChanges(warnings, steps, job)
 
 
-def _owned(objects: list[Applied], job: RenewalJob, home: Namespace | None) -> list[Applied]:
-    """What is outside the job's namespace goes with it, or whoever makes it again has the rights.
+def _owned(
+    objects: list[Applied], job: RenewalJob, namespaces: Mapping[str, Namespace]
+) -> list[Applied]:
+    """Let the objects go with a namespace without which they are of no use, or a danger.
 
-    home is None where it may not be read.
+    What is outside the job's namespace goes with it, or whoever makes it again has the rights. The
+    job goes with the namespace that it serves. A namespace that may not be read is left out.
     """
-    if home is None or job.namespace in _IMMORTAL:
-        return objects
-    return [
-        new if new.namespace == job.namespace else owned_by_namespace(new, job.namespace, home.uid)
-        for new in objects
-    ]
+
+    def owned(new: Applied) -> Applied:
+        owner = job.scope if new.namespace == job.namespace else job.namespace
+        if owner in (None, new.namespace, *_IMMORTAL) or owner not in namespaces:
+            return new
+        return owned_by_namespace(new, owner, namespaces[owner].uid)
+
+    return [owned(new) for new in objects]
 
 
 def _check_ours(found: Applied | None) -> None:

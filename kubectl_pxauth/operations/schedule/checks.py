@@ -21,15 +21,15 @@ from kubectl_pxauth.portworx.token_secrets import Scope, read_tokens
 Found = TypeVar("Found")
 
 
-def check_namespaces(cluster: Cluster, job: RenewalJob) -> Namespace | None:
-    """The job's own namespace, None where it may not be read.
+def check_namespaces(cluster: Cluster, job: RenewalJob) -> dict[str, Namespace]:
+    """The job's own namespace and the one that it serves, by name; without what may not be read.
 
     Raises NotFoundError and ClusterError where one that it needs is not there, or is on its way
     out.
     """
     names = dict.fromkeys(name for name in (job.scope, job.namespace) if name)
     asked = {name: Background(partial(find_namespace, cluster, name)) for name in names}
-    home = None
+    found = {}
     for name, answer in asked.items():
         try:
             namespace = answer.result()
@@ -41,9 +41,8 @@ def check_namespaces(cluster: Cluster, job: RenewalJob) -> Namespace | None:
             )
         if namespace.terminating:
             raise ClusterError(f'namespace "{name}" is being deleted')
-        if name == job.namespace:
-            home = namespace
-    return home
+        found[name] = namespace
+    return found
 
 
 def check_selectors(cluster: Cluster, job: RenewalJob) -> None:
