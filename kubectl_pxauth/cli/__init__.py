@@ -42,6 +42,7 @@ def main() -> None:
         from kubectl_pxauth.cli.signals import end_early
 
         code = end_early()
+    gc.freeze()  # Python looks for garbage at its end, too
     sys.exit(code)
 
 

@@ -61,7 +61,7 @@ class Cluster:
         from kubectl_pxauth.cluster.wire import Wire
 
         seconds = timeout.total_seconds() if timeout else None
-        self._wire = Wire(self._transport.rest.pool_manager, seconds, tell)
+        self._wire = Wire(self._transport.pools, seconds, tell)
         self._log = log
         self.written: list[str] = []
         """The objects that were written, in their order."""

@@ -220,14 +220,18 @@ def _merged(paths: list[Path]) -> Entry:
 
 
 def _read(path: Path) -> Entry:
-    import yaml
-
     try:
-        content = read_yaml(path.read_bytes())
+        data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise ClusterError(f"kubeconfig {path}: {error.strerror}") from None
+    if not data:  # such as /dev/null: then nothing has to be loaded that reads YAML
+        return {}
+    import yaml
+
+    try:
+        content = read_yaml(data)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ClusterError(f"kubeconfig {path}{line} is not YAML: {error.problem}") from None

@@ -26,14 +26,24 @@ _CERTIFICATE = re.compile(
 )
 
 
+class _SharedContext(ssl.SSLContext):
+    """A context for connections of many threads.
+
+    urllib3 says for each of them again which protocol it speaks, and OpenSSL then frees what was
+    said before, while another thread's connection may read it.
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Change nothing: it is said already."""
+
+
 def new_context() -> ssl.SSLContext:
     """A context that trusts nobody yet, and judges certificates as Go does."""
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    context = create_urllib3_context()
-    # Python 3.13 asks for X.509 extensions that Kubernetes' own authorities often lack. Go does
-    # not, and takes any certificate that it was told to trust as the end of a chain.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+    super(_SharedContext, context).set_alpn_protocols(["http/1.1"])
+    context.hostname_checks_common_name = False
+    # Any certificate that Go was told to trust is the end of a chain. Python's default context has
+    # it so from 3.13 on, but also asks for extensions that Kubernetes' own authorities often lack.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 

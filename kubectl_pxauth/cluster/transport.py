@@ -1,8 +1,7 @@
 """The way to one API server: proxy, TLS, and what each request says of its user.
 
-The kubernetes package's Configuration is filled in here and not by its kubeconfig loader, which
-would import OAuth libraries, write client keys to files, and go on without credentials where it
-does not know what the kubeconfig asks for.
+The kubernetes package's own loader would import OAuth libraries, write client keys to files, and
+go on without credentials where it does not know what the kubeconfig asks for.
 """
 
 import os
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kubectl_pxauth.cluster.kubeconfig import Entry, Target
-from kubectl_pxauth.cluster.proxy import Proxy, find_proxy
+from kubectl_pxauth.cluster.proxy import find_proxy
 from kubectl_pxauth.cluster.tls import (
     new_context,
     show_certificate,
@@ -30,11 +29,7 @@ if TYPE_CHECKING:
     import ssl
 
     import urllib3
-    from kubernetes.client.rest import RESTClientObject
 
-CONNECT_SECONDS = 30
-"""What client-go gives a connection."""
-_MOST_CONNECTIONS = 256
 _OIDC_LEEWAY = 10  # seconds, as client-go's plugin/pkg/client/auth/oidc
 
 # Source: kubernetes/client-go, plugin/pkg/client/auth/azure and gcp.
@@ -45,12 +40,12 @@ _REMOVED_PROVIDERS = {
 
 
 class Transport:
-    """Connections to one API server; rest sends requests over them, with these headers.
+    """Pools of connections to one API server, and the headers of each request.
 
     route is where they go, in words for a person.
     """
 
-    rest: "RESTClientObject"
+    pools: "urllib3.PoolManager"
     headers: "urllib3.HTTPHeaderDict"
     route: str
 
@@ -73,36 +68,34 @@ class Transport:
         self.route = (
             f"{target.server} (through the proxy {proxy.address})" if proxy else target.server
         )
-        self.rest = _rest(target, cluster, proxy, _tls(cluster, user) if secure else None)
+        from kubectl_pxauth.cluster.pools import new_pools
+
+        tls = _tls(cluster, user) if secure else None
+        self.pools = new_pools(proxy, tls, cluster.get("tls-server-name"))
 
     def connections_ahead(self, number: int) -> list[Callable[[], None]]:
         """Functions that open a connection each, for requests that come later and find it open."""
+        from kubectl_pxauth.cluster.pools import opened
+
         pool = self._pool()
         # All are taken before the first is open: the pool would give that one out again.
         connections = [pool._get_conn() for _ in range(number)]  # noqa: SLF001
 
         def opening(connection: Any) -> Callable[[], None]:
-            return lambda: pool._put_conn(_open(pool, connection))  # noqa: SLF001
+            return lambda: pool._put_conn(opened(pool, connection))  # noqa: SLF001
 
         return [opening(connection) for connection in connections]
 
     def socket(self) -> "socket.socket":
         """A connection of its own, for what is no HTTP once it has begun."""
+        from kubectl_pxauth.cluster.pools import opened
+
         pool = self._pool()
-        found: socket.socket = _open(pool, pool._new_conn()).sock  # noqa: SLF001
+        found: socket.socket = opened(pool, pool._new_conn()).sock  # noqa: SLF001
         return found
 
     def _pool(self) -> Any:
-        return self.rest.pool_manager.connection_from_url(self._server)
-
-
-def _open(pool: Any, connection: Any) -> Any:
-    connection.timeout = CONNECT_SECONDS
-    if pool.proxy and pool.scheme == "https":
-        pool._prepare_proxy(connection)  # noqa: SLF001 - connects through it
-    else:
-        connection.connect()
-    return connection
+        return self.pools.connection_from_url(self._server)
 
 
 def _with_bytes(entry: Entry, *files: str) -> Entry:
@@ -222,33 +215,3 @@ def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
     if user.get("client-certificate"):
         show_certificate(context, user["client-certificate"], user["client-key"])
     return context
-
-
-def _rest(
-    target: Target, cluster: Entry, proxy: Proxy | None, tls: "ssl.SSLContext | None"
-) -> "RESTClientObject":
-    """The kubernetes package's transport, without its models and OAuth stack."""
-    from kubernetes.client.configuration import Configuration
-    from kubernetes.client.rest import RESTClientObject
-
-    # With none named the package would go by the environment, and by rules of its own.
-    configuration = Configuration(host=target.server, proxy="", no_proxy="")
-    configuration.connection_pool_maxsize = _MOST_CONNECTIONS
-    configuration.tls_server_name = cluster.get("tls-server-name")
-    configuration.verify_ssl = not cluster.get("insecure-skip-tls-verify")
-    if proxy:
-        from urllib3 import make_headers
-
-        configuration.proxy = proxy.address_with_user if proxy.socks else proxy.address
-        configuration.proxy_ssl_context = tls
-        if proxy.user:
-            configuration.proxy_headers = make_headers(proxy_basic_auth=":".join(proxy.user))
-    rest = RESTClientObject(configuration)
-    if tls:
-        pool = rest.pool_manager.connection_pool_kw
-        # One context for all connections: urllib3 would load the certificates into it again for
-        # each connection, which is slow, and goes wrong where two are opened at once.
-        for key in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
-            pool.pop(key, None)
-        pool["ssl_context"] = tls
-    return rest

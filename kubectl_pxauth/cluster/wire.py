@@ -4,7 +4,6 @@ The rules are client-go's where it has one (kubernetes/client-go: rest/request.g
 rest/with_retry.go, transport/cache.go).
 """
 
-import socket
 import ssl
 import threading
 import time
@@ -14,18 +13,14 @@ from dataclasses import field, replace
 from http.client import IncompleteRead
 from urllib.parse import urljoin, urlsplit
 
-from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Timeout
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from kubectl_pxauth.cluster.transport import CONNECT_SECONDS
+from kubectl_pxauth.cluster.pools import CONNECT_SECONDS
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 
-_HANDSHAKE_SECONDS = 10  # client-go's
 _ATTEMPTS = 11  # client-go sends a request again ten times
 _SECONDS_BETWEEN = 1  # client-go's, where a connection was lost
 _PATIENT_SECONDS = 5  # what is waited for longer is told
@@ -94,9 +89,6 @@ class Wire:
         self._pools = pools
         self._timeout = timeout
         self._waits = _Waits(tell) if tell else None
-        pools.connection_pool_kw["socket_options"] = tcp_keepalive_socket_options()  # client-go's
-        if pools.pool_classes_by_scheme["https"] is HTTPSConnectionPool:
-            pools.pool_classes_by_scheme = {**pools.pool_classes_by_scheme, "https": _Pool}
 
     def send(self, request: Request) -> Answer:
         """The answer to a request, which is sent again where that may be.
@@ -239,44 +231,6 @@ def _read(response: BaseHTTPResponse, most_bytes: int) -> bytes:
             response.close()
             raise TooLargeError(f"the server's answer has more than {most_bytes >> 20} MiB")
     return bytes(body)
-
-
-class _Connection(HTTPSConnection):
-    """A connection whose TLS handshake has a bound of its own."""
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the server has not ended it.
-
-        urllib3 takes whatever waits to be read for the end. On a connection that is new and was not
-        used yet those are TLS 1.3's session tickets, and it would be opened a second time.
-        """
-        if super().is_connected or self.sock is None:
-            return self.sock is not None
-        before = self.sock.gettimeout()
-        self.sock.settimeout(0)
-        try:
-            self.sock.recv(1)
-        except ssl.SSLWantReadError:
-            return True
-        except OSError:
-            return False
-        finally:
-            self.sock.settimeout(before)
-        return False  # what is no answer to anything, or the end
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(self.timeout)
-
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        made.settimeout(min(made.gettimeout() or _HANDSHAKE_SECONDS, _HANDSHAKE_SECONDS))
-        return made
-
-
-class _Pool(HTTPSConnectionPool):
-    ConnectionCls = _Connection
 
 
 class _Wait:

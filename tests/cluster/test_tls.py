@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import ssl
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from controlplane.run import ControlPlane
+from kubectl_pxauth.cluster.pools import new_pools, opened
+from kubectl_pxauth.cluster.tls import new_context, trust
 from tests.conftest import BIN, Shell
 from tests.kubeconfigs import USER, users, write_kubeconfig
 from tests.proxy_server import ProxyServer
@@ -176,3 +179,17 @@ def test_a_clients_key_is_written_to_no_disk(plane: ControlPlane, place: Shell) 
     assert '"alice" may not get' in done.stderr
     written = [line for line in done.stderr.splitlines() if line.startswith(("written:", "os."))]
     assert all(line.startswith("written: <") or line.split()[1].isdigit() for line in written)
+
+
+def test_no_connection_changes_what_the_others_share(plane: ControlPlane) -> None:
+    """OpenSSL would free the protocols while another thread's handshake reads them."""
+    context = new_context()
+    trust(context, plane.ca_file.read_bytes())
+    pool = new_pools(None, context, None).connection_from_url(plane.server)
+    changed: list[Iterable[str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _, said: changed.append(said))
+        connection = opened(pool, pool._new_conn())
+    assert connection.sock.selected_alpn_protocol() == "http/1.1"
+    assert changed == []
+    connection.close()
