@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -75,14 +75,16 @@ class ControlPlane:
             self.ca_file = self._authority.certificate_file
             etcd_port, peer_port, port = _free_ports(3)
             self.server = f"https://{self._address}:{port}"
-            processes = {}
+            self._commands: dict[str, list[str | Path]] = {}
+            self._processes: dict[str, subprocess.Popen[bytes]] = {}
             for program, arguments in (
                 ("etcd", self._etcd_arguments(etcd_port, peer_port)),
                 ("kube-apiserver", self._apiserver_arguments(etcd_port, port)),
             ):
-                processes[program] = start([programs / program, *arguments], self._log(program))
-                stack.callback(stop, processes[program])
-            self._wait_until_ready(processes, [self.server + path for path in _READY])
+                self._commands[program] = [programs / program, *arguments]
+                self._start(program)
+                stack.callback(self._stop, program)
+            self._wait_until_ready(self._processes, [self.server + path for path in _READY])
             if self._controllers:
                 self._start_controllers(stack)
             self._stack = stack.pop_all()
@@ -96,6 +98,27 @@ class ControlPlane:
     ) -> None:
         """Stop both; nothing of them is left."""
         self._stack.close()
+
+    def restart_server(self) -> None:
+        """Kill the API server, start it again, and wait until it is ready."""
+        self._stop("kube-apiserver")
+        self._start("kube-apiserver")
+        self._wait_until_ready(self._processes, [self.server + path for path in _READY])
+
+    @contextlib.contextmanager
+    def standing_still(self, program: str) -> Iterator[None]:
+        """Let etcd or kube-apiserver do nothing while the block lasts."""
+        self._processes[program].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._processes[program].send_signal(signal.SIGCONT)
+
+    def _start(self, program: str) -> None:
+        self._processes[program] = start(self._commands[program], self._log(program))
+
+    def _stop(self, program: str) -> None:
+        stop(self._processes[program])
 
     def start_kubelet(self, homes: Mapping[str, Path]) -> None:
         """Let kwok make every node and every pod ready.

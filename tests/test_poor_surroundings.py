@@ -56,3 +56,26 @@ def test_one_thread_is_enough(shell: Shell) -> None:
     flags = ("issue", "kubernetes", "-n", shell.namespace)
     done = run(shell, *flags, limit=no_threads, nobody=True)
     assert (done.code, done.err) == (0, "")
+
+
+def little_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (60_000 << 10, 60_000 << 10))
+
+
+def test_too_little_memory_is_one_line(shell: Shell) -> None:
+    done = run(shell, "issue", "kubernetes", "-n", shell.namespace, limit=little_memory)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "error: there is not enough memory\n"
+
+
+def test_no_home_and_no_folder_that_takes_files(shell: Shell) -> None:
+    """Neither home nor temporary folder are there, and of the surroundings nothing is written."""
+    places = {"HOME": "/nonexistent", "TMPDIR": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent"}
+    poor = shell.with_environment(**places)
+    done = run(poor, "issue", "kubernetes", "-n", shell.namespace, limit=no_files)
+    assert (done.code, done.err) == (0, "")
+
+
+def no_files() -> None:
+    """Let no file take a byte; standard output is a pipe."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

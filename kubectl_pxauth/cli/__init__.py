@@ -8,6 +8,7 @@ from kubectl_pxauth import __version__
 from kubectl_pxauth.cli.streams import prepare_streams
 
 SHARED_SECRET_VARIABLE = "PORTWORX_AUTH_SHARED_SECRET"  # noqa: S105 - a variable's name
+_LEAST_MEMORY = 85 << 20  # bytes of address space that a run with connections takes
 _COMPLETION = "kubectl_complete-pxauth"
 
 
@@ -32,6 +33,7 @@ def main() -> None:
         from kubectl_pxauth.cli.signals import take_signals
 
         take_signals()
+        _check_memory()
         from kubectl_pxauth.cli.head_start import head_start
 
         head_start(arguments)
@@ -42,8 +44,27 @@ def main() -> None:
         from kubectl_pxauth.cli.signals import end_early
 
         code = end_early()
+    except (MemoryError, SystemError, ImportError) as error:
+        from kubectl_pxauth.cli.signals import not_loaded
+
+        sys.stderr.write(f"error: {not_loaded(error)}\n")
+        code = 1
     gc.freeze()  # Python looks for garbage at its end, too
     sys.exit(code)
+
+
+def _check_memory() -> None:
+    """Raise MemoryError where that is sure to come: in the middle of a run Python may hang of it.
+
+    Seen with Python 3.11, which can't unwind a frame without memory, and tries for ever.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_MEMORY:
+        raise MemoryError
 
 
 _taken: list[str] = []

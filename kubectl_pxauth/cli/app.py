@@ -130,6 +130,8 @@ def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR09
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return FAILED, PxauthError(f"{where}{error.strerror or type(error).__name__}")
+    except (MemoryError, SystemError, ImportError) as error:
+        return FAILED, PxauthError(signals.not_loaded(error))
     except Exception as error:  # a traceback could show a key or a token
         return FAILED, _bug(error)
     return DONE, None

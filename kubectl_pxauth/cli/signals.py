@@ -54,6 +54,15 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def not_loaded(error: MemoryError | SystemError | ImportError) -> str:
+    """Why there was no room for a module or for its work, in words.
+
+    Python raises a SystemError where its own code got no memory, and an ImportError where a library
+    finds no room.
+    """
+    return str(error) if isinstance(error, ImportError) else "there is not enough memory"
+
+
 def end_early() -> int:
     """Say that a run was interrupted while its modules were loaded; returns the exit code."""
     ignore_signals()

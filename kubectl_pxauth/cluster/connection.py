@@ -1,6 +1,7 @@
 """Requests to one API server, over the kubernetes package's authentication and transport."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -22,7 +23,6 @@ from kubectl_pxauth.errors import (
 from kubectl_pxauth.parallel import Background
 
 if TYPE_CHECKING:
-    import urllib3
     from websocket import WebSocket
 
     from kubectl_pxauth.cluster.wire import Answer
@@ -32,7 +32,11 @@ _MOST_BYTES = 16 << 20  # of an answer; what holds more is asked for in smaller 
 _MOST_EXPIRED = 10  # continue tokens in sequence that the server has forgotten
 _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_REDIRECT, _REFUSED, _BROKEN = 300, 400, 500  # HTTP's own bounds
+_REDIRECT, _REFUSED, _UNAUTHORIZED, _BROKEN = 300, 400, 401, 500  # HTTP's own bounds
+
+_UNKNOWN_AUTHORITY = (
+    "issuer certificate|self.signed certificate|signature failure"  # OpenSSL's words
+)
 
 Log = Callable[[str], None]
 
@@ -172,7 +176,7 @@ class Cluster:
 
         url = self._url(path, query)
         stream = BoundedWebSocket(_MOST_BYTES)
-        headers = self._transport.headers
+        headers = self._transport.headers()
         started = time.monotonic()
         reached = False
         try:
@@ -226,12 +230,11 @@ class Cluster:
         if writes is None:
             writes = method != "GET" and "dryRun" not in query and not (body or {}).get("dryRun")
         url = self._url(path, list(query.items()))
-        headers = self._transport.headers.copy()
-        headers["Accept"] = accept
-        if content_type:
-            headers["Content-Type"] = content_type
-        started = time.monotonic()
-        answer = self._send(method, url, headers, body, writes=writes)
+        own = {"Accept": accept} | ({"Content-Type": content_type} if content_type else {})
+        started, logins = time.monotonic(), self._transport.logins
+        answer = self._send(method, url, own, body, writes=writes)
+        if answer.status == _UNAUTHORIZED and self._transport.log_in_again(logins):
+            answer = self._send(method, url, own, body, writes=writes)
         status = answer.status
         self._log_request(method, url, status, started)
         said = _json_object(answer.body)
@@ -251,23 +254,22 @@ class Cluster:
         """Wait for a connection that was begun ahead; raises what every other would raise."""
         import urllib3
 
-        from kubectl_pxauth.cluster.wire import is_lost, was_not_sent
-
         try:
             connection = self._ahead.pop()
         except IndexError:  # each is waited for once
             return
         try:
             connection.result()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            if was_not_sent(error) and not is_lost(error):
-                raise
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+            raise
+        except (urllib3.exceptions.HTTPError, OSError):
+            return
 
     def _send(
         self,
         method: str,
         url: str,
-        headers: "urllib3.HTTPHeaderDict",
+        own_headers: dict[str, str],
         body: dict[str, Any] | None,
         *,
         writes: bool,
@@ -276,6 +278,8 @@ class Cluster:
 
         from kubectl_pxauth.cluster.wire import Request, is_lost, was_not_sent
 
+        headers = self._transport.headers()
+        headers.update(own_headers)
         data = None if body is None else json.dumps(body).encode()
         request = Request(method, url, headers, data, repeatable=not writes, most_bytes=_MOST_BYTES)
         try:
@@ -350,7 +354,7 @@ def _unreachable(route: str, error: Exception, timeout: timedelta | None) -> Clu
     if is_lost(error):
         return ClusterError(f"the connection to the server {route} was lost: {reason}")
     hint = None
-    if "certificate verify failed" in str(error):
+    if re.search(_UNKNOWN_AUTHORITY, str(error)):
         hint = "the kubeconfig's certificate-authority is not the one of this server"
     elif isinstance(error, urllib3.exceptions.NewConnectionError):
         hint = "`kubectl cluster-info` asks the same server"

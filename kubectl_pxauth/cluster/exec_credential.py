@@ -8,10 +8,12 @@ tools/clientcmd/validation.go.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
 from base64 import b64encode
+from datetime import datetime
 from typing import Any
 
 from kubectl_pxauth.cluster.kubeconfig import Entry, read_yaml
@@ -58,6 +60,8 @@ def _mode(plugin: Entry) -> str | None:
 
 def run_plugin(plugin: Entry, cluster: Entry, kuberc: str | None) -> dict[str, Any]:
     """The plugin's credentials, as keys of a kubeconfig's user, a certificate and key as bytes.
+
+    Their key expires is in seconds since 1970, math.inf where the plugin does not say it.
 
     The plugin may ask on standard error, and on a terminal read standard input.
     Raises ClusterError where it may not run, is missing, fails, or answers something else.
@@ -129,6 +133,8 @@ def _credentials(output: bytes, command: str, api_version: str) -> dict[str, Any
             status.get(key) or "" for key in ("token", "clientCertificateData", "clientKeyData")
         ]
         token, certificate, key = (text.encode() for text in texts)
+        expiry = status.get("expirationTimestamp")
+        expires = datetime.fromisoformat(expiry).timestamp() if expiry else math.inf
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ClusterError(f'credential plugin "{command}" printed no ExecCredential') from None
     if not matches:
@@ -139,7 +145,7 @@ def _credentials(output: bytes, command: str, api_version: str) -> dict[str, Any
         raise ClusterError(
             f'credential plugin "{command}" gave neither a token nor a certificate with its key'
         )
-    credentials: dict[str, Any] = {}
+    credentials: dict[str, Any] = {"expires": expires}
     if token:
         credentials["token"] = texts[0]
     if certificate:

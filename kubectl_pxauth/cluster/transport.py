@@ -4,7 +4,9 @@ The kubernetes package's own loader would import OAuth libraries, write client k
 go on without credentials where it does not know what the kubeconfig asks for.
 """
 
+import math
 import os
+import threading
 import time
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Iterator
@@ -46,8 +48,9 @@ class Transport:
     """
 
     pools: "urllib3.PoolManager"
-    headers: "urllib3.HTTPHeaderDict"
     route: str
+    logins: int
+    """How often the user's credentials have been asked for."""
 
     def __init__(self, target: Target) -> None:
         """Authenticate as the target's user, which may run a credential plugin.
@@ -59,19 +62,54 @@ class Transport:
             "kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2"
         )
         cluster = _with_bytes(target.cluster, "certificate-authority")
-        secure = target.server.startswith("https://")
-        # kubectl sends credentials over TLS alone.
-        user = _credentials(target, cluster) if secure else {}
-        self.headers = _headers(target, user)
-        self._server = target.server
+        self._target, self._cluster = target, cluster
+        self._secure = target.server.startswith("https://")
         proxy = find_proxy(target.server, cluster.get("proxy-url"), os.environ)
         self.route = (
             f"{target.server} (through the proxy {proxy.address})" if proxy else target.server
         )
         from kubectl_pxauth.cluster.pools import new_pools
 
-        tls = _tls(cluster, user) if secure else None
+        self.logins = 0
+        self._lock = threading.Lock()
+        user = self._log_in()
+        tls = _tls(cluster, user) if self._secure else None
         self.pools = new_pools(proxy, tls, cluster.get("tls-server-name"))
+
+    def headers(self) -> "urllib3.HTTPHeaderDict":
+        """What a request says of its user; runs a credential plugin again whose answer expired."""
+        with self._lock:
+            if time.time() >= self._expires:
+                self._log_in_again()
+            return self._headers.copy()
+
+    def log_in_again(self, logins: int) -> bool:
+        """Run the credential plugin again, where the server refused what so many logins gave.
+
+        client-go does so too, for later requests. Returns whether there are other credentials now:
+        not where no plugin gives them.
+        """
+        with self._lock:
+            if not self._by_plugin:
+                return False
+            if self.logins == logins:  # else another thread was here before
+                self._log_in_again()
+            return True
+
+    def _log_in(self) -> Entry:
+        # kubectl sends credentials over TLS alone.
+        user = _credentials(self._target, self._cluster) if self._secure else {}
+        self._by_plugin = "expires" in user
+        self._expires = user.get("expires", math.inf)
+        self._headers = _headers(self._target, user)
+        self.logins += 1
+        return user
+
+    def _log_in_again(self) -> None:
+        user = self._log_in()
+        if user.get("client-certificate"):
+            # Another context is another pool: what is open shows the certificate that there was.
+            self.pools.connection_pool_kw["ssl_context"] = _tls(self._cluster, user)
 
     def connections_ahead(self, number: int) -> list[Callable[[], None]]:
         """Functions that open a connection each, for requests that come later and find it open."""
@@ -95,7 +133,7 @@ class Transport:
         return found
 
     def _pool(self) -> Any:
-        return self.pools.connection_from_url(self._server)
+        return self.pools.connection_from_url(self._target.server)
 
 
 def _with_bytes(entry: Entry, *files: str) -> Entry:

@@ -107,7 +107,8 @@ class Wire:
                 except (HTTPError, OSError) as error:
                     # What was closed while nobody used it is opened again at once.
                     seconds = 0 if attempt == 1 else _SECONDS_BETWEEN
-                    may = request.repeatable and attempt < _ATTEMPTS and is_lost(error)
+                    again = is_lost(error) or (attempt == 1 and _is_no_tls(error))
+                    may = request.repeatable and attempt < _ATTEMPTS and again
                     if not may or _is_over(deadline, seconds):
                         raise
                     told = f"the connection is lost again and again: {what}"
@@ -183,6 +184,14 @@ def is_lost(error: Exception) -> bool:
             | IncompleteRead
             | ssl.SSLEOFError,
         )
+        for cause in _causes(error)
+    )
+
+
+def _is_no_tls(error: Exception) -> bool:
+    """Whether a handshake failed, but not over the server's certificate: it may have been noise."""
+    return any(
+        isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLCertVerificationError)
         for cause in _causes(error)
     )
 

@@ -365,3 +365,63 @@ def check_by_itself(place: Shell, *flags: str) -> None:
     assert ('"system:serviceaccount' in alone.stderr) == (done.code == 0), alone.stderr
     assert [line.partition(":")[0] for line in alone.stderr.splitlines()][:1] == ["error"]
     assert seen(place) == given
+
+
+@pytest.fixture
+def logins(place: Shell) -> Shell:
+    """A plugin that answers with what is in first, and from then on with what is in then."""
+    program = place.home / "bin" / "plugin-logins"
+    program.write_text(
+        f"#!/bin/sh\ncd {place.home}\necho >> times\n[ -e asked ] && exec cat then\n"
+        "touch asked\ncat first\n"
+    )
+    program.chmod(0o755)
+    return place
+
+
+def _answer(place: Shell, name: str, **status: object) -> None:
+    whole = {"apiVersion": V1, "kind": "ExecCredential", "status": status}
+    (place.home / name).write_text(json.dumps(whole))
+
+
+def _status(place: Shell, name: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads((place.home / name).read_text())["status"]
+    return found
+
+
+PAST, FUTURE = "2001-01-01T00:00:00Z", "2999-01-01T00:00:00+01:00"
+
+
+@pytest.mark.parametrize("then", ["token", "certificate"])
+@pytest.mark.parametrize(
+    ("first", "runs"),
+    [
+        ({"token": "refused"}, 2),
+        ({"token": "refused", "expirationTimestamp": FUTURE}, 2),
+        ({"expirationTimestamp": PAST}, 2),
+        ({"expirationTimestamp": FUTURE}, 1),
+    ],
+)
+def test_credentials_that_ended_are_asked_for_again(
+    plane: ControlPlane, logins: Shell, then: str, first: dict[str, object], runs: int
+) -> None:
+    good = _status(logins, then)
+    _answer(logins, "first", **(first if "token" in first else good | first))
+    _answer(logins, "then", **good)
+    write_kubeconfig(logins.home / "config", plane, CLUSTER, entry("plugin-logins"))
+    shell = logins.with_environment(KUBECONFIG=str(logins.home / "config"))
+    name = "eve" if then == "certificate" else f"system:serviceaccount:{shell.namespace}:robot"
+    # A refusal by RBAC: whom the server sees is somebody.
+    assert f'user "{name}" may not' in shell.pxauth("list").err
+    assert (logins.home / "times").read_text() == "\n" * runs
+
+
+def test_credentials_that_stay_refused_are_asked_for_twice(
+    plane: ControlPlane, logins: Shell
+) -> None:
+    for name in ("first", "then"):
+        _answer(logins, name, token="refused")
+    write_kubeconfig(logins.home / "config", plane, CLUSTER, entry("plugin-logins"))
+    shell = logins.with_environment(KUBECONFIG=str(logins.home / "config"))
+    assert "does not accept the credentials" in shell.pxauth("list").err
+    assert (logins.home / "times").read_text() == "\n\n"

@@ -12,8 +12,9 @@ from tests.conftest import Portworx, Shell
 from tests.proxy_server import ProxyServer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def http_proxy() -> Iterator[ProxyServer]:
+    """One for each test: what the test before asked for may come late."""
     with ProxyServer() as proxy:
         yield proxy
 
