@@ -20,9 +20,10 @@ _EXIT_CODES = (
     ("0", "done"),
     ("1", "failed; one `error:` line on standard error says what, and nothing is half done"),
     ("2", "misused: the command line asks for something that can't be"),
-    ("3", "`status` alone: something is worth a look"),
+    ("3", "`status`: something is worth a look; `keys rotate`: done, but some tokens are lost"),
     ("4", "`status` alone: something is broken"),
-    ("130", "interrupted by Ctrl-C; a summary says what was done"),
+    ("129, 130, 143", "ended by SIGHUP, Ctrl-C or SIGTERM; a summary says what was done"),
+    ("141", "nobody reads what is printed any more"),
 )
 
 

@@ -299,9 +299,11 @@ def test_metrics(patient: Patient) -> None:
 
 def test_the_fields_are_those_that_are_documented(patient: Patient) -> None:
     page = (ROOT / "docs/reference/output.md").read_text()
-    _, of_list, of_status = re.split(r"^## ", page, flags=re.M)
-    for command, text in (("list", of_list), ("status", of_status)):
-        done = patient.pxauth(command, "-o", "json")
+    commands = ("list", "status", "doctor", "verify", "inspect", "discover", "keys status")
+    patient.issue("kubernetes")
+    for command in commands:
+        (text,) = re.findall(rf"^## `{command} -o json`$(.*?)(?=^## )", page, re.M | re.S)
+        done = patient.pxauth(*command.split(), "-o", "json")
         found = json.loads(done.out)
         fields = found["items"][0] if command == "list" else found
         rows = re.findall(r"^\| (`.*?) \|", text, re.M)

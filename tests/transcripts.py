@@ -60,7 +60,7 @@ case "$1 $2" in
 esac
 exec {kubectl} "$@"
 """
-_SECONDS = 120
+_SECONDS = 300
 _VARYING = (
     (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?( ?UTC|Z)?)?", "DATE"),
     (
