@@ -45,6 +45,9 @@ func main() {
 }
 
 func serve(server *grpc.Server, socket string) {
+	if err := os.MkdirAll(filepath.Dir(socket), 0o750); err != nil {
+		log.Fatal(err)
+	}
 	// What an earlier process left there would be in the way.
 	if err := os.Remove(socket); err != nil && !os.IsNotExist(err) {
 		log.Fatal(err)
