@@ -134,7 +134,8 @@ def test_who_may_not_is_told(made: Class) -> None:
     assert refused.err.splitlines() == [
         f'error: user "nobody" may not get VolumeSnapshotClass {made.name}: verb "get" on resource'
         ' "volumesnapshotclasses.snapshot.storage.k8s.io" is forbidden',
-        f"hint: kubectl auth can-i get {KIND.replace('class.', 'classes.')}/{made.name}",
+        "hint: kubectl --as nobody auth can-i get"
+        f" {KIND.replace('class.', 'classes.')}/{made.name}",
     ]
 
 

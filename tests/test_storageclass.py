@@ -317,7 +317,7 @@ def test_who_may_not_look_is_warned_and_served(made: Class, other: Class) -> Non
     assert nobody.err.splitlines() == [
         f'error: user "nobody" may not get StorageClass {other.name}: verb "get" on resource'
         ' "storageclasses.storage.k8s.io" is forbidden',
-        f"hint: kubectl auth can-i get storageclasses.storage.k8s.io/{other.name}",
+        f"hint: kubectl --as nobody auth can-i get storageclasses.storage.k8s.io/{other.name}",
     ]
 
 

@@ -33,6 +33,8 @@ from kubectl_pxauth.portworx.settings import (
 
 _FINALIZER = "operator.libopenstorage.org/delete"
 
+_EVERYWHERE = " in all namespaces"
+
 
 @dataclass(frozen=True)
 class PortworxObject:
@@ -177,7 +179,7 @@ def _listed(
     except ForbiddenError:
         if namespace:
             return PortworxObjects((), (f"{kind} in namespace {namespace}",))
-    forbidden = [f"{kind} in all namespaces"]
+    forbidden = [f"{kind}{_EVERYWHERE}"]
     objects: tuple[PortworxObject, ...] = ()
     usual = USUAL_NAMESPACES if try_usual else ()
     reading = {name: Background(lambda name=name: listed(name)) for name in usual}  # type: ignore[misc]
@@ -210,3 +212,16 @@ def _objects(
 
         taken_up = _FINALIZER in (metadata.get("finalizers") or ())
         yield PortworxObject(where, namespace, taken_up, unread)
+
+
+def widest(places: Iterable[str]) -> list[str]:
+    """Of places that could not be read, those that are in none of the others.
+
+    Where no right to list all namespaces was, single ones were tried: that is not worth a word.
+    """
+    everywhere = {place.partition(" in ")[0] for place in places if place.endswith(_EVERYWHERE)}
+    return [
+        place
+        for place in places
+        if place.endswith(_EVERYWHERE) or place.partition(" in ")[0] not in everywhere
+    ]

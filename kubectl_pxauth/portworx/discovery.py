@@ -26,6 +26,7 @@ from kubectl_pxauth.portworx.believed import (
     read_strangers,
     storage_clusters,
     strangers,
+    widest,
 )
 from kubectl_pxauth.portworx.key_source import DEFAULT_ISSUER
 from kubectl_pxauth.portworx.settings import (
@@ -77,8 +78,8 @@ class VerifierSettings:
         guess = f'the issuer is taken to be "{self.issuer.value}"'
         if self.not_read:
             warnings.append(
-                f"{guess}, but may be named where you can't read:"
-                f" {', '.join(self.not_read)}; --issuer settles it"
+                f"{guess}, but you may not list {', '.join(widest(self.not_read))}, which may name"
+                " another; --issuer settles it"
             )
         if self.untrusted:
             warnings.append(
@@ -418,7 +419,7 @@ def _key_by_name(
     reading: PortworxSpecs,
     values: StatedValues,
 ) -> FoundKey:
-    places = dict.fromkeys(reading.forbidden, "not allowed to list them")
+    places = dict.fromkeys(widest(reading.forbidden), "not allowed to list them")
     if not places:
         places["StorageClusters and DaemonSets"] = "say nothing of it" if reading.specs else "none"
     found = _named(usual, values, places)
@@ -428,7 +429,9 @@ def _key_by_name(
         found += _named(others, values, places)
     if key := _one_key(found):
         return key
-    looked = "; ".join(f"{place}: {outcome}" for place, outcome in places.items())
+    looked = "; ".join(
+        f"{place}: {outcome}" if outcome else f"nor {place}" for place, outcome in places.items()
+    )
     hint = (
         NAME_IT
         if reading.forbidden
@@ -449,7 +452,10 @@ def _named(
                 places[where] = "not found"
                 continue
             found.append(FoundKey(values.shared_secret(reference), reference, BY_NAME))
-        except (ForbiddenError, SharedSecretError) as error:
+        except ForbiddenError as error:
+            reason = str(error).partition(": verb ")[0].replace(where, "it")
+            places[where] = "" if reason in places.values() else reason
+        except SharedSecretError as error:
             places[where] = str(error).removeprefix(f"{where} ")
     return found
 

@@ -14,6 +14,7 @@ from kubectl_pxauth.cluster.pods import Pod, find_pods
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError, PxauthError, PxctlError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import attempt
+from kubectl_pxauth.portworx.believed import widest
 from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.portworx.stated_values import FoundKey
@@ -158,7 +159,7 @@ def _check_receiver(cluster: Cluster, namespace: str, token: str) -> None:
     if specs.forbidden:
         raise PxauthError(
             f"whether Portworx runs in namespace {namespace} is not known: you may not list"
-            f" {', '.join(specs.forbidden)}",
+            f" {', '.join(widest(specs.forbidden))}",
             hint=_NAME_IT,
         )
     stated = sorted({spec.namespace for spec in specs.specs})

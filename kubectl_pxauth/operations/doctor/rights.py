@@ -1,9 +1,10 @@
 """Whether the user may do what each command does."""
 
+import json
 from collections.abc import Iterator
 from threading import Event
 
-from kubectl_pxauth.cluster.access import Right, has_right
+from kubectl_pxauth.cluster.access import Right, Rule, has_right, role_manifests
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, warning
 from kubectl_pxauth.parallel import run_concurrently
@@ -12,6 +13,7 @@ from kubectl_pxauth.portworx.rights import Places, command_rights
 from kubectl_pxauth.portworx.settings import PXKEYS
 
 _AT_ONCE = 16
+_SHOWN = 3
 _ASKED = (
     "issue",
     "list -A",
@@ -45,11 +47,30 @@ def check_rights(cluster: Cluster, namespace: str) -> Iterator[Diagnosis]:
     for command, needed in needs.items():
         if missing := [right for right in needed if not has[right]]:
             message = f"`{command}` is not for you: you may not {_listed(missing)}"
-            yield warning("rights", message, missing[0].question)
+            yield warning("rights", message, _granted_by(missing))
+
+
+def _granted_by(rights: list[Right]) -> str:
+    """The RBAC that an administrator can grant them with, for a Role to be copied into."""
+    verbs: dict[tuple[str, str | None, str], list[str]] = {}
+    for right in rights:
+        verbs.setdefault((right.resource, right.namespace, right.name), []).append(right.verb)
+    rules = [
+        Rule(tuple(of_one), resource, namespace, (name,) if name else ())
+        for (resource, namespace, name), of_one in verbs.items()
+    ]
+    roles = []
+    for role in role_manifests("", rules):
+        namespace = role["metadata"].get("namespace")
+        where = f' in namespace "{namespace}"' if namespace else ""
+        roles.append(f"a {role['kind']}{where} with rules {json.dumps(role['rules'])}")
+    return f"ask for {', and '.join(roles)}"
 
 
 def _listed(rights: list[Right]) -> str:
     verbs: dict[str, list[str]] = {}
     for right in rights:
         verbs.setdefault(right.what, []).append(right.verb)
-    return "; ".join(f"{', '.join(verbs[what])} {what}" for what in verbs)
+    listed = [f"{', '.join(verbs[what])} {what}" for what in verbs]
+    more = [f"and {len(listed) - _SHOWN} more"] if listed[_SHOWN:] else []
+    return "; ".join(listed[:_SHOWN] + more)

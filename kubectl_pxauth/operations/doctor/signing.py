@@ -19,6 +19,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     warning,
 )
 from kubectl_pxauth.parallel import attempt
+from kubectl_pxauth.portworx.believed import widest
 from kubectl_pxauth.portworx.discovery import BY_DEFAULT, BY_NAME, Search, VerifierSettings
 from kubectl_pxauth.portworx.key_secret import ROTATED_BY, changed_at, read_key_state, same_values
 from kubectl_pxauth.portworx.key_source import KeySource
@@ -248,7 +249,7 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
             "StorageCluster: spec.security.enabled; DaemonSet: PORTWORX_AUTH_JWT_SHAREDSECRET",
         )
     elif specs.forbidden:
-        places = ", ".join(specs.forbidden)
+        places = ", ".join(widest(specs.forbidden))
         yield unchecked(
             "portworx", f"not checked: you may not list {places}", _LIST_DAEMON_SETS.question
         )

@@ -13,6 +13,7 @@ from kubectl_pxauth.cluster.secrets import (
 )
 from kubectl_pxauth.errors import ClusterError, DiscoveryError, NoKeyError
 from kubectl_pxauth.frozen import dataclass
+from kubectl_pxauth.portworx.believed import widest
 from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key, same_values
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable
@@ -89,7 +90,7 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
     return (
         *specs.passed_over,
         "whether Portworx takes its shared secret from elsewhere is not known: you may not list"
-        f" {', '.join(specs.forbidden)}",
+        f" {', '.join(widest(specs.forbidden))}",
     )
 
 
