@@ -1,5 +1,7 @@
 """User files: the YAML that the generators take as --auth-config."""
 
+from collections.abc import Iterator
+
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -53,8 +55,8 @@ def _parse(data: bytes, source: str) -> dict[str, Node]:
         root = loader.get_single_node()
         if not isinstance(root, MappingNode):
             raise _not_a_mapping(root, source)
-        _check_keys(root, source)
-        loader.flatten_mapping(root)
+        fields = list(_read_in_order(root, source))
+        _check_not_twice(root, source)
     except yaml.MarkedYAMLError as error:
         raise _not_yaml(error, source) from None
     except (yaml.YAMLError, UnicodeError) as error:
@@ -64,26 +66,43 @@ def _parse(data: bytes, source: str) -> dict[str, Node]:
     finally:
         if loader is not None:
             loader.dispose()
-    _check_keys(root, source, merged=True)
-    return {key.value: value for key, value in root.value}
+    return dict(fields)
 
 
-def _check_keys(root: MappingNode, source: str, *, merged: bool = False) -> None:
+def _check_not_twice(root: MappingNode, source: str) -> None:
+    """Raise UserFileError where a field of the file itself is given twice."""
     first_lines: dict[str, int] = {}
     for key, _ in root.value:
+        line = key.start_mark.line + 1
+        if key.tag == f"{_TAG}merge" or not isinstance(key, ScalarNode):
+            continue
+        if key.value in first_lines:
+            raise UserFileError(
+                f'{source}:{line}: field "{key.value}" is given again; it stands in line'
+                f" {first_lines[key.value]} already"
+            )
+        first_lines[key.value] = line
+
+
+def _read_in_order(node: MappingNode, source: str) -> Iterator[tuple[str, Node]]:
+    """Each field with its value, in the generator's order, in which the last of a name counts.
+
+    Its reader, gopkg.in/yaml.v2, takes what is merged by << where that stands, so that it goes
+    before what stands above it; and of a list of mappings the first goes before the others.
+    """
+    for key, value in node.value:
         where = f"{source}:{key.start_mark.line + 1}"
         if not isinstance(key, ScalarNode):
             raise UserFileError(f"{where}: a field's name must be text")
-        if key.tag == f"{_TAG}merge" and not merged:
+        if key.tag == f"{_TAG}merge":
+            for one in value.value[::-1] if isinstance(value, SequenceNode) else [value]:
+                if not isinstance(one, MappingNode):
+                    raise UserFileError(f"{where}: what << merges must be a mapping")
+                yield from _read_in_order(one, source)
             continue
         if key.value not in _FIELDS:
             raise UserFileError(f'{where}: unknown field "{key.value}"', hint=_suggest(key.value))
-        if key.value in first_lines and not merged:
-            raise UserFileError(
-                f'{where}: field "{key.value}" is given again; it stands in line'
-                f" {first_lines[key.value]} already"
-            )
-        first_lines[key.value] = key.start_mark.line + 1
+        yield key.value, value
 
 
 def _suggest(key: str) -> str:

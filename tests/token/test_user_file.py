@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
@@ -33,6 +34,35 @@ ODD_FILES = [
 def test_odd_files_read_as_the_generator_reads_them(text: str, tmp_path: Path) -> None:
     file = tmp_path / "user.yaml"
     file.write_text(text, newline="")
+    check_with_the_generator(file)
+
+
+def test_merged_mappings_are_read_as_the_generator_reads_them(tmp_path: Path) -> None:
+    """YAML's << key, anywhere among the fields."""
+    random = Random(0)
+    file = tmp_path / "user.yaml"
+
+    def mapping(depth: int) -> str:
+        names = random.sample(["name", "email", "sub", "roles", "groups"], k=random.randrange(6))
+        fields = [f"{name}: {value(name)}" for name in names]
+        for _ in range(random.randrange(3) if depth else 0):
+            inner = [mapping(depth - 1) for _ in range(random.randrange(3))]
+            merged = mapping(depth - 1) if random.random() < 0.5 else f"[{', '.join(inner)}]"
+            fields.insert(random.randrange(len(fields) + 1), f"<<: {merged}")
+        return f"{{{', '.join(fields)}}}"
+
+    def value(name: str) -> str:
+        texts = random.choices(["a", "b", "~", "''", "1.10"], k=random.randrange(3))
+        listed = random.choice([f"[{', '.join(texts)}]", "~"])
+        return listed if name in ("roles", "groups") else random.choice(["n", "m", "~", "x y"])
+
+    for _ in range(80):
+        file.write_text(f"{{name: first, email: first, <<: {mapping(2)}, <<: {mapping(1)}}}")
+        check_with_the_generator(file)
+
+
+def check_with_the_generator(file: Path) -> None:
+    """Read it as the generator does, or refuse it, where a token of it would have no name."""
     made = subprocess.run(
         [
             str(openstorage_tool("generate")),
@@ -46,6 +76,10 @@ def test_odd_files_read_as_the_generator_reads_them(text: str, tmp_path: Path) -
         check=True,
     )
     theirs = decode(made.stdout)
+    if not (theirs["name"] and theirs["email"]):
+        with pytest.raises(UserFileError):
+            read_user_file(file.read_bytes(), "user.yaml")
+        return
     ours = read_user_file(file.read_bytes(), "user.yaml")
     assert (ours.sub, ours.name, ours.email) == (theirs["sub"], theirs["name"], theirs["email"])
     assert list(ours.roles) == (theirs["roles"] or [])
@@ -184,13 +218,12 @@ def test_bytes_that_are_no_text_are_one_line() -> None:
         assert "None" not in says
 
 
-def test_a_mapping_that_is_merged_gives_way() -> None:
-    """YAML's << key, which the generator's reader knows too."""
+def test_what_stands_below_counts_of_a_field_and_what_is_merged() -> None:
     text = "<<: {name: theirs, email: e, roles: [r]}\nname: ours\n"
     read = read_user_file(text.encode(), "u")
     assert (read.name, read.email, read.roles) == ("ours", "e", ("r",))
     later = "name: ours\n<<: {name: theirs, email: e}\n"
-    assert read_user_file(later.encode(), "u").name == "ours"
+    assert read_user_file(later.encode(), "u").name == "theirs"
 
 
 def test_flags_go_before_fields() -> None:
