@@ -79,6 +79,13 @@ def tenant(shell: Shell, plane: ControlPlane) -> Iterator[Tenant]:
         assert shell.kubectl("delete", "secrets", "--all", "-n", one).code == 0
 
 
+def due(namespace: str) -> dict[str, Any]:
+    """The claims of the default user there, in a token that is about to end."""
+    name = f"px-k8s-user.{namespace}"
+    address = f"{name}@portworx.com"
+    return claims_of(address, days=100, age_days=80, name=name, email=address)
+
+
 def test_a_dead_administrators_token_stays_dead(tenant: Tenant) -> None:
     dead = forge(claims_of("boss", days=365, age_days=405, roles=["system.admin"], groups=["*"]))
     before = tenant.keep(dead)
@@ -99,7 +106,9 @@ def test_a_live_administrators_token_is_not_extended_unless_its_secret_is_named(
     tenant: Tenant,
 ) -> None:
     sub = f"{tenant.namespace}-boss"
-    before = tenant.keep(forge(claims_of(sub, days=10, roles=["system.admin"])), "mine")
+    before = tenant.keep(
+        forge(claims_of(sub, days=100, age_days=80, roles=["system.admin"])), "mine"
+    )
     assert "system.admin" in tenant.left_out(tenant.renew(), "mine")
     assert tenant.shell.secret("mine") == before
     named = tenant.boss.pxauth("renew", "mine", "-n", tenant.namespace)
@@ -108,7 +117,7 @@ def test_a_live_administrators_token_is_not_extended_unless_its_secret_is_named(
 
 
 def test_another_tenants_user_is_not_signed_into_their_secret(tenant: Tenant) -> None:
-    tenant.boss.issue("kubernetes", "--duration", "10d")
+    tenant.boss.keep("px-k8s-user", forge(due(tenant.boss.namespace)))
     stolen = tenant.boss.token()
     before = tenant.keep(stolen)
     said = tenant.left_out(tenant.renew())
@@ -143,7 +152,7 @@ def test_a_user_of_a_file_is_bound_to_its_secret(tenant: Tenant) -> None:
 
 def test_of_two_tokens_of_one_user_none_is_signed_again_unasked(tenant: Tenant) -> None:
     """Tokens of pxctl do not say which Secret they are for."""
-    alice = forge(claims_of(f"alice-{tenant.namespace}", days=10))
+    alice = forge(claims_of(f"alice-{tenant.namespace}", days=100, age_days=80))
     tenant.boss.keep("alice", alice)
     before = tenant.keep(alice)
     assert f"Secret {tenant.boss.namespace}/alice holds" in tenant.left_out(tenant.renew())
@@ -158,7 +167,7 @@ def test_of_two_tokens_of_one_user_none_is_signed_again_unasked(tenant: Tenant) 
 
 def test_a_strangers_copy_does_not_starve_a_token_where_portworx_runs(tenant: Tenant) -> None:
     name = f"alice-{tenant.namespace}"
-    alice = forge(claims_of(name, days=10))
+    alice = forge(claims_of(name, days=100, age_days=80))
     theirs = Shell("kube-system", tenant.boss.home, tenant.boss.environment)
     theirs.keep(name, alice)
     try:
@@ -175,7 +184,7 @@ def test_a_strangers_copy_does_not_starve_a_token_where_portworx_runs(tenant: Te
 def test_copies_that_a_tool_makes_count_as_holders_but_not_against_their_original(
     tenant: Tenant,
 ) -> None:
-    alice = forge(claims_of(f"alice-{tenant.namespace}", days=10))
+    alice = forge(claims_of(f"alice-{tenant.namespace}", days=100, age_days=80))
     reflects = {
         "reflector.v1.k8s.emberstack.com/reflects": f"{tenant.boss.namespace}/original",
     }
@@ -193,7 +202,7 @@ def test_copies_that_a_tool_makes_count_as_holders_but_not_against_their_origina
 
 def test_namespace_portworx_is_a_tenants_where_portworx_is_elsewhere(tenant: Tenant) -> None:
     name = f"boss-{tenant.namespace}"
-    stolen = claims_of(name, days=10, roles=["system.admin"])
+    stolen = claims_of(name, days=100, age_days=80, roles=["system.admin"])
     theirs = Shell("portworx", tenant.boss.home, tenant.boss.environment)
     theirs.keep(name, forge(stolen))
     theirs.keep("issued", forge(stolen | {"sub": "x", "kubectl-pxauth/secret": "portworx/issued"}))
@@ -208,7 +217,7 @@ def test_namespace_portworx_is_a_tenants_where_portworx_is_elsewhere(tenant: Ten
 
 
 def test_forged_twins_do_not_keep_others_from_being_renewed(tenant: Tenant) -> None:
-    claims = claims_of(f"alice-{tenant.namespace}", days=10)
+    claims = claims_of(f"alice-{tenant.namespace}", days=100, age_days=80)
     tenant.boss.keep("alice", forge(claims))
     before = tenant.keep(forge(claims, OTHER_KEY))
     done = tenant.renew()
