@@ -14,7 +14,7 @@ TRY_BIN := $(TRY)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
-.PHONY: test test-fast e2e soak lint demo bench docs tutorial transcripts archive release clean
+.PHONY: test test-fast e2e soak lint demo bench docs tutorial transcripts archive release requirements audit clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
@@ -65,11 +65,30 @@ archive: $(VENV)/installed
 release: archive
 	$(BIN)/python -m release.manifest
 
+# The files that archive and image are made of, by their hashes.
+requirements: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group pins
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-emit-index-url --no-header --no-annotate --group release --output-file release/requirements.txt \
+	  pyproject.toml
+
+# Which of them have known weaknesses: make audit DATABASE=all.zip, as osv.dev publishes it for PyPI.
+audit: $(VENV)/installed
+	$(BIN)/python -m release.audit $(DATABASE)
+
+ifeq ($(GROUP),release)
+$(VENV)/installed: pyproject.toml release/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement release/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation .
+	touch $@
+else
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group $(GROUP)
 	touch $@
+endif
 
 $(TRY)/installed: pyproject.toml
 	$(PYTHON) -m venv $(TRY)

@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, distribution, packages_distribution
 from pathlib import Path
 
 from kubectl_pxauth import __version__
+from release.glibc import oldest_glibc
 from release.reference import write_man_pages
 from release.sbom import bill_of_materials
 
@@ -49,6 +50,8 @@ def main() -> None:
     at = datetime.fromtimestamp(_EPOCH, UTC)
     bill.write_text(bill_of_materials(digest, parts, at), encoding="utf-8")
     print(f"{digest}  {archive.relative_to(ROOT)}")
+    if sys.platform == "linux":
+        print("glibc {}.{} or later".format(*oldest_glibc(archive)))
 
 
 def _freeze() -> Path:

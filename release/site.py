@@ -25,7 +25,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {f"reference/{command.slug}.md": markdown(command) for command in commands()}
     pages |= {"reference/index.md": index(), "reference/rights.md": rights()}
     for name in ("SECURITY.md", "CHANGELOG.md"):
-        pages[name.lower()] = (_ROOT / name).read_text()
+        pages[name.lower()] = (_ROOT / name).read_text().replace("](docs/", "](")
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files

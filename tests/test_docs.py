@@ -101,3 +101,17 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for page in ("index", "reference/issue/index", "reference/rights/index"):
         assert (tmp_path / f"{page}.html").is_file()
+
+
+TESTED = r"`(tests/[\w/]+\.py)::(\w+)`"
+
+
+@pytest.mark.parametrize("name", ["SECURITY.md", "docs/explanation/threat-model.md"])
+def test_each_promise_names_a_test_that_is_there(name: str) -> None:
+    text = (ROOT / name).read_text()
+    named = re.findall(TESTED, text)
+    assert len(named) > 5
+    for file, test in named:
+        assert f"\ndef {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+    rows = [line for line in text.splitlines() if re.match(r"\| (?!---|They can't|Promise)", line)]
+    assert [row for row in rows if not re.search(TESTED, row)] == []

@@ -1,14 +1,16 @@
 """The watch over every run does find what it looks for, or its silence would say nothing."""
 
 import json
+import os
 import secrets
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import SHARED_SECRET, Shell
+from tests.conftest import BIN, SHARED_SECRET, Shell
 from tests.leaks import LeakWatch
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
@@ -53,3 +55,27 @@ def test_tokens_and_keys_are_leaks(leaks: LeakWatch, tmp_path: Path, text: str) 
 
 def test_what_people_type_is_none(leaks: LeakWatch) -> None:
     assert not leaks.is_leak("kubectl pxauth issue kubernetes -n portworx")
+
+
+def test_a_run_that_is_killed_leaves_no_core(offline: Shell) -> None:
+    """Nor do programs that it starts; whatever was set before."""
+    pipe = offline.home / "key"
+    os.mkfifo(pipe)
+    process = subprocess.Popen(
+        [
+            *("sh", "-c", 'ulimit -c unlimited 2>/dev/null; exec "$0" "$@"'),
+            *(str(BIN / "kubectl-pxauth"), "token", "admin", "--shared-secret-file", str(pipe)),
+        ],
+        cwd=offline.home,
+        env=offline.popen_environment,
+        stdout=subprocess.DEVNULL,
+    )
+    with pipe.open("wb") as key:  # which waits until the plugin reads
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        key.write(SHARED_SECRET)
+        key.flush()
+        process.send_signal(signal.SIGSEGV)
+        assert process.wait(60) == -signal.SIGSEGV
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert line.split()[4] == "0"
+    assert [file.name for file in offline.home.iterdir()] == ["key"]

@@ -20,6 +20,7 @@ def main() -> None:
     # A run is short and almost all of it is imports: collecting garbage on the way costs more than
     # the memory it would give back. Work on many objects turns it on again.
     gc.disable()
+    _leave_no_core()
     prepare_streams()
     _environment_for_others()
     arguments = sys.argv[1:]
@@ -65,6 +66,16 @@ def _check_memory() -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < _LEAST_MEMORY:
         raise MemoryError
+
+
+def _leave_no_core() -> None:
+    """Let no crash write to a disk what is in memory: a key may be."""
+    try:
+        import resource
+    except ImportError:  # Windows has neither
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 _taken: list[str] = []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from controlplane.build import tool
 from kubectl_pxauth import __version__
 from release.archive import ROOT, archive_name, this_platform
+from release.glibc import oldest_glibc
 from release.manifest import MANIFEST, NOT_BUILT, stamp
 from tests.conftest import BIN, Portworx, Shell, judge
 
@@ -69,6 +71,11 @@ def home(shell: Shell) -> Shell:
 
 def test_the_same_sources_give_the_same_archive(archive: Path, tmp_path: Path) -> None:
     assert build(tmp_path).read_bytes() == archive.read_bytes()
+
+
+def test_it_needs_no_newer_c_library_than_the_one_it_was_built_with(archive: Path) -> None:
+    here = tuple(int(part) for part in platform.libc_ver()[1].split("."))
+    assert (2, 2) < oldest_glibc(archive) <= here
 
 
 def test_it_is_small_and_brings_the_licences(archive: Path) -> None:
