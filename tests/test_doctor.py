@@ -68,9 +68,9 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
         f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
         "ok       portworx  set to take this very key when it starts",
         "ok       subjects  each token has another sub",
-        "ok       job       none is scheduled: tokens are renewed by hand",
+        "ok       job       no job renews tokens: people have to",
         "ok       classes   StorageClass px-sc: Secret px/px-k8s-user",
-        "ok       claims    none is Pending for want of a token",
+        "ok       claims    none is Pending because of a token",
     ]
 
 
@@ -747,7 +747,7 @@ def test_a_job_of_0_1_0_lets_others_read_the_key(patient: Patient) -> None:
     patient.done("apply", "-f", "-", stdin=yaml.safe_load(OLD_JOB.replace("NAMESPACE", "px")))
     said = patient.ill("warning job")
     assert said.message == (
-        "CronJob px/pxauth-renew reads the key in namespace kube-system: whoever may make pods in"
+        "CronJob px/pxauth-renew reads the key in namespace kube-system: whoever can create pods in"
         " namespace px can read it as well"
     )
     assert str(said.hint).startswith("kubectl pxauth schedule -n px")

@@ -148,7 +148,7 @@ def test_a_class_for_encryption_where_security_is_off(bare: Patient) -> None:
     found = bare.doctor()
     assert [one.message for one in found if one.kind.endswith((" classes", " claims"))] == [
         "StorageClass encrypted: Secret px/px-secret",
-        "none is Pending for want of a token",
+        "none is Pending because of a token",
     ]
 
 

@@ -415,7 +415,9 @@ def test_a_job_elsewhere_is_said_to_give_the_key_away(job: Job, elsewhere: Shell
     there = ["--job-namespace", elsewhere.namespace, "--image=i:1"]
     done = job.shell.pxauth("schedule", *there)
     assert done.code == 0
-    assert done.err.startswith("warning: whoever may make pods, or tokens of service accounts, in")
+    assert done.err.startswith(
+        "warning: whoever can create pods, or tokens of service accounts, in"
+    )
     assert f"namespace {elsewhere.namespace} can read the signing key" in done.err
     owner = owner_of(job, elsewhere.namespace)
     for what, namespace in (
@@ -582,7 +584,7 @@ def test_a_token_that_ends_before_the_job_comes(
     if would_do is None:
         assert done.err == ""
     else:
-        assert done.err.startswith("warning: the job comes every ")
+        assert done.err.startswith("warning: the job runs every ")
         assert done.err.endswith(f"{would_do}\n")
 
 

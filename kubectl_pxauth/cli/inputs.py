@@ -207,7 +207,7 @@ def _secret_name(token: TokenFlags, profile: Profile | None, needed: bool) -> st
         return ""
     raise UsageError(
         "there is no Secret to put the token into",
-        hint="name it with --secret, or name a profile (kubernetes or admin) beside the user file",
+        hint="name it with --secret, or name a profile (kubernetes or admin) and the user file",
     )
 
 

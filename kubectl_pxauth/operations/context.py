@@ -64,7 +64,7 @@ def read_token(reference: SecretKeyReference, cluster: Cluster, now: datetime) -
         raise PxauthError(
             f"the token in {reference.display_name} has ended: {verdict.expires_at:%Y-%m-%d %H:%M}"
             " UTC",
-            hint="whoever keeps the Secret has to renew it; without --from-secret a token is made",
+            hint="renew the token in the Secret, or leave out --from-secret to make one",
         )
     return KeptToken(token.decode(), verdict.expires_at)
 

@@ -278,7 +278,8 @@ def _identity(secret: Secret, verdict: Verdict) -> Identity:
     if missing:
         raise IdentityError(
             f"{secret.display_name}: the token names no {' and no '.join(missing)}",
-            hint="issue it anew: kubectl pxauth issue",
+            hint="issue another one: kubectl pxauth issue kubernetes"
+            f" --secret {secret.name} -n {secret.namespace}",
         )
     return user.over(Identity("", "", "", roles=(), groups=None))
 

@@ -54,7 +54,7 @@ def find_lapses(
         return
     if parse_duration(settings.within) < gap:
         yield Lapse(
-            f"the job comes every {_span(gap)} and renews what ends within {settings.within}: a"
+            f"the job runs every {_span(gap)} and renews what ends within {settings.within}: a"
             " token can end in between",
             f"--within {math.ceil(2 * gap / timedelta(days=1))}d",
         )
@@ -63,16 +63,16 @@ def find_lapses(
     if short:
         others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
         yield Lapse(
-            f"the job comes every {_span(gap)}, and the token in {short[0].display_name}{others}"
+            f"the job runs every {_span(gap)}, and the token in {short[0].display_name}{others}"
             f" lives {_span(short[0].span)} and is renewed in the last third of that: it can end"
-            " before the job comes again",
+            " before the job runs again",
             f'--schedule "{_often_enough(short[0].span)}"',
         )
     for one in tokens:
         if one not in short and now < one.expires_at < run:
             yield Lapse(
                 f"the token in {one.display_name} ends at {one.expires_at:%Y-%m-%d %H:%M %Z},"
-                f" before the job comes at {run:%Y-%m-%d %H:%M %Z}",
+                f" before the job runs at {run:%Y-%m-%d %H:%M %Z}",
                 "kubectl pxauth renew",
             )
 

@@ -150,7 +150,7 @@ _INHERITED_FROM = "hnc.x-k8s.io/inherited-from"
 """The mark that names the original's namespace; its name is the same."""
 _STORE = "change it in the store that it is read from"
 _SOURCE = "change it in its source in Git"
-_SEALED = "seal it anew"
+_SEALED = "seal it again"
 _ORIGINAL = "change the original"
 _POLICY = "change its policy, or what that clones"
 _MARKS = (

@@ -133,7 +133,7 @@ def test_what_is_signed_again(
             OURS,
             {"name": "n"},
             "the token names no sub and no email",
-            "issue it anew: kubectl pxauth issue",
+            "issue another one: kubectl pxauth issue kubernetes --secret t -n red",
         ),
     ],
 )

@@ -110,7 +110,7 @@ def check_jobs(
     if readable:
         yield from _check_coverage(kept, covered)
     elif not jobs.cron_jobs:
-        yield ok("job", "none is scheduled: tokens are renewed by hand")
+        yield ok("job", "no job renews tokens: people have to")
     yield from _check_left_overs(cluster, jobs)
 
 
@@ -144,9 +144,9 @@ def _check_job(
     if job.namespace != job.key.namespace:
         yield warning(
             "job",
-            f"{name} reads the key in namespace {job.key.namespace}: whoever may make pods in"
+            f"{name} reads the key in namespace {job.key.namespace}: whoever can create pods in"
             f" namespace {job.namespace} can read it as well",
-            f"{_again(job)} (moves it beside the key)",
+            f"{_again(job)} (moves it to the namespace of the key)",
         )
     if cron_job.manifest["spec"].get("suspend"):
         yield warning("job", f"{name} is suspended: it renews nothing", _resume(cron_job))
@@ -186,7 +186,7 @@ def _check_runs(
     for pod in list_applied(cluster, _POD, namespace, own):
         if last_success and _made(pod) <= last_success:  # a later run went well
             continue
-        if found := _trouble_of(pod, name):
+        if found := _trouble_of(pod, name, job):
             yield found
             said = True
             break
@@ -210,7 +210,7 @@ def _check_runs(
         )
 
 
-def _trouble_of(pod: Applied, name: str) -> Diagnosis | None:
+def _trouble_of(pod: Applied, name: str, job: RenewalJob) -> Diagnosis | None:
     statuses = (pod.manifest.get("status") or {}).get("containerStatuses") or []
     for container in statuses:
         state = container.get("state") or {}
@@ -219,14 +219,14 @@ def _trouble_of(pod: Applied, name: str) -> Diagnosis | None:
             return problem(
                 "job",
                 f"{name}: image {container.get('image')} can't be pulled: {waiting['reason']}",
-                "kubectl pxauth schedule --image IMAGE, or --image-pull-secret NAME; the next run"
+                f"{_again(job)} --image IMAGE, or --image-pull-secret NAME; the next run"
                 f" waits for this one's end: {_end_of_run(pod)}",
             )
         if ended.get("reason") == _OUT_OF_MEMORY:
             return problem(
                 "job",
                 f"{name}: its pod was ended for lack of memory",
-                "kubectl pxauth schedule --limits memory=512Mi",
+                f"{_again(job)} --limits memory=512Mi",
             )
     return None
 
@@ -273,7 +273,7 @@ def _check_left_overs(cluster: Cluster, jobs: FoundJobs) -> Iterator[Diagnosis]:
         if binding.kind not in BINDINGS or home is None or (home, name) in running:
             continue
         gone = find_namespace(cluster, home) is None
-        whoever = f"makes namespace {home} again" if gone else f"may make pods in {home}"
+        whoever = f"makes namespace {home} again" if gone else f"can create pods in {home}"
         scope = home if name is None else name.removeprefix(RENEWING).removeprefix("-")
         yield problem(
             "job",

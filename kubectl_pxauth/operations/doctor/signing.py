@@ -140,8 +140,8 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
     if same := same_values(secret, key.reference.key):
         yield warning(
             "key",
-            f"{secret.display_name} has the same value in {' and '.join(same)}: who has the one key"
-            " has the other",
+            f"{secret.display_name} has the same value in {' and '.join(same)}: whoever has"
+            " the one key has the other",
             "give each a value of its own: kubectl pxauth keys rotate",
         )
     state = read_key_state(key.reference, secret)  # which says what is in a rotation's way

@@ -306,7 +306,7 @@ def _check_claims(
         found += _check_annotated(classes[name], asked, troubles)
     yield from limited(found, "kubectl get pvc -A")
     if not found:
-        yield ok("claims", "none is Pending for want of a token")
+        yield ok("claims", "none is Pending because of a token")
 
 
 def _check_annotated(
@@ -350,7 +350,7 @@ def _check_claim(
 
 def _anew(name: str) -> str:
     return (
-        f"make it anew: {command_line('kubectl', 'delete', 'storageclass', name)} (its volumes"
+        f"create it again: {command_line('kubectl', 'delete', 'storageclass', name)} (its volumes"
         " stay, with the Secret that they were made with), then"
         f" {command_line('kubectl', 'pxauth', 'storageclass', name)} -n NAMESPACE with its"
         " other parameters"

@@ -218,7 +218,7 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
         warning(
             "tokens",
             f"{one.display_name}: an unfilled placeholder: {', '.join(blanks)}",
-            "roles and groups are set anew with --role and --group; volumes belong to the sub",
+            "set roles and groups again with --role and --group; volumes belong to the sub",
         )
         for one in fine
         if (blanks := placeholders(one.token.user))
@@ -281,7 +281,7 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
             problem(
                 "subjects",
                 _shared(claim, user, found),
-                "make one its own user: kubectl pxauth issue kubernetes --secret NAME"
+                "give one of them a user of its own: kubectl pxauth issue kubernetes --secret NAME"
                 " -n NAMESPACE --change-identity (its volumes so far stay the old user's)",
             )
             for user, found in others

@@ -90,8 +90,8 @@ def adopt_keys(
     warnings = [*settings.warnings]
     if same := same_values(secret, place.key):
         warnings.append(
-            f"{secret.display_name} has the same value in {place.key} and {' and '.join(same)}: who"
-            " has the one key has the other"
+            f"{secret.display_name} has the same value in {place.key} and {' and '.join(same)}:"
+            " whoever has the one key has the other"
         )
     changes = {}
     for name, data in wanted.items():

@@ -40,8 +40,8 @@ def create_keys(namespace: str, cluster: Cluster, dry_run: DryRun) -> KeysResult
     found = find_secret(cluster, namespace, place.name)
     if found and (same := same_values(found, place.key)):
         warnings += (
-            f"{found.display_name} has the same value in {place.key} and {' and '.join(same)}: who"
-            " has the one key has the other",
+            f"{found.display_name} has the same value in {place.key} and {' and '.join(same)}:"
+            " whoever has the one key has the other",
         )
     change = write_secret(
         cluster, namespace, place.name, found, lambda found: _write(cluster, place, found, dry_run)
@@ -62,7 +62,7 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
                 f"Portworx takes its shared secret from elsewhere: {spec.shared_secret.stated_by}",
                 hint="the operator makes it by itself when it starts Portworx"
                 if spec.is_operators
-                else "that is the place to make it",
+                else "create it there",
             )
     operators = [spec for spec in specs.specs if spec.is_operators]
     if operators and not any(spec.takes_from(place) for spec in operators):

@@ -236,9 +236,9 @@ def _gives_away(job: RenewalJob) -> list[str]:
         return []
     all_secrets = ", and all Secrets of the cluster" if job.scope is None else ""
     return [
-        f"whoever may make pods, or tokens of service accounts, in namespace {job.namespace} can"
+        f"whoever can create pods, or tokens of service accounts, in namespace {job.namespace} can"
         f" read the signing key ({job.key.secret}){all_secrets} through the job; without"
-        f" --job-namespace it runs beside the key, in namespace {job.key.namespace}"
+        f" --job-namespace it runs in the namespace of the key, {job.key.namespace}"
     ]
 
 
@@ -362,6 +362,6 @@ def _apply(
         again = f"-n {job.scope}" if job.scope else "-A"
         raise ConflictError(
             str(error),
-            hint=f"take that back, or make all of it anew: kubectl pxauth unschedule {again}, then"
+            hint=f"undo that, or create all of it again: kubectl pxauth unschedule {again}, then"
             " this command again",
         ) from None
