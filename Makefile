@@ -30,6 +30,7 @@ e2e: $(VENV)/installed
 
 soak: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group soak
+	nice -n 15 env ROTATION_EXAMPLES=5000 $(BIN)/pytest tests/test_rotation.py -k whatever
 	nice -n 15 $(BIN)/python -m soak.mutants
 
 lint: $(VENV)/installed

@@ -75,7 +75,9 @@ DryRunFlag = Annotated[
 WithinFlag = Annotated[
     str,
     typer.Option(
-        metavar="TIME", help="Treat tokens that end within this time as expiring: 12h, 30d."
+        metavar="TIME",
+        help="Treat tokens that end within this time, or in the last third of their life if that"
+        " is shorter, as expiring: 12h, 30d.",
     ),
 ]
 

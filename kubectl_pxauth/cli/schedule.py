@@ -85,7 +85,8 @@ def command(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Renew tokens that end within this time: 12h, 30d.",
+            help="Renew tokens that end within this time, or in the last third of their life if"
+            " that is shorter: 12h, 30d.",
             show_default="30d",
         ),
     ] = None,
