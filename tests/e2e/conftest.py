@@ -17,7 +17,7 @@ from tests.portworx_site import Site
 
 Found = TypeVar("Found")
 
-_PATIENCE_SECONDS = 180
+_PATIENCE_SECONDS = 300
 _POLL_SECONDS = 0.5
 _COUNTER = itertools.count()
 
