@@ -71,6 +71,10 @@ def test_a_key_that_is_not_the_clusters(secured: Site) -> None:
         assert f"(fingerprint {fingerprint(OTHERS)})" in said
         assert "started with (Secret px/px-shared-secret key" in said
         assert f"(fingerprint {fingerprint(OURS)})" in said
+    assert issued(secured, "kubernetes") == []
+    for command in (("verify",), ("inspect",), ("list",)):
+        assert "warning: the key that is given (" in exported.pxauth(*command).err
+        assert secured.pxauth(*command).err == ""
     for arguments in (
         ["--shared-secret-file", "ours"],
         ["--shared-secret-from", "px/px-shared-secret"],
@@ -239,6 +243,8 @@ def provider_alone(site: Site, stated_by: str) -> None:
     doctor = json.loads(site.pxauth("doctor", "-o", "json").out)
     assert doctor["healthy"]
     assert [one for one in doctor["findings"] if PROVIDER in one["message"]]
+    said = {one["check"]: one for one in doctor["findings"]}["tokens"]
+    assert (said["severity"], said["hint"]) == ("ok", None)  # there is nothing to issue
     site.keep("theirs", forge(claims_of("u", iss=PROVIDER), OTHERS))
     refused = site.refused("verify", "theirs").err
     assert "verified by the provider, not here" in refused

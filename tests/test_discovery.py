@@ -134,6 +134,34 @@ def test_a_variable_fills_the_secret_that_has_no_key_yet(site: Site) -> None:
     site.signs_with(OTHERS, "operator.portworx.io")
 
 
+def test_a_variable_whose_secret_is_gone_stops_the_operators_round(site: Site) -> None:
+    env = [from_secret(SECRET_VARIABLE, "gone"), variable(SECRET_VARIABLE, OTHERS.decode())]
+    site.storage_cluster("px/cluster", security={"enabled": True}, env=env)
+    said = site.refused("token", "admin").err
+    assert f"spec.env {SECRET_VARIABLE}: Secret px/gone not found" in said
+    assert "the operator makes Secret px/px-shared-secret of it" in said
+    site.lay_secret("px/px-shared-secret")
+    assert site.signs_with(OURS, "operator.portworx.io") == ""
+    assert site.pxauth("discover").err == (
+        f"warning: StorageCluster px/cluster spec.env {SECRET_VARIABLE}: Secret px/gone not found:"
+        " the operator reads it in each round, and keeps none of its keys and tokens while it is"
+        " gone\n"
+    )
+
+
+def test_of_variables_of_one_name_the_operator_reads_the_first(site: Site) -> None:
+    site.lay_secret("px/first")
+    env = [
+        from_secret(SECRET_VARIABLE, "first"),
+        variable(SECRET_VARIABLE, OTHERS.decode()),
+        variable(ISSUER_VARIABLE, "first.example"),
+        variable(ISSUER_VARIABLE, "second.example"),
+    ]
+    security = self_signed(tokenLifetime="24h")
+    site.storage_cluster("px/cluster", security=security, env=env)
+    assert site.signs_with(OURS, "first.example") == ""
+
+
 @pytest.mark.parametrize("auth", [{"enabled": False}, {"enabled": False, "selfSigned": {}}])
 def test_tls_alone_is_no_authorization(site: Site, auth: dict[str, Any]) -> None:
     site.lay_secret("px/px-shared-secret", OTHERS)
