@@ -268,6 +268,9 @@ class Node:
         if (cpuset := _CGROUPS / "cpuset").exists():  # version 1: a new one has no processor yet
             for file in ("cpuset.cpus", "cpuset.mems"):
                 (cpuset / self._name / file).write_text((cpuset / file).read_text())
+            # All pods together would count as one of this host's processes; on a busy host they
+            # would starve.
+            (_CGROUPS / "cpu" / self._name / "cpu.shares").write_text("20480")
 
     def _clean(self) -> None:
         """Remove what the last node of this number left; its processes are ending or gone."""
