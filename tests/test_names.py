@@ -82,3 +82,11 @@ def test_names_of_classes_are_taken_as_they_are_printed(shell: Shell) -> None:
     name = shell.pxauth("storageclass", f"{shell.namespace}-sc", *flags).out.strip()
     assert name == f"storageclass.storage.k8s.io/{shell.namespace}-sc"
     assert shell.pxauth("storageclass", name, *flags).out.strip() == name
+
+
+def test_an_error_of_the_only_cluster_names_no_context(shell: Shell) -> None:
+    (shell.home / "key").write_text("k" * 40)
+    key = ["--issuer", "i", "--shared-secret-file", "key"]
+    done = shell.pxauth("renew", "-A", "--as", "nobody", *key)
+    assert done.code == 1
+    assert 'error: user "nobody" may not list Secrets in all namespaces' in done.err

@@ -165,8 +165,8 @@ def failed(namespace: str, error: PxauthError, context: str = "") -> str:
 
 
 def failed_cluster(context: str, error: PxauthError, stop: Stop, counts: Counter[str]) -> None:
-    """Say what ended the work in one cluster of several, and count it."""
-    output.failure(error, f"context {context}", context)
+    """Say what ended the work in one cluster, and count it; context is empty for the only one."""
+    output.failure(error, f"context {context}" if context else "", context)
     if isinstance(error, StillUnderWayError):
         stop.in_doubt = True
     else:
