@@ -223,12 +223,19 @@ def _programs(folder: Path) -> Path:
     """Make a folder with a kubectl that knows where the stand-in for pxctl is, and with that."""
     folder.mkdir()
     pxctl = folder / "pxctl"
-    pxctl.write_text(f"#!{sys.executable}\n{Path(__file__).with_name('pxctl.py').read_text()}")
-    kubectl = folder / "kubectl"
-    kubectl.write_text(_KUBECTL.format(kubectl=BIN / "kubectl", pxctl=pxctl))
-    for program in (pxctl, kubectl):
-        program.chmod(0o755)
+    kubectl = _KUBECTL.format(kubectl=BIN / "kubectl", pxctl=pxctl)
+    for name, text in {
+        "pxctl": _script("pxctl.py"),
+        "old-token": _script("old_token.py"),
+        "kubectl": kubectl,
+    }.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
     return folder
+
+
+def _script(name: str) -> str:
+    return f"#!{sys.executable}\n{Path(__file__).with_name(name).read_text()}"
 
 
 def _portworx() -> str:
