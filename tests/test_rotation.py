@@ -33,9 +33,9 @@ from kubectl_pxauth.cluster.secrets import (
 from kubectl_pxauth.errors import ClusterError, PxauthError, UnansweredError
 from kubectl_pxauth.operations.issue import IssueRequest, issue
 from kubectl_pxauth.operations.keys import rotate
-from kubectl_pxauth.operations.keys.rotate import (
+from kubectl_pxauth.operations.keys.rotate import Rotation
+from kubectl_pxauth.operations.keys.rotation import (
     Phase,
-    Rotation,
     RotationRequest,
     Step,
     TokenStep,

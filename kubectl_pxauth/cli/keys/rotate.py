@@ -22,14 +22,14 @@ from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import SecretFailure
 from kubectl_pxauth.errors import ClusterError, PxauthError
-from kubectl_pxauth.operations.keys.rotate import (
+from kubectl_pxauth.operations.keys.rotate import Rotation
+from kubectl_pxauth.operations.keys.rotation import (
     YOUNG,
     Action,
     Caution,
     KeyChange,
     KeyStep,
     Phase,
-    Rotation,
     RotationRequest,
     Stand,
     Standing,
