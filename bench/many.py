@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
@@ -16,6 +17,7 @@ _MOST_NAMESPACES = 10_000
 _LOOPED = 50
 _LABEL = "bench-tenant"
 _ISSUE = f"kubectl pxauth issue kubernetes --namespace-selector {_LABEL} -o name"
+_NAMES = "get secrets -A -o name"
 _LOOP = """\
 set -eu
 for NAMESPACE in $(head -n %d tenants); do
@@ -70,6 +72,7 @@ def many_namespaces(workplace: Workplace, runs: int) -> None:
         shown.add_row(row.name, f"{seconds:.2f}", ratio, f"{seconds / least.seconds_median:.1f}")
     Console().print(shown)
     print(_NOTES)
+    _many_tokens(folder, environment, runs)
     _create([f"more-{index}" for index in range(_MOST_NAMESPACES - _NAMESPACES)], environment)
     program = str(workplace.installs["wheel"] / "kubectl-pxauth")
     plugin = [program, *_ISSUE.split()[2:]]
@@ -79,6 +82,42 @@ def many_namespaces(workplace: Workplace, runs: int) -> None:
         f"{_MOST_NAMESPACES} namespaces, once: {most.seconds_median:.0f} s,"
         f" the plugin's peak {most.plugin_megabytes():.0f} MB"
     )
+
+
+def _many_tokens(folder: Path, environment: dict[str, str], runs: int) -> None:
+    """Measure and print what works on all tokens of the cluster; each namespace gets three."""
+    for secret in ("px-k8s-user", "one", "two"):
+        Row("issue", [*_ISSUE.split(), "--secret", secret], folder, environment).warm_up()
+    least = Row("kubectl get secrets", ["kubectl", *_NAMES.split()], folder, environment)
+    rows = [least]
+    for command in ("list -A", "renew -A --all", "keys rotate --yes --again", "doctor"):
+        # The doctor's exit code says what it found; here only that it ran is of interest.
+        line = f"kubectl pxauth {command} || [ $? = 1 ]"
+
+        rows.append(Row(command, ["bash", "-c", line], folder, environment))
+    for _ in track(range(runs), "measuring", console=Console(stderr=True), transient=True):
+        for row in rows:
+            row.measure()
+    tokens = sum(1 for name in _kubectl(environment, _NAMES).splitlines() if name)
+    shown = Table(title=f"{tokens} Secrets, medians of {runs} runs in turn", title_justify="left")
+    shown.add_column("command")
+    for heading in ("s", f"to {least.name}", "peak MB"):
+        shown.add_column(heading, justify="right")
+    for row in rows:
+        ratio = row.seconds_median / least.seconds_median
+        shown.add_row(row.name, f"{row.seconds_median:.2f}", f"{ratio:.1f}", f"{row.megabytes:.0f}")
+    Console().print(shown)
+
+
+def _kubectl(environment: dict[str, str], arguments: str) -> str:
+    done = subprocess.run(
+        ["kubectl", *arguments.split()],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 def _create(namespaces: list[str], environment: dict[str, str]) -> None:

@@ -12,14 +12,15 @@ from bench.row import Row
 from bench.workplace import Workplace
 
 _ROUND_TRIP = 0.040
-_NAMED = "the page's pipeline (generate stands in for pxctl)"
+_NAMED = "the page's pipeline"
 _NOTHING = "kubectl noop"
 _ISSUE = "issue kubernetes -n portworx"
-_TOKEN = "token kubernetes --issuer portworx.com"
+_TOKEN = "token kubernetes --issuer i"
 _NOTES = """\
-The ratio is to the pipeline at the same distance; kubectl noop is a plugin that does nothing, so
-what kubectl itself costs. Peak MB is the largest process of a command; kubectl becomes its plugin,
-so the plugin's own peak and instructions (in user space) are measured without kubectl."""
+The ratio is to the pipeline at the same distance, in which OpenStorage's generate stands in for
+pxctl; kubectl noop is a plugin that does nothing, so what kubectl itself costs. Peak MB is the
+largest process of a command; kubectl becomes its plugin, so the plugin's own peak and instructions
+(in user space) are measured without kubectl."""
 
 
 def single_token(workplace: Workplace, shared_secret: str, runs: int) -> None:
@@ -52,8 +53,8 @@ def single_token(workplace: Workplace, shared_secret: str, runs: int) -> None:
         for _ in track(range(runs), "measuring", console=progress, transient=True):
             for row in rows:
                 row.measure()
-        shown = _table({"loopback": near, f"{_ROUND_TRIP * 1000:.0f} ms away": far}, runs)
-    Console().print(shown)
+        for place, part in {"on loopback": near, f"{_ROUND_TRIP * 1000:.0f} ms away": far}.items():
+            Console().print(_table(f"API server {place}, medians of {runs} runs in turn", part))
     print(_NOTES)
 
 
@@ -74,26 +75,20 @@ def _completion(kind: str, programs: Path, environment: dict[str, str], folder: 
     return Row(f"{command} ({kind})", command.split(), folder, environment | path, plugin)
 
 
-def _table(parts: dict[str, list[Row]], runs: int) -> Table:
-    """Medians; the ratios are to the first row of each part."""
-    shown = Table(title=f"medians of {runs} runs in turn", title_justify="left")
-    for heading in ("command", "API server"):
-        shown.add_column(heading)
-    for heading in ("ms", "ratio", "over noop", "peak MB", "plugin MB", "plugin M instr."):
-        shown.add_column(heading, justify="right")
-    nothing = next(row for part in parts.values() for row in part if row.name == _NOTHING)
-    for network, part in parts.items():
-        for row in part:
-            peak, count = row.plugin_megabytes(), row.plugin_instructions()
-            shown.add_row(
-                row.name,
-                network,
-                f"{row.milliseconds:.0f}",
-                f"{row.milliseconds / part[0].milliseconds:.2f}",
-                f"{row.milliseconds - nothing.milliseconds:.0f}",
-                f"{row.megabytes:.0f}",
-                f"{peak:.0f}" if peak else "",
-                f"{count / 1e6:.0f}" if count else "",
-            )
-        shown.add_section()
+def _table(title: str, rows: list[Row]) -> Table:
+    """A table of 80 columns at most; the ratios are to its first row."""
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("command")
+    for heading in ("ms", "ratio", "peak MB", "own MB", "M instr."):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        own, count = row.plugin_megabytes(), row.plugin_instructions()
+        shown.add_row(
+            row.name.removeprefix("kubectl pxauth "),
+            f"{row.milliseconds:.0f}",
+            f"{row.milliseconds / rows[0].milliseconds:.2f}",
+            f"{row.megabytes:.0f}",
+            f"{own:.0f}" if own else "",
+            f"{count / 1e6:.0f}" if count else "",
+        )
     return shown

@@ -74,7 +74,8 @@ def test_a_server_that_is_killed_and_comes_back(
     done = Run(running.returncode, first + out, err)
     said = set(re.findall(r"^error: (?:Secret )?(?:namespace )?\"?(tenant-\d+)", done.err, re.M))
     there = tokens(place)
-    assert len(done.out.splitlines()) + len(said) == _MANY, done.err
+    # Of one that is written it may not be known whether its key was rotated meanwhile.
+    assert _MANY <= len(done.out.splitlines()) + len(said) <= _MANY + 1, done.err
     doubts = set(re.findall(r"(tenant-\d+).*(?:may be written|not known)", done.err))
     assert there - doubts == set(tenants) - said - doubts, done.err
     assert done.code == (1 if said else 0)
