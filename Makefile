@@ -32,6 +32,7 @@ soak: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group soak
 	nice -n 15 env ROTATION_EXAMPLES=5000 $(BIN)/pytest tests/test_rotation.py -k whatever
 	nice -n 15 $(BIN)/python -m soak.mutants
+	nice -n 15 $(BIN)/python -m soak.fuzz
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

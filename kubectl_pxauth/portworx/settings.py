@@ -236,12 +236,22 @@ def _self_signed(
 
 
 def read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[PortworxSpec, ...]:
-    """What its containers say, in the same way."""
+    """What its containers say, in the same way; raises MalformedError."""
     found = []
-    for container in item["spec"]["template"]["spec"].get("containers") or ():
+    pod = item
+    for name in ("spec", "template", "spec"):
+        pod = _get(pod, "its pod", name, dict) or {}
+    for container in _get(pod, "its pod", "containers", list) or ():
+        if not isinstance(container, dict) or not isinstance(container.get("name"), str):
+            raise MalformedError("it has a container without a name")
         here = f"{where} container {container['name']}"
-        words = [*(container.get("command") or ()), *(container.get("args") or ())]
-        environment = _Environment.read(container.get("env"), namespace, f"{here} env")
+        lists = [_get(container, "a container's", name, list) for name in ("command", "args")]
+        words = [word for words in lists for word in words or ()]
+        if not all(isinstance(word, str) for word in words):
+            raise MalformedError("a container's command or args hold what is no text")
+        environment = _Environment.read(
+            _get(container, "its", "env", list), namespace, f"{here} env"
+        )
         # Only Portworx' own container: a sidecar's variables say nothing of it.
         unseen = bool(container.get("envFrom")) and container["name"] == "portworx"
         found += [
