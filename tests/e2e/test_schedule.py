@@ -132,6 +132,8 @@ def test_a_killed_pod_is_replaced_and_the_rest_is_renewed(job: Job, cluster: Clu
     job.wait_for("Complete", "run")
     assert job.renewed() == _MANY
     assert _exit_codes(job.pods()) == [0, 137]
+    # What it had done it had said: nothing waits in a buffer of a program that is killed.
+    assert " renewed in namespace" in job.site.done("logs", pod["metadata"]["name"])
 
 
 def test_a_drained_pod_says_what_it_did_and_another_goes_on(job: Job, cluster: Cluster) -> None:
