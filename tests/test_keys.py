@@ -96,6 +96,22 @@ def test_a_key_that_is_there_is_never_changed(keys: Keys) -> None:
     assert keys.read() == made
 
 
+def test_the_labels_and_annotations_that_are_asked_for(keys: Keys) -> None:
+    def metadata() -> tuple[str, str]:
+        made = keys.shell.kubectl("get", "secret", "pxkeys", "-n", "kube-system", "-o", "json").out
+        found = json.loads(made)["metadata"]
+        return found["labels"]["team"], found["annotations"]["note"]
+
+    done = keys.run("create", "--label=team=a", "--annotation=note=b")
+    assert done.out == "secret/pxkeys created\n"
+    assert metadata() == ("a", "b")
+    made = keys.read()
+    assert keys.run("create", "--label=team=c").out == "secret/pxkeys configured\n"
+    assert metadata() == ("c", "b")
+    assert keys.run("create", "--label=team=c").out == "secret/pxkeys unchanged\n"
+    assert keys.read() == made
+
+
 def test_two_who_make_the_keys_at_once(keys: Keys) -> None:
     with ThreadPoolExecutor(4) as pool:
         runs = list(pool.map(lambda _: keys.run("create"), range(4)))

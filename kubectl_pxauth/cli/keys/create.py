@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, QuietFlag
+from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, MetadataFlags, QuietFlag
+from kubectl_pxauth.cli.inputs import read_metadata
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
@@ -33,6 +34,7 @@ def command(
         str,
         typer.Option("--namespace", "-n", metavar="NAME", help="Namespace that Portworx runs in."),
     ] = "kube-system",
+    metadata: MetadataFlags,
     dry_run: DryRunFlag = DryRun.NONE,
     quiet: QuietFlag = False,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
@@ -40,7 +42,8 @@ def command(
 ) -> None:
     """Parse, make the keys, print."""
     place = check_namespace(namespace)
-    result = create_keys(place, connection_flags.connection().open(), dry_run)
+    asked = read_metadata(metadata)
+    result = create_keys(place, connection_flags.connection().open(), dry_run, asked)
     output.warnings(result.warnings)
     what = f"secret/{result.secret}"
     output.written(what, result.change, {}, dry_run, output.Format(form) if form else None)

@@ -1,7 +1,7 @@
 """Make the first keys of a cluster: the Secret that Portworx is started with."""
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun
+from kubectl_pxauth.cluster.objects import MANAGED_BY, Change, DryRun, Metadata
 from kubectl_pxauth.cluster.secrets import (
     Secret,
     SecretContent,
@@ -30,9 +30,12 @@ class KeysResult:
     warnings: tuple[str, ...]
 
 
-def create_keys(namespace: str, cluster: Cluster, dry_run: DryRun) -> KeysResult:
+def create_keys(
+    namespace: str, cluster: Cluster, dry_run: DryRun, metadata: Metadata
+) -> KeysResult:
     """Make the Secret, or what it lacks; a key that is there is never changed.
 
+    metadata is what is asked for on the Secret, also where it lacks no key.
     Raises DiscoveryError where the cluster has its shared secret in another place, ClusterErrors.
     """
     place = pxkeys(namespace)
@@ -44,7 +47,11 @@ def create_keys(namespace: str, cluster: Cluster, dry_run: DryRun) -> KeysResult
             " whoever has the one key has the other",
         )
     change = write_secret(
-        cluster, namespace, place.name, found, lambda found: _write(cluster, place, found, dry_run)
+        cluster,
+        namespace,
+        place.name,
+        found,
+        lambda found: _write(cluster, place, found, dry_run, metadata),
     )
     if change is Change.CONFIGURED:
         warnings += keeper_warnings(found)
@@ -95,19 +102,26 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
 
 
 def _write(
-    cluster: Cluster, place: SecretKeyReference, found: Secret | None, dry_run: DryRun
+    cluster: Cluster,
+    place: SecretKeyReference,
+    found: Secret | None,
+    dry_run: DryRun,
+    metadata: Metadata,
 ) -> Change:
     there = found.data if found else {}
     missing = tuple(key for key in SYSTEM_KEYS if not there.get(key))
     data = {key: new_key() for key in missing}
     if found is None:
         # The operator keeps its own keys out of backups in the same way.
-        content = SecretContent(data, {MANAGED_BY: "kubectl-pxauth"}, {SKIP_BACKUP: "true"})
+        labels = {MANAGED_BY: "kubectl-pxauth", **metadata.labels}
+        content = SecretContent(data, labels, {SKIP_BACKUP: "true", **metadata.annotations})
         create_secret(cluster, place.namespace, place.name, content, dry_run)
         return Change.CREATED
-    if not missing:
+    if not missing and metadata.is_on(found.manifest):
         return Change.UNCHANGED
     if problem := why_unwritable(found):
         raise ClusterError(str(problem))  # its hint is for tokens
-    update_secret(cluster, found, SecretContent(data, {}, {}), dry_run)
+    update_secret(
+        cluster, found, SecretContent(data, metadata.labels, metadata.annotations), dry_run
+    )
     return Change.CONFIGURED
