@@ -10,7 +10,8 @@ from tests.conftest import BIN, Shell
 
 LISTED = Path(__file__).with_name("imports_of_issue.txt")
 PROGRAM = """\
-import sys
+import os, sys
+os._exit = sys.exit
 before = set(sys.modules)
 from kubectl_pxauth.cli import main
 sys.argv = ["kubectl-pxauth", "issue", "kubernetes", "-n", sys.argv[1]]

@@ -54,7 +54,7 @@ def test_help_is_a_command_too(offline: Shell) -> None:
 
 
 def test_help_does_not_load_rich(offline: Shell) -> None:
-    program = "import sys; from kubectl_pxauth.cli import main; sys.argv[1:] = sys.argv[1:]\n"
+    program = "import os, sys; from kubectl_pxauth.cli import main; os._exit = sys.exit\n"
     program += "try: main()\nfinally: print('rich' in sys.modules, file=sys.stderr)"
     for words in (["--help"], ["issue", "--help"], ["options"], ["keys", "--help"]):
         done = subprocess.run(
