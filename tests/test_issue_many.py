@@ -280,3 +280,14 @@ def test_ctrl_c_ends_cleanly_and_a_second_run_does_the_rest(shell: Shell, tmp_pa
     again = shell.pxauth(*command)
     assert again.err == f"{MANY - done} created, {done} unchanged\n"
     assert sorted(tokens(shell)) == sorted(names)
+
+
+@pytest.mark.parametrize("plain", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_bar_is_shown_unless_it_may_be_read_out(shell: Shell, plain: dict[str, str]) -> None:
+    names = namespaces(shell, 2)
+    flags = [word for name in names for word in ("-n", name)]
+    quiet = shell.with_environment(**plain)
+    done, shown = run_on_terminal(quiet, "pxauth", "issue", "kubernetes", *flags, stream="stderr")
+    assert done.code == 0
+    assert ("\x1b" in shown) is (plain == {})
+    assert "2 created" in shown

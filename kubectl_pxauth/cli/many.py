@@ -1,6 +1,7 @@
 """Work on many objects as a person sees it: a progress bar, Ctrl-C, a summary."""
 
 import gc
+import os
 import signal
 import sys
 from collections import Counter
@@ -127,7 +128,9 @@ def with_progress(
 
 
 def _with_bar(outcomes: Iterable[Outcome], what: str, total: int | None) -> Iterator[Outcome]:
-    if not sys.stderr.isatty():
+    # Where colours are not wanted somebody may have it read out, and a bar is read again and again.
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if plain or not sys.stderr.isatty():
         yield from outcomes
         return
     from rich.console import Console
