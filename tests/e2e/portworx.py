@@ -23,7 +23,6 @@ from tests.portworx_site import Site
 
 DRIVER = "pxd.portworx.com"
 _PXCTL = "#!/usr/bin/python3\n" + (Path(__file__).parents[1] / "pxctl.py").read_text()
-_SECONDS = 100
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,33 @@ class Storage:
     def show(self, kind: str, name: str, namespace: str, path: str) -> str:
         return self.site.done("get", kind, name, "-n", namespace, "-o", f"jsonpath={path}")
 
+    def wait(self, namespace: str, condition: str, *what: str) -> None:
+        """Wait as `kubectl wait` does, for as long as the other stories wait."""
+        words = ("wait", f"--for={condition}", *what, "-n", namespace, "--timeout=60s")
+        eventually(lambda: self.site.kubectl(*words).code == 0, " ".join(words))
+
     def claim(self, name: str, namespace: str, storage_class: str, **spec: Any) -> None:
         """Ask for a volume of 1 Gi."""
         self.create(volume_claim(name, storage_class, **spec), namespace=namespace)
 
     def bound(self, name: str, namespace: str) -> str:
         """Wait until a claim has its volume; returns whom that belongs to."""
-        wait = ("--for=jsonpath={.status.phase}=Bound", f"--timeout={_SECONDS}s")
-        self.site.done("wait", *wait, f"pvc/{name}", "-n", namespace)
-        kept = json.loads((self.volumes / self.handle(name, namespace) / "volume.json").read_text())
+        self.wait(namespace, "jsonpath={.status.phase}=Bound", f"pvc/{name}")
+        return self.owner(self.handle(name, namespace))
+
+    def owner(self, handle: str) -> str:
+        """Whom the driver keeps a volume for."""
+        kept = json.loads((self.volumes / handle / "volume.json").read_text())
         owner: str = kept["Ownership"]["owner"]
         return owner
+
+    def all_bound(self, namespace: str) -> dict[str, str]:
+        """Wait until all claims have their volumes; returns what the driver calls those."""
+        self.wait(namespace, "jsonpath={.status.phase}=Bound", "pvc", "--all")
+        each = "{.spec.claimRef.namespace} {.spec.claimRef.name} {.spec.csi.volumeHandle}"
+        path = f'jsonpath={{range .items[*]}}{each}{{"\\n"}}{{end}}'
+        lines = [line.split() for line in self.site.done("get", "pv", "-o", path).splitlines()]
+        return {line[1]: line[2] for line in lines if line[0] == namespace}
 
     def handle(self, name: str, namespace: str) -> str:
         """What the driver calls the volume of a claim."""
@@ -86,8 +101,7 @@ class Storage:
 
     def has_grown(self, name: str, namespace: str, size: str) -> None:
         """Wait until the volume of a claim has this size."""
-        wait = (f"--for=jsonpath={{.status.capacity.storage}}={size}", f"--timeout={_SECONDS}s")
-        self.site.done("wait", *wait, f"pvc/{name}", "-n", namespace)
+        self.wait(namespace, f"jsonpath={{.status.capacity.storage}}={size}", f"pvc/{name}")
 
     def run_pod(self, name: str, namespace: str, claim: str) -> None:
         """Make a pod that mounts a claim at /data."""
@@ -95,13 +109,11 @@ class Storage:
 
     def pod_runs(self, name: str, namespace: str) -> None:
         """Wait until a pod runs, with its volume mounted."""
-        wait = ("--for=condition=Ready", f"--timeout={_SECONDS}s")
-        self.site.done("wait", *wait, f"pod/{name}", "-n", namespace)
+        self.wait(namespace, "condition=Ready", f"pod/{name}")
 
     def snapshot_ready(self, name: str, namespace: str) -> None:
         """Wait until a snapshot is taken."""
-        wait = ("--for=jsonpath={.status.readyToUse}=true", f"--timeout={_SECONDS}s")
-        self.site.done("wait", *wait, f"volumesnapshot/{name}", "-n", namespace)
+        self.wait(namespace, "jsonpath={.status.readyToUse}=true", f"volumesnapshot/{name}")
 
     def sh(self, pod: str, namespace: str, command: str) -> str:
         return self.site.done("exec", pod, "-n", namespace, "--", "sh", "-c", command)
@@ -122,8 +134,8 @@ class Storage:
         self.started()
 
     def started(self) -> None:
-        wait = ("rollout", "status", "ds/portworx", "-n", "kube-system", f"--timeout={_SECONDS}s")
-        self.site.done(*wait)
+        words = ("rollout", "status", "ds/portworx", "-n", "kube-system", "--timeout=60s")
+        eventually(lambda: self.site.kubectl(*words).code == 0, " ".join(words))
 
 
 def volume_claim(name: str, storage_class: str, **spec: Any) -> dict[str, Any]:

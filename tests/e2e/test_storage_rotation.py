@@ -4,12 +4,15 @@ Wherever the restart of Portworx comes, some calls are refused until it has come
 signed again; Kubernetes repeats them. In the end all is as it was asked for.
 """
 
+import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import BIN
 from tests.e2e.conftest import eventually
-from tests.e2e.portworx import Storage, sidecars, storage
+from tests.e2e.portworx import Storage, sidecars, storage, volume_claim
 
 __all__ = ["sidecars", "storage"]  # fixtures
 
@@ -40,6 +43,17 @@ def _all_while_portworx_starts(storage: Storage) -> None:
     storage.pxauth("keys", "rotate")
 
 
+def _killed_halfway(storage: Storage) -> None:
+    command = [str(BIN / "kubectl"), "pxauth", "keys", "rotate"]
+    environment = storage.site.popen_environment
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as run:
+        assert run.stdout
+        assert b"is new" in run.stdout.readline()  # and no token is signed with it yet
+        run.kill()
+    assert run.returncode == -signal.SIGKILL
+    assert "Rotation:        none" not in storage.pxauth("keys", "status")
+
+
 @pytest.mark.parametrize(
     "steps",
     [
@@ -47,6 +61,7 @@ def _all_while_portworx_starts(storage: Storage) -> None:
         pytest.param([_key, _tokens, _restart], id="the restart comes after both halves"),
         pytest.param([_all_at_once, _restart], id="all at once"),
         pytest.param([_all_while_portworx_starts, _restart], id="Portworx restarts by itself"),
+        pytest.param([_killed_halfway, _restart, _all_at_once, _restart], id="a run is killed"),
     ],
 )
 def test_keys_rotate_under_volumes(storage: Storage, steps: list[Step]) -> None:
@@ -54,13 +69,9 @@ def test_keys_rotate_under_volumes(storage: Storage, steps: list[Step]) -> None:
     storage.pxauth("issue", "kubernetes", "-n", _TENANT)
     storage.pxauth("storageclass", "px-green", "-n", _TENANT)
     moments = range(len(steps))
-    for moment in moments:
-        for claim in ("mounted", "grown", "deleted"):
-            storage.claim(f"{claim}-{moment}", _TENANT, "px-green")
-    for moment in moments:
-        for claim in ("mounted", "grown", "deleted"):
-            assert storage.bound(f"{claim}-{moment}", _TENANT) == _OWNER
-    deleted = [storage.handle(f"deleted-{moment}", _TENANT) for moment in moments]
+    names = [f"{kind}-{moment}" for kind in ("mounted", "grown", "deleted") for moment in moments]
+    storage.create(*(volume_claim(name, "px-green") for name in names), namespace=_TENANT)
+    before = storage.all_bound(_TENANT)
 
     for moment, step in enumerate(steps):
         storage.claim(f"made-{moment}", _TENANT, "px-green")
@@ -69,10 +80,13 @@ def test_keys_rotate_under_volumes(storage: Storage, steps: list[Step]) -> None:
         storage.site.done("delete", f"pvc/deleted-{moment}", "-n", _TENANT, "--wait=false")
         step(storage)
 
+    after = storage.all_bound(_TENANT)
+    made = [after[f"made-{moment}"] for moment in moments]
+    assert {storage.owner(handle) for handle in made} == {_OWNER}
     for moment in moments:
-        assert storage.bound(f"made-{moment}", _TENANT) == _OWNER
         storage.pod_runs(f"pod-{moment}", _TENANT)
         storage.has_grown(f"grown-{moment}", _TENANT, "2Gi")
+    deleted = [before[f"deleted-{moment}"] for moment in moments]
     eventually(lambda: not any(map(storage.is_there, deleted)), "what was deleted is gone")
     status = storage.pxauth("keys", "status")
     assert "Rotation:        none" in status
