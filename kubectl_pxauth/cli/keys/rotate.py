@@ -48,8 +48,9 @@ back; `kubectl pxauth keys status` shows how far it is. On a terminal the comman
 asks before it changes anything. It never prints a key.
 
 If a Secret can't be written, or somebody else keeps writing it, the command names it
-and finishes the rotation without it. Its exit code is then 3: Portworx refuses that
-token from then on.
+and finishes the rotation without it: Portworx refuses that token from then on. This
+is a warning and no failure, so that nobody with a Secret of their own can hold up the
+restart that has to follow.
 
 People who have the old key may have left tokens of their own in some Secret: look at
 the users that --dry-run names. If the key has leaked, use --compromised, which signs
@@ -65,9 +66,6 @@ EXAMPLES = (
         "kubectl pxauth keys rotate --phase=tokens",
     ),
 )
-
-TOKENS_LOST = 3
-"""The exit code of a rotation that is done, and that left valid tokens with the other key."""
 
 _SIGNED, _SKIPPED = "signed again", "skipped"
 
@@ -291,19 +289,12 @@ def _say_how_it_stands(
         output.note(", ".join(f"{count} {what}" for what, count in counts.items()))
     if request.dry_run is not DryRun.NONE:
         return
+    if standing.lost and standing.stand in (Stand.FINISHED, Stand.ROLLED_BACK):
+        lost = "1 Secret is" if standing.lost == 1 else f"{standing.lost} Secrets are"
+        output.warning(f"{lost} left with a token of the other key, which Portworx refuses")
     words = _how_it_stands(standing)
     output.note(f"{words[0].upper()}{words[1:]}.")
     _say_what_comes_next(rotation, request)
-    if standing.lost and standing.stand in (Stand.FINISHED, Stand.ROLLED_BACK):
-        lost = (
-            "1 Secret is left with a token"
-            if standing.lost == 1
-            else (f"{standing.lost} Secrets are left with a token")
-        )
-        output.error(
-            f"{words}, but {lost} of the other key, which is refused: see what was skipped"
-        )
-        raise typer.Exit(TOKENS_LOST)
 
 
 def _say_what_comes_next(rotation: Rotation, request: RotationRequest) -> None:
