@@ -238,8 +238,8 @@ def test_volumes_that_need_a_secret_that_is_gone(patient: Patient) -> None:
     assert found[:2] == [
         Said(
             "problem volumes",
-            "PersistentVolume pvc-1 (claim red/data) and 1 more can't be mounted or grown: Secret"
-            " px/gone does not exist",
+            "PersistentVolume pvc-1 (claim red/data), pvc-2 (claim red/more) can't be mounted or"
+            " grown: Secret px/gone does not exist",
             f"{issue}gone -n px",
         ),
         Said(
@@ -276,9 +276,7 @@ def test_volumes_where_security_is_off(bare: Patient) -> None:
     assert said == ["they need 2 Secrets, and have what they need"]
     bare.lay(volume("pvc-3", secrets={"nodePublish": "px/gone"}))
     said = [one.message for one in bare.doctor(code=1) if one.kind.endswith(" volumes")]
-    assert said == [
-        "PersistentVolume pvc-1 and 1 more can't be mounted: Secret px/gone does not exist"
-    ]
+    assert said == ["PersistentVolume pvc-1, pvc-3 can't be mounted: Secret px/gone does not exist"]
 
 
 def assumed(patient: Patient, what: str, code: int, *kinds: str) -> list[str]:
@@ -311,14 +309,15 @@ def test_what_would_fail_before_security_is_switched_on(bare: Patient) -> None:
         "StorageClass plain names no Secret: its volumes are asked for without a token",
         "the operator's StorageClasses px-csi-db name no Secret: their volumes are asked for as a"
         " guest",
-        "PersistentVolume pvc-1 (claim red/data) and 1 more: no Secret is named, so that only guest"
-        " access lets them be mounted",
+        "PersistentVolume pvc-1 (claim red/data), pvc-2 (claim red/old): no Secret is named, so"
+        " that only guest access lets them be mounted",
         "PersistentVolume pvc-3 can't be mounted: Secret px/gone does not exist",
     ]
     without = assumed(bare, "no-guests", 1, "classes", "volumes")
     assert without[2:4] == [
         "StorageClass px-csi-db names no Secret: its volumes are asked for without a token",
-        "PersistentVolume pvc-1 (claim red/data) and 1 more can't be mounted: no Secret is named",
+        "PersistentVolume pvc-1 (claim red/data), pvc-2 (claim red/old) can't be mounted: no Secret"
+        " is named",
     ]
     # As it is, they are well.
     found = [one.message for one in bare.doctor(code=1) if one.kind.startswith("problem")]
@@ -343,6 +342,21 @@ def test_what_would_fail_before_security_is_switched_off(patient: Patient) -> No
         f"StorageClass user: {deleted}",
         f"PersistentVolume pvc-1 (claim red/data) can't be mounted: {deleted}",
     ]
+
+
+def test_an_old_volume_whose_secret_no_kubelet_reads(patient: Patient) -> None:
+    """Kubernetes mounts it by CSI, as the old provisioner's class is told."""
+    old: dict[str, Any] = {"csi": None, "portworxVolume": {"volumeID": "1"}}
+    patient.lay(
+        token("px/px-user-token"),
+        volume("pvc-1", "red/data", annotations=pair(AUTH, "px-k8s-user"), **old),
+        volume("pvc-2", annotations=pair(AUTH, "px-user-token"), **old),
+        volume("pvc-3", secrets={"nodePublish": "px/px-k8s-user"}),
+    )
+    said = patient.ill("warning volumes")
+    assert said.message.startswith(
+        "PersistentVolume pvc-1 (claim red/data): Secret px/px-k8s-user may not be read when a"
+    )
 
 
 def test_a_volume_whose_secret_to_modify_it_is_gone(patient: Patient) -> None:
