@@ -59,11 +59,6 @@ def tool(name: str) -> Path:
     return _built(name, _PACKAGES[name], _HERE, [])
 
 
-def old_apiserver() -> Path:
-    """Return the oldest kube-apiserver that the tests run against; its module is one of its own."""
-    return _built("kube-apiserver", _PACKAGES["kube-apiserver"], _HERE / "old", [])
-
-
 def actionlint() -> Path:
     """Return the linter of GitHub's workflows."""
     package = "github.com/rhysd/actionlint/cmd/actionlint"

@@ -107,7 +107,8 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
     )
     if not isinstance(attempt(classes.result), PxauthError):  # or nobody needs to hear more of it
         yield from errors_as_diagnoses(
-            "volumes", lambda: check_volumes(volumes, look, secured=secured, assumed=assumed)
+            "volumes",
+            lambda: check_volumes(volumes, look, version, secured=secured, assumed=assumed),
         )
     if signing.asks is True:
         yield from errors_as_diagnoses(

@@ -7,7 +7,7 @@ on without what it can't read); external-resizer, pkg/modifier/csi_modifier.go; 
 old provisioner kubernetes/csi-translation-lib, plugins/portworx.go (TranslateInTreePVToCSI).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event
 
@@ -17,9 +17,10 @@ from kubectl_pxauth.operations.doctor.assumption import Assumption
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, limited, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import NOTHING, Place
 from kubectl_pxauth.parallel import Background, run_concurrently
-from kubectl_pxauth.portworx.volumes import CLAIMS_SECRET, Provisioner
+from kubectl_pxauth.portworx.volumes import CLAIMS_SECRET, Provisioner, in_tree_doubt
 
 _AT_ONCE = 16
+_SHOWN = 3  # volumes that are named
 _MOUNTED, _GROWN, _MODIFIED, _DELETED = "mounted", "grown", "modified", "deleted"
 _STEPS = {
     "controllerPublish": _MOUNTED,
@@ -33,21 +34,29 @@ _OF_THE_OLD_PROVISIONER = "portworxVolume"  # a field of a volume's spec
 
 @dataclass
 class VolumesOfSecret:
-    """The volumes that need one Secret, and what for; the first of them stands for all."""
+    """The volumes that need one Secret, and what for."""
 
-    first: Volume
-    count: int = 0
+    volumes: list[Volume] = field(default_factory=list)
     uses: dict[str, None] = field(default_factory=dict)
 
-    def describe(self, uses: list[str]) -> str:
-        """Which volumes they are, and what can't be done with them."""
-        return f"{self} can't be {' or '.join(uses)}"
+    @property
+    def in_tree(self) -> list[Volume]:
+        """Those of the old provisioner."""
+        return [one for one in self.volumes if _OF_THE_OLD_PROVISIONER in one.sources]
 
-    def __str__(self) -> str:
-        """Which volumes they are."""
-        claim = f" (claim {self.first.claim})" if self.first.claim else ""
-        more = f" and {self.count - 1} more" if self.count > 1 else ""
-        return f"PersistentVolume {self.first.name}{claim}{more}"
+
+def _names(volumes: list[Volume]) -> str:
+    """Which volumes they are, each of the first ones with its claim."""
+    shown = ", ".join(
+        f"{one.name} (claim {one.claim})" if one.claim else one.name for one in volumes[:_SHOWN]
+    )
+    more = f" and {len(volumes) - _SHOWN} more" if len(volumes) > _SHOWN else ""
+    return f"PersistentVolume {shown}{more}"
+
+
+def _cant_be(of_secret: VolumesOfSecret, uses: list[str]) -> str:
+    """Which volumes they are, and what can't be done with them."""
+    return f"{_names(of_secret.volumes)} can't be {' or '.join(uses)}"
 
 
 def find_volumes(cluster: Cluster) -> dict[Place, VolumesOfSecret]:
@@ -61,8 +70,8 @@ def find_volumes(cluster: Cluster) -> dict[Place, VolumesOfSecret]:
         for place, use in _needs(volume):
             needed.setdefault(place, []).append(use)
         for place, uses in needed.items():
-            of_secret = found.setdefault(place, VolumesOfSecret(volume))
-            of_secret.count += 1
+            of_secret = found.setdefault(place, VolumesOfSecret())
+            of_secret.volumes.append(volume)
             of_secret.uses |= dict.fromkeys(uses)
     return found
 
@@ -89,6 +98,7 @@ def _needs(volume: Volume) -> Iterator[tuple[Place, str]]:
 def check_volumes(
     reading: Background[dict[Place, VolumesOfSecret]],
     look: Callable[[Place], Diagnosis | None],
+    version: str | None,
     *,
     secured: bool,
     assumed: Assumption | None = None,
@@ -96,8 +106,9 @@ def check_volumes(
     """Which volumes come to no good token; many that need one Secret are one diagnosis.
 
     secured is whether Portworx wants tokens: a volume whose Secret is gone is deleted without one,
-    but not mounted. Those without a Secret are of interest where that is only assumed. Raises
-    ClusterErrors where the volumes can't be read.
+    but not mounted. Those without a Secret are of interest where that is only assumed. version is
+    the API server's, None where it is not known. Raises ClusterErrors where the volumes can't be
+    read.
     """
     volumes = dict(reading.result())
     if (bare := volumes.pop(NOTHING, None)) and secured and assumed:
@@ -108,25 +119,40 @@ def check_volumes(
     for place in sorted(troubles):
         trouble, of_secret = troubles[place], volumes[place]
         if uses := [use for use in of_secret.uses if secured or use != _DELETED]:
-            message = f"{of_secret.describe(uses)}: {trouble.message}"
+            message = f"{_cant_be(of_secret, uses)}: {trouble.message}"
             hint = trouble.hint
             if not secured:
                 hint = "a volume keeps the Secret that it was made with: make one of that name"
             elif hint:
                 hint = f"a volume keeps the Secret, and the user, that it was made with: {hint}"
             found.append(replace(trouble, check="volumes", message=message, hint=hint))
+    if secured and version:
+        found += _check_in_tree(volumes, troubles, version)
     yield from limited(found, "kubectl get pv -o yaml")
     if volumes and not found:
         yield ok("volumes", f"they need {_count(len(volumes), 'Secret')}, and have what they need")
+
+
+def _check_in_tree(
+    volumes: Mapping[Place, VolumesOfSecret], troubles: Mapping[Place, Diagnosis], version: str
+) -> Iterator[Diagnosis]:
+    """Volumes of the old provisioner whose Secret is well, and which a kubelet may not read."""
+    for place in sorted(volumes.keys() - troubles.keys()):
+        in_tree = volumes[place].in_tree
+        if in_tree and (doubt := in_tree_doubt(*place, version)):
+            hint = (
+                "mount that Secret by a DaemonSet of your own, or copy the data into CSI's volumes"
+            )
+            yield warning("volumes", f"{_names(in_tree)}: {doubt}", hint)
 
 
 def _check_bare(bare: VolumesOfSecret, assumed: Assumption) -> Diagnosis:
     """Volumes that name no Secret, before security is switched on or guests are turned away."""
     hint = "a volume keeps what it was made with: copy its data into one of a class with a token"
     if assumed is Assumption.NO_GUESTS:
-        return problem("volumes", f"{bare.describe([_MOUNTED])}: no Secret is named", hint)
-    says = f"{bare}: no Secret is named, so that only guest access lets them be mounted"
-    return warning("volumes", says, hint)
+        return problem("volumes", f"{_cant_be(bare, [_MOUNTED])}: no Secret is named", hint)
+    says = "no Secret is named, so that only guest access lets them be mounted"
+    return warning("volumes", f"{_names(bare.volumes)}: {says}", hint)
 
 
 def _count(number: int, what: str) -> str:
