@@ -62,6 +62,7 @@ def test_no_tenant_touches_the_volume_of_another(storage: Storage) -> None:
     for tenant in tenants:
         storage.site.done("patch", "pv", f"theirs-{tenant}", "-p", let_go)
         storage.site.done("delete", "pv", f"theirs-{tenant}", "--ignore-not-found")
+    for tenant in tenants:
         storage.site.done("delete", "pvc/data", "-n", tenant)
     gone = "each tenant's own token deletes its volume"
     eventually(lambda: not any(map(storage.is_there, handles.values())), gone)
