@@ -144,12 +144,12 @@ def test_who_may_nothing_is_warned_and_told_how_to_ask(patient: Patient) -> None
     found = patient.doctor("--as", "nobody")
     assert {one.kind for one in found if not one.kind.startswith("warning ")} == {"ok server"}
     said = {one.message: one.hint for one in found if one.kind == "warning rights"}
-    assert said["`list -A` is not for you: you may not list secrets in all namespaces"] == (
+    assert said["you can't run `list -A`: you may not list secrets in all namespaces"] == (
         'ask for a ClusterRole with rules [{"apiGroups": [""], "resources": ["secrets"],'
         ' "verbs": ["list"]}]'
     )
     issue = (
-        '`issue` is not for you: you may not get, patch secrets/px-k8s-user in namespace "px";'
+        'you can\'t run `issue`: you may not get, patch secrets/px-k8s-user in namespace "px";'
         ' create secrets in namespace "px"'
     )
     assert str(said[issue]).startswith('ask for a Role in namespace "px" with rules [')

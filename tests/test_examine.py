@@ -125,7 +125,7 @@ def test_a_token_that_is_not_there_is_an_error(shell: Shell, command: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["name", "--token-file", "token"], "SECRET and --token-file exclude each other"),
+        (["name", "--token-file", "token"], "SECRET and --token-file can't be used together"),
         (
             ["--token-file", "-", "--shared-secret-file", "-"],
             "--token-file and --shared-secret-file can't both read standard input",
@@ -136,7 +136,7 @@ def test_a_token_that_is_not_there_is_an_error(shell: Shell, command: str) -> No
         ),
         (
             ["--shared-secret-file", "key", "--shared-secret-from", "a/b"],
-            "--shared-secret-file and --shared-secret-from exclude each other",
+            "--shared-secret-file and --shared-secret-from can't be used together",
         ),
         (["--username-claim", "uid"], "'uid' is not one of 'sub', 'name', 'email'"),
         (["--issuer", ""], "the issuer is empty"),

@@ -140,11 +140,11 @@ def test_the_doctor_names_the_cluster_in_each_line(fleet: Fleet) -> None:
 def test_misuse(fleet: Fleet, own_plane: ControlPlane) -> None:
     two = ("--context", "east", "--context", "west")
     done = fleet.shell.refused("inspect", *two, code=2)
-    assert done.err == "error: --context names 2 clusters, and this is for one\n"
+    assert done.err == "error: --context names 2 clusters, but this command takes one\n"
     done = fleet.shell.refused("status", "--all-contexts", "--context", "east", code=2)
-    assert done.err == "error: --context and --all-contexts exclude each other\n"
+    assert done.err == "error: --context and --all-contexts can't be used together\n"
     done = fleet.shell.refused("list", *two, "-s", own_plane.server, code=2)
-    assert done.err == "error: --server names one cluster, and the contexts several\n"
+    assert done.err == "error: --server is for one cluster, but you name several contexts\n"
     nowhere = fleet.shell.with_environment(KUBECONFIG="/dev/null")
     done = nowhere.refused("status", "--all-contexts")
     assert done.err == "error: the kubeconfig has no contexts\n"

@@ -294,7 +294,7 @@ def test_no_cluster_is_needed_with_a_key_at_hand(offline: Shell) -> None:
         ),
         (
             ["issue", "kubernetes", "--shared-secret-from", "a/b", "--shared-secret-file", "c"],
-            "--shared-secret-file and --shared-secret-from exclude each other",
+            "--shared-secret-file and --shared-secret-from can't be used together",
         ),
         (
             ["issue", "kubernetes", "-f", "-", "--shared-secret-file", "-"],

@@ -231,7 +231,7 @@ def test_a_client_dry_run_needs_no_cluster(offline: Shell) -> None:
     [
         (
             ["-n", "a", "--namespace-selector", "b"],
-            "--namespace and --namespace-selector exclude each other",
+            "--namespace and --namespace-selector can't be used together",
         ),
         (["-n", "a", "-n", "B"], '"B" is not a name for a namespace'),
         (["-n", "a", "--concurrency", "0"], "0 is not in the range 1<=x<=256"),

@@ -374,7 +374,7 @@ def test_a_key_that_is_in_no_secret_or_in_none_that_is_there(keys: Keys) -> None
     assert "no shared secret was found" in keys.refused("rotate")
     said = keys.refused("rotate", "--shared-secret-from", "kube-system/pxkeys")
     assert "Secret kube-system/pxkeys not found" in said
-    assert "exclude each other" in keys.refused("rotate", "--rollback", "--phase=key", code=2)
+    assert "can't be used together" in keys.refused("rotate", "--rollback", "--phase=key", code=2)
 
 
 def test_who_may_not_see_all_tokens_rotates_nothing(keys: Keys, own_plane: ControlPlane) -> None:

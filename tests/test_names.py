@@ -45,7 +45,7 @@ def test_verify_fails_if_one_of_several_is_refused(two: Shell) -> None:
 def test_a_name_and_the_flag_must_agree(two: Shell) -> None:
     for command in ("inspect", "verify", "renew"):
         refused = two.refused(command, f"{two.namespace}/good", "-n", "default", code=2)
-        assert "name two namespaces" in refused.err
+        assert "name different namespaces" in refused.err
 
 
 def test_renew_prints_what_it_renewed(two: Shell) -> None:

@@ -267,8 +267,8 @@ def test_nobodys_change_is_lost(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["a", "-A"], "names exclude --all-namespaces and --selector"),
-        (["a", "-l", "b=c"], "names exclude --all-namespaces and --selector"),
+        (["a", "-A"], "names can't be used with --all-namespaces or --selector"),
+        (["a", "-l", "b=c"], "names can't be used with --all-namespaces or --selector"),
         (["A"], '"A" is not a name for a Secret'),
         (["--within", "x"], '"x" is not a duration for a token'),
         (["--duration", "0s"], 'a token that lives "0s" is expired'),

@@ -627,7 +627,9 @@ def test_what_others_made_or_changed_is_theirs(job: Job) -> None:
     there = ["-n", HOME]
     job.shell.kubectl("create", "serviceaccount", job.name, *there)
     done = job.shell.refused("schedule")
-    assert f"ServiceAccount {HOME}/{job.name} exists, and is not one of ours" in done.err
+    assert (
+        f"ServiceAccount {HOME}/{job.name} exists, and kubectl pxauth did not make it" in done.err
+    )
     assert job.exists() == set()
     assert job.unschedule() == {}
     job.shell.kubectl("delete", "serviceaccount", job.name, *there)

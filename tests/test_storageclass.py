@@ -383,7 +383,7 @@ def test_many_at_once_leave_one_class(made: Class) -> None:
         ),
         (
             ["px-sc", "--direct-access", "--in-tree"],
-            "--in-tree and --direct-access exclude each other",
+            "--in-tree and --direct-access can't be used together",
         ),
         (["px-sc", "-p", "csi.storage.k8s.io/secret-name=mine"], "names the token's Secret"),
         (

@@ -131,7 +131,7 @@ def test_a_secret_that_a_tenant_names_and_that_is_missing_stops_nobody(secured: 
     as_tenant(secured, PATH, storage_cluster(spec=NAMELESS))
     said = secured.signs_with(OURS, "px.example")
     assert said == (
-        "warning: StorageCluster other/mine is passed over: StorageCluster other/mine"
+        "warning: StorageCluster other/mine is ignored: StorageCluster other/mine"
         f" {SELF_SIGNED}.sharedSecret: Secret other/missing not found\n"
     )
     for command in (("discover",), ("list", "-A"), ("renew", "-A"), ("keys", "status")):
@@ -235,7 +235,7 @@ def test_one_of_any_shape_is_passed_over_with_a_word(
 ) -> None:
     as_tenant(secured, PATH, storage_cluster(**content))
     said = secured.signs_with(OURS, "px.example")
-    assert said.startswith("warning: StorageCluster other/mine is passed over: ")
+    assert said.startswith("warning: StorageCluster other/mine is ignored: ")
     assert why in said
     assert len(said.splitlines()) == 1
 
@@ -252,7 +252,7 @@ def test_every_command_goes_on_beside_a_malformed_one(secured: Site) -> None:
     for command in (("discover",), ("verify", "px-k8s-user", "-n", "px"), ("list", "-A")):
         done = secured.pxauth(*command)
         assert done.code == 0
-        assert "StorageCluster other/mine is passed over" in done.err
+        assert "StorageCluster other/mine is ignored" in done.err
     found = json.loads(secured.pxauth("doctor", "-o", "json").out)
     assert found["healthy"]
     (said,) = (
@@ -260,7 +260,7 @@ def test_every_command_goes_on_beside_a_malformed_one(secured: Site) -> None:
         for one in found["findings"]
         if one["check"] == "portworx" and one["severity"] == "warning"
     )
-    assert said["message"].startswith("StorageCluster other/mine is passed over: ")
+    assert said["message"].startswith("StorageCluster other/mine is ignored: ")
     assert "takes its shared secret from elsewhere" in secured.refused("keys", "create").err
 
 
@@ -280,7 +280,7 @@ def test_what_is_not_believed_is_not_read_and_costs_nothing(secured: Site) -> No
     secured.daemon_set("other", args, [variable(ISSUER_VARIABLE, "x" * 20_000)])
     # The same object is read, and found to be odd, where it is believed.
     odd = secured.refused("token", "admin", "--portworx-namespace", "other").err
-    assert "DaemonSet other/portworx is passed over" not in odd  # no key there: that is the error
+    assert "DaemonSet other/portworx is ignored" not in odd  # no key there: that is the error
     read = secured.pxauth(
         "token",
         "admin",
@@ -289,9 +289,9 @@ def test_what_is_not_believed_is_not_read_and_costs_nothing(secured: Site) -> No
         "--shared-secret-from",
         "px/px-shared-secret",
     )
-    assert "warning: DaemonSet other/portworx is passed over" in read.err
+    assert "warning: DaemonSet other/portworx is ignored" in read.err
     done = secured.pxauth("token", "admin", "-v=6")
     assert done.code == 0
-    assert "passed over" not in done.err
+    assert "is ignored" not in done.err
     asked = [line for line in done.err.splitlines() if "GET" in line]
     assert len(asked) == 6  # the key is looked at again at the end

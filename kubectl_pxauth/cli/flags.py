@@ -332,7 +332,9 @@ class ConnectionFlags:
         """The one cluster that the flags name; raises UsageError."""
         contexts = dict.fromkeys(self.context or ())
         if len(contexts) > 1:
-            raise UsageError(f"--context names {len(contexts)} clusters, and this is for one")
+            raise UsageError(
+                f"--context names {len(contexts)} clusters, but this command takes one"
+            )
         context = next(iter(contexts), None)
         output.choose_cluster(self._flags(context))
         return self._connection(context)
@@ -345,7 +347,7 @@ class ConnectionFlags:
         contexts = list(dict.fromkeys(self.context or ()))
         if all_contexts:
             if contexts:
-                raise UsageError("--context and --all-contexts exclude each other")
+                raise UsageError("--context and --all-contexts can't be used together")
             contexts = names_in_kubeconfig("contexts", self._connection(None).options)
             if not contexts:
                 raise ClusterError("the kubeconfig has no contexts")
@@ -353,7 +355,7 @@ class ConnectionFlags:
             return {"": self.connection()}
         for flag, given in {"--server": self.server, "--cluster": self.cluster}.items():
             if given is not None:
-                raise UsageError(f"{flag} names one cluster, and the contexts several")
+                raise UsageError(f"{flag} is for one cluster, but you name several contexts")
         output.choose_cluster(self._flags(None))
         return {name: self._connection(name) for name in contexts}
 

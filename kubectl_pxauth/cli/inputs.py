@@ -92,7 +92,7 @@ def check_exclusive(given: dict[str, str | None]) -> None:
     """Raise UsageError where two of these flags are given."""
     flags = [flag for flag, value in given.items() if value is not None]
     if len(flags) > 1:
-        raise UsageError(f"{' and '.join(flags)} exclude each other")
+        raise UsageError(f"{' and '.join(flags)} can't be used together")
 
 
 def _local_key(flags: AuthorityFlags) -> SigningKey | None:
@@ -194,7 +194,7 @@ def read_secret_name(text: str, namespace: str | None) -> tuple[str | None, str]
     if not slash or before in ("secret", "secrets"):
         return optional(namespace, check_namespace), check_secret_name(name)
     if namespace not in (None, before):
-        raise UsageError(f"-n {namespace} and {text} name two namespaces")
+        raise UsageError(f"-n {namespace} and {text} name different namespaces")
     return check_namespace(before), check_secret_name(name)
 
 

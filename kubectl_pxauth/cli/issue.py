@@ -171,7 +171,7 @@ def _namespaces(
 ) -> Namespaces:
     if selector is not None:
         if given:
-            raise UsageError("--namespace and --namespace-selector exclude each other")
+            raise UsageError("--namespace and --namespace-selector can't be used together")
         return Namespaces(selector=selector)
     if not given:
         return Namespaces((read_namespace(None, connection),))
@@ -193,7 +193,7 @@ def _issue_in_each(
     from kubectl_pxauth.operations.issue import issue_into_many
 
     if write.form:
-        raise UsageError("--output prints objects of one cluster, and the contexts name several")
+        raise UsageError("--output prints objects of one cluster, but you name several contexts")
     with interruptible() as stop:
 
         def issue_in(context: str, connection: Connection) -> Iterable[IssueResult | SecretFailure]:

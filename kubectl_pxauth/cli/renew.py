@@ -115,7 +115,7 @@ def command(
     connections = connection_flags.connections(all_contexts=False)
     source = read_signing_source(authority)
     if secrets and (all_namespaces or selector):
-        raise UsageError("names exclude --all-namespaces and --selector")
+        raise UsageError("names can't be used with --all-namespaces or --selector")
     if resign and not secrets:
         raise UsageError(
             "--resign is for Secrets that are named",

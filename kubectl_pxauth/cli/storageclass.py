@@ -110,7 +110,7 @@ def command(
     parameters = read_parameters(parameter or [])
     if in_tree and direct_access:
         raise UsageError(
-            "--in-tree and --direct-access exclude each other",
+            "--in-tree and --direct-access can't be used together",
             hint="the old provisioner has one Secret for all",
         )
     if direct_access is None:

@@ -361,10 +361,10 @@ def _with_cluster_flags(cluster: Entry, options: ConnectionOptions) -> Entry:
         key for key in ("certificate-authority", "certificate-authority-data") if key in cluster
     ]
     if len(given) > 1:
-        raise ClusterError(f"kubeconfig: {' and '.join(given)} exclude each other")
+        raise ClusterError(f"kubeconfig: {' and '.join(given)} can't be used together")
     if given and cluster.get("insecure-skip-tls-verify"):
         raise ClusterError(
-            "a certificate authority and insecure-skip-tls-verify exclude each other"
+            "a certificate authority and insecure-skip-tls-verify can't be used together"
         )
     return cluster
 
@@ -429,11 +429,11 @@ def _check_user(user: Entry) -> None:
     if user.get("client-certificate") or user.get("client-certificate-data"):
         for key in ("client-certificate", "client-key"):
             if key in user and f"{key}-data" in user:
-                raise ClusterError(f"kubeconfig: {key} and {key}-data exclude each other")
+                raise ClusterError(f"kubeconfig: {key} and {key}-data can't be used together")
         if not (user.get("client-key") or user.get("client-key-data")):
             raise ClusterError("kubeconfig: the user has a client-certificate and no client-key")
     if user.get("exec") and user.get("auth-provider"):
-        raise ClusterError("kubeconfig: the user's exec and auth-provider exclude each other")
+        raise ClusterError("kubeconfig: the user's exec and auth-provider can't be used together")
     if not user.get("as") and any(user.get(f"as-{key}") for key in ("uid", "groups", "user-extra")):
         raise ClusterError(
             "a uid, groups or extra fields to impersonate need a user to impersonate",

@@ -64,7 +64,7 @@ def _kuberc(flag: str | None, environ: Mapping[str, str]) -> tuple[Path | None, 
         return None, False
     if variable == "off":
         if flag:
-            raise UsageError("--kuberc and KUBERC=off exclude each other")
+            raise UsageError("--kuberc and KUBERC=off can't be used together")
         return None, False
     if named := flag or variable:
         return Path(named), True

@@ -158,7 +158,7 @@ def _read(objects: Iterable[PortworxObject]) -> tuple[tuple[PortworxSpec, ...], 
         try:
             specs += one.read()
         except MalformedError as error:
-            malformed.append(f"{one.name} is passed over: {error}")
+            malformed.append(f"{one.name} is ignored: {error}")
     return tuple(specs), tuple(malformed)
 
 

@@ -164,7 +164,7 @@ class Search:
             specs=tuple(spec for spec in reading.specs if spec.owner not in missing),
             passed_over=(
                 *reading.passed_over,
-                *(f"{owner} is passed over: {error!s}" for owner, error in missing.items()),
+                *(f"{owner} is ignored: {error!s}" for owner, error in missing.items()),
             ),
         )
 

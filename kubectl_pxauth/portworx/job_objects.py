@@ -130,6 +130,6 @@ def _not_looked_for(kinds: list[Kind], selector: str) -> tuple[str, ...]:
     plurals = [kind.plural for kind in kinds]
     return (
         f"you may not list {', '.join(plurals)} of all namespaces; what an earlier schedule left"
-        " there stays, until somebody who may deletes it:"
+        " there stays, until somebody who has the right deletes it:"
         f" kubectl delete {','.join(plurals)} -A -l {selector}",
     )

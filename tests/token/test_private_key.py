@@ -119,7 +119,7 @@ def test_one_key_is_enough(offline: Shell) -> None:
     flags += ["--shared-secret-file", "--shared-secret-from"]
     for first, second in itertools.pairwise(flags):
         said = offline.refused("token", "admin", first, "key.pem", second, "key.pem", code=2).err
-        assert "exclude each other" in said
+        assert "can't be used together" in said
     said = offline.refused(
         *("token", "-f", "-", "--rsa-private-keyfile", "-"), stdin="x", code=2
     ).err

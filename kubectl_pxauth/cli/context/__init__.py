@@ -67,7 +67,7 @@ def read_nodes(
     nodes = tuple(name for names in flags.node or () for name in names.split(",") if name)
     if flags.local:
         if nodes:
-            raise UsageError("--local and --node exclude each other")
+            raise UsageError("--local and --node can't be used together")
         return [this_machine(flags.pxctl, connection.options.request_timeout)]
     query = PodQuery(
         namespace=None if portworx_namespace is None else check_namespace(portworx_namespace),

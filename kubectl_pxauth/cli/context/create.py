@@ -83,7 +83,7 @@ def command(
     if from_secret is not None:
         made = (identity, token, replace(authority, portworx_namespace=None))
         if made != (IdentityFlags(), TokenFlags(), AuthorityFlags()):
-            raise UsageError("--from-secret excludes the flags that say how to make a token")
+            raise UsageError("--from-secret can't be used with flags that say how to make a token")
         default = SecretKeyReference(in_namespace, "", AUTH_TOKEN)
         reference = SecretKeyReference.parse(from_secret, default)
         kept = read_token(reference, connection.open(), datetime.now(UTC))

@@ -46,7 +46,7 @@ def check_rights(cluster: Cluster, namespace: str) -> Iterator[Diagnosis]:
         yield ok("rights", f"you may {', '.join(allowed)}")
     for command, needed in needs.items():
         if missing := [right for right in needed if not has[right]]:
-            message = f"`{command}` is not for you: you may not {_listed(missing)}"
+            message = f"you can't run `{command}`: you may not {_listed(missing)}"
             yield warning("rights", message, _granted_by(missing))
 
 

@@ -182,8 +182,8 @@ def missing(place: Place, cluster: Cluster, *, to_be_off: bool = False) -> Diagn
     return problem(
         "tokens",
         f"Secret {namespace}/{name} does not exist",
-        "it is read for each volume, though Portworx asks for no token: make it, or make the class"
-        " anew without it",
+        "it is read for each volume, though Portworx asks for no token: create it, or create the"
+        " class again without it",
     )
 
 

@@ -281,7 +281,7 @@ def _owned(
 
 def _check_ours(found: Applied | None) -> None:
     if found and not is_job_object(found):
-        raise ClusterError(f"{found.display_name} exists, and is not one of ours")
+        raise ClusterError(f"{found.display_name} exists, and kubectl pxauth did not make it")
 
 
 def _rehearse(
