@@ -444,6 +444,7 @@ def _named(
     references: Iterable[SecretKeyReference], values: StatedValues, places: dict[str, str]
 ) -> list[FoundKey]:
     found = []
+    refused = False  # one refusal says enough of the others
     for reference in references:
         where = f"Secret {reference.namespace}/{reference.name}"
         try:
@@ -453,8 +454,8 @@ def _named(
                 continue
             found.append(FoundKey(values.shared_secret(reference), reference, BY_NAME))
         except ForbiddenError as error:
-            reason = str(error).partition(": verb ")[0].replace(where, "it")
-            places[where] = "" if reason in places.values() else reason
+            places[where] = "" if refused else str(error)
+            refused = True
         except SharedSecretError as error:
             places[where] = str(error).removeprefix(f"{where} ")
     return found
