@@ -7,7 +7,6 @@ import ssl
 import threading
 from base64 import b64decode
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 _LOOPBACK = "127.0.0.1"
@@ -34,12 +33,7 @@ class ProxyServer:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 

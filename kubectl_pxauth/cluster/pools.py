@@ -6,6 +6,7 @@ multiprocessing, and has each connection load the certificates again.
 
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from kubernetes.utils.keepalive import tcp_keepalive_socket_options
@@ -85,7 +86,24 @@ def new_pools(
     return pools
 
 
-def opened(pool: Any, connection: Any) -> Any:
+def connections_ahead(pool: Any, number: int) -> list[Callable[[], None]]:
+    """Functions that open a connection of the pool each, for requests that come later."""
+    # All are taken before the first is open: the pool would give that one out again.
+    connections = [pool._get_conn() for _ in range(number)]  # noqa: SLF001
+
+    def opening(connection: Any) -> Callable[[], None]:
+        return lambda: pool._put_conn(_opened(pool, connection))  # noqa: SLF001
+
+    return [opening(connection) for connection in connections]
+
+
+def new_socket(pool: Any) -> socket.socket:
+    """A connection that no request of the pool's uses."""
+    found: socket.socket = _opened(pool, pool._new_conn()).sock  # noqa: SLF001
+    return found
+
+
+def _opened(pool: Any, connection: Any) -> Any:
     """The pool's connection, open before there is a request."""
     connection.timeout = CONNECT_SECONDS
     if pool.proxy and pool.scheme == "https":

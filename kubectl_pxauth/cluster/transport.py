@@ -113,24 +113,15 @@ class Transport:
 
     def connections_ahead(self, number: int) -> list[Callable[[], None]]:
         """Functions that open a connection each, for requests that come later and find it open."""
-        from kubectl_pxauth.cluster.pools import opened
+        from kubectl_pxauth.cluster.pools import connections_ahead
 
-        pool = self._pool()
-        # All are taken before the first is open: the pool would give that one out again.
-        connections = [pool._get_conn() for _ in range(number)]  # noqa: SLF001
-
-        def opening(connection: Any) -> Callable[[], None]:
-            return lambda: pool._put_conn(opened(pool, connection))  # noqa: SLF001
-
-        return [opening(connection) for connection in connections]
+        return connections_ahead(self._pool(), number)
 
     def socket(self) -> "socket.socket":
         """A connection of its own, for what is no HTTP once it has begun."""
-        from kubectl_pxauth.cluster.pools import opened
+        from kubectl_pxauth.cluster.pools import new_socket
 
-        pool = self._pool()
-        found: socket.socket = opened(pool, pool._new_conn()).sock  # noqa: SLF001
-        return found
+        return new_socket(self._pool())
 
     def _pool(self) -> Any:
         return self.pools.connection_from_url(self._target.server)

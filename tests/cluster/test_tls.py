@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from controlplane.run import ControlPlane
-from kubectl_pxauth.cluster.pools import new_pools, opened
+from kubectl_pxauth.cluster.pools import new_pools, new_socket
 from kubectl_pxauth.cluster.tls import new_context, trust
 from tests.conftest import BIN, Shell
 from tests.kubeconfigs import USER, users, write_kubeconfig
@@ -189,7 +189,8 @@ def test_no_connection_changes_what_the_others_share(plane: ControlPlane) -> Non
     changed: list[Iterable[str]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _, said: changed.append(said))
-        connection = opened(pool, pool._new_conn())
-    assert connection.sock.selected_alpn_protocol() == "http/1.1"
+        connection = new_socket(pool)
+    assert isinstance(connection, ssl.SSLSocket)
+    assert connection.selected_alpn_protocol() == "http/1.1"
     assert changed == []
     connection.close()

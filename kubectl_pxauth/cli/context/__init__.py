@@ -1,14 +1,14 @@
 """The commands `kubectl pxauth context …`, and what they share."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.many import FAILED, Stop, with_progress
+from kubectl_pxauth.cli.many import FAILED, Stop, finish, interruptible, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
 from kubectl_pxauth.frozen import dataclass
@@ -77,6 +77,18 @@ def read_nodes(
         pxctl=flags.pxctl,
     )
     return find_nodes(query, connection.open, token)
+
+
+def change_on_each_node(
+    change: Callable[[str, list[PxctlNode], Stop], Iterator[NodeResult[Value]]],
+    done: str,
+    name: str,
+    nodes: list[PxctlNode],
+) -> None:
+    """Make the change to the context on each node, and print a line for each that is done."""
+    with interruptible() as stop:
+        counts = show(name, done, change(name, nodes, stop), nodes, stop)
+        finish(counts, len(nodes), stop)
 
 
 def show(

@@ -1,12 +1,13 @@
 """The command `kubectl pxauth context set`."""
 
-from kubectl_pxauth.cli.context import NameArgument, PxctlFlags, check_name, read_nodes, show
-from kubectl_pxauth.cli.flags import (
-    ConnectionFlags,
-    PortworxNamespaceFlag,
-    QuietFlag,
+from kubectl_pxauth.cli.context import (
+    NameArgument,
+    PxctlFlags,
+    change_on_each_node,
+    check_name,
+    read_nodes,
 )
-from kubectl_pxauth.cli.many import finish, interruptible
+from kubectl_pxauth.cli.flags import ConnectionFlags, PortworxNamespaceFlag, QuietFlag
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.operations.context import set_context
 
@@ -27,6 +28,4 @@ def command(
     """Parse, choose it on each node, print."""
     name = check_name(context_name)
     nodes = read_nodes(pxctl, portworx_namespace, connection_flags.connection())
-    with interruptible() as stop:
-        counts = show(name, "set", set_context(name, nodes, stop), nodes, stop)
-        finish(counts, len(nodes), stop)
+    change_on_each_node(set_context, "set", name, nodes)
