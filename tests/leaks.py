@@ -10,7 +10,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
@@ -62,8 +62,9 @@ class LeakWatch:
         return found
 
     def _watch(self) -> None:
+        ours = {os.getpid(): True}
         while not self._over.wait(_SECONDS):
-            for process in _descendants(os.getpid()):
+            for process in _descendants(ours):
                 try:
                     words = Path(f"/proc/{process}/cmdline").read_text(errors="replace").split("\0")
                 except OSError:  # it is over
@@ -85,12 +86,26 @@ def _is_service_accounts(token: str) -> bool:
     return "kubernetes.io" in claims
 
 
-def _descendants(process: int) -> Iterator[int]:
+def _descendants(ours: dict[int, bool]) -> list[int]:
+    """The living processes that this one started; ours holds what is known of each, for next time.
+
+    The kernel's own lists of children cost it a look at every thread of the API server.
+    """
     try:
-        tasks = list(Path(f"/proc/{process}/task").iterdir())
-        children = [child for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:  # it is over, or there is no /proc
-        return
-    for child in children:
-        yield int(child)
-        yield from _descendants(int(child))
+        living = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    except OSError:  # there is no /proc
+        return []
+    for gone in ours.keys() - set(living):
+        del ours[gone]
+    return [process for process in living if _is_ours(process, ours) and process != os.getpid()]
+
+
+def _is_ours(process: int, ours: dict[int, bool]) -> bool:
+    if process not in ours:
+        try:
+            after_the_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2]
+        except OSError:  # it is over
+            return False
+        parent = int(after_the_name.split()[1])
+        ours[process] = parent > 0 and _is_ours(parent, ours)
+    return ours[process]
