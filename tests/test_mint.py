@@ -28,6 +28,18 @@ def test_no_cluster_is_needed_with_a_key_at_hand(offline: Shell) -> None:
     assert judge(done.out)["claims"]["sub"] == "b3BlbnN0b3JhZ2UuaW8vYS9i"
 
 
+def test_a_token_that_is_too_long_to_be_sent_is_not_made(offline: Shell) -> None:
+    user = "name: a\nemail: b\nroles: [system.user]\ngroups: [{}]\n"
+    fits = offline.pxauth("token", "-f", "-", stdin=user.format(",".join(["team"] * 1_500)))
+    assert (fits.code, fits.err) == (0, "")
+    file = offline.home / "admin.jwt"
+    file.write_text("old")
+    long = user.format(",".join(["team"] * 2_000))
+    done = offline.refused("token", "-f", "-", "--output", "admin.jwt", stdin=long)
+    assert "gRPC carries no token of more than 16384" in done.err
+    assert file.read_text() == "old"
+
+
 def test_a_file_is_private_and_replaced_whole(offline: Shell) -> None:
     file = offline.home / "admin.jwt"
     file.write_text("old")

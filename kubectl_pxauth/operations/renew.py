@@ -39,10 +39,10 @@ from kubectl_pxauth.portworx.signing import find_signer, made_elsewhere
 from kubectl_pxauth.portworx.token_content import duration_of, token_secret_content
 from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.text import shown
-from kubectl_pxauth.token.claims import lifetime
+from kubectl_pxauth.token.claims import LONGEST, lifetime
 from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity
 from kubectl_pxauth.token.minting import Signer, mint_claims
-from kubectl_pxauth.token.verdict import LONGEST, Verdict, judge
+from kubectl_pxauth.token.verdict import Verdict, judge
 
 
 class Outcome(StrEnum):

@@ -12,6 +12,13 @@ CLOCK_SKEW = timedelta(minutes=10)
 The Portworx operator does the same by the same amount; the SDK's generator does not.
 """
 
+LONGEST = 16 * 1024
+"""How many bytes a token has at most; what is longer is refused before it is looked at.
+
+A token travels in a gRPC header. gRPC's core takes 16 KiB of headers unless it is told otherwise
+(GRPC_ARG_ABSOLUTE_MAX_METADATA_SIZE in include/grpc/impl/channel_arg_names.h of grpc/grpc). grpc-go
+alone takes 16 MiB so far, and is to take 8 KiB (internal/transport/defaults.go of grpc/grpc-go).
+"""
 
 SECRET_CLAIM = "kubectl-pxauth/secret"  # noqa: S105 - a claim's name
 """The private claim with the Secret that a token is for, as NAMESPACE/NAME.

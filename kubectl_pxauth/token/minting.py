@@ -5,9 +5,9 @@ from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from kubectl_pxauth.errors import UsageError
+from kubectl_pxauth.errors import IdentityError, UsageError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.token.claims import Claims, lifetime
+from kubectl_pxauth.token.claims import LONGEST, Claims, lifetime
 from kubectl_pxauth.token.identity import (
     NOBODY,
     Identity,
@@ -145,7 +145,8 @@ def mint(
     """A token for the identity, to live as long as asked, or as kept, or by default.
 
     namespace is that of the Secret that it is for, None for a token that is in none. Raises
-    SharedSecretError where the key can't sign, and UsageError where the end is past any date.
+    SharedSecretError where the key can't sign, UsageError where the end is past any date, and
+    IdentityError as mint_claims does.
     """
     duration = request.duration or kept_duration or DEFAULT_DURATION
     issued_at, expires_at = lifetime(request.now, duration)
@@ -181,10 +182,17 @@ def mint_claims(
     """A token for the identity between these times, and for the Secret in that place, if any.
 
     place is a namespace and a name. A claim names the Secret, unless the user does. Raises
-    SharedSecretError where the key can't sign.
+    SharedSecretError where the key can't sign, and IdentityError where the user is too long for a
+    token that Portworx could be sent.
     """
     secret = "/".join(place) if place else None
     if secret == default_secret(identity, signer.issuer):
         secret = None
     claims = Claims(signer.issuer, identity, issued_at, expires_at, secret)
-    return MintedToken(sign(claims, signer.key), claims, signer.warnings, signer)
+    token = sign(claims, signer.key)
+    if len(token) > LONGEST:
+        raise IdentityError(
+            f"the token has {len(token)} bytes; gRPC carries no token of more than {LONGEST}",
+            hint="give its user shorter names, or fewer roles and groups",
+        )
+    return MintedToken(token, claims, signer.warnings, signer)

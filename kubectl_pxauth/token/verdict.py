@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.text import shown
-from kubectl_pxauth.token.claims import renewal_window
+from kubectl_pxauth.token.claims import LONGEST, renewal_window
 from kubectl_pxauth.token.go_json import GoJSONError, kind, read_object
 from kubectl_pxauth.token.identity import NOBODY, OWNER_CLAIMS, PartialIdentity, is_placeholder
 
@@ -45,14 +45,6 @@ _CHECKS = (
     "format", "algorithm", "signature", "claims", "issuer", "user name", "roles", "issued at",
     "not before", "expiry",
 )  # fmt: skip
-
-LONGEST = 16 * 1024
-"""How many bytes a token has at most; what is longer is refused before it is looked at.
-
-A token travels in a gRPC header. gRPC's core takes 16 KiB of headers unless it is told otherwise
-(GRPC_ARG_ABSOLUTE_MAX_METADATA_SIZE in include/grpc/impl/channel_arg_names.h of grpc/grpc). grpc-go
-alone takes 16 MiB so far, and is to take 8 KiB (internal/transport/defaults.go of grpc/grpc-go).
-"""
 
 NO_KEY = "the cluster has no key for"
 """How the finding about a signature begins where there is nothing to check it with."""
