@@ -127,7 +127,7 @@ def command(
 
 @dataclass(frozen=True)
 class _Answer:
-    """The tokens of one cluster, and what is to be said beside them."""
+    """The tokens of one cluster, and the warnings about them."""
 
     scope: Scope
     warnings: tuple[str, ...]

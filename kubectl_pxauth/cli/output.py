@@ -79,7 +79,7 @@ class DataFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A label, which may be empty, and a line or more beside it; style is one of rich's."""
+    """A label, which may be empty, and a line or more to its right; style is one of rich's."""
 
     label: str
     lines: Sequence[str]

@@ -95,7 +95,7 @@ def manifest_of(
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
 ) -> Applied:
-    """An object to apply: what is to stand in it beside its name, labels and annotations."""
+    """An object to apply: what is to stand in it besides its name, labels and annotations."""
     metadata: dict[str, object] = {"name": name}
     metadata |= {"namespace": namespace} if namespace else {}
     metadata |= {"labels": dict(labels)}
@@ -195,7 +195,7 @@ def delete(cluster: Cluster, found: Applied, dry_run: DryRun) -> None:
     """
     if dry_run is DryRun.CLIENT:
         return
-    # The server reads no query beside a body.
+    # The server reads no query where there is a body.
     options: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",

@@ -49,7 +49,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class Metadata:
-    """Labels and annotations that are asked for on an object, beside those that it has."""
+    """Labels and annotations that are asked for on an object, in addition to those that it has."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)

@@ -66,6 +66,17 @@ def same_values(secret: Secret, key: str) -> tuple[str, ...]:
     )
 
 
+def same_value_warnings(secret: Secret, key: str) -> tuple[str, ...]:
+    """A warning where other keys of a Secret have the same value as this one."""
+    same = same_values(secret, key)
+    if not same:
+        return ()
+    return (
+        f"{secret.display_name} has the same value in {key} and {' and '.join(same)}:"
+        " whoever has the one key has the other",
+    )
+
+
 class Direction(StrEnum):
     """Which way a rotation goes: to the new key, or back to the old one."""
 
@@ -75,7 +86,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class KeyRotation:
-    """A rotation under way; other is the shared secret beside the one that Portworx reads.
+    """A rotation under way; other is the shared secret next to the one that Portworx reads.
 
     since is when it was begun, empty where that is not known. noted is whether the Secret says that
     it is one, and None of its keys is only taken for one's.
@@ -104,7 +115,7 @@ class KeyState:
 
     @property
     def laid(self) -> bool:
-        """Whether a rotation has laid its new key beside the old one, and no more."""
+        """Whether a rotation has stored its new key next to the old one, and no more."""
         return (
             self.rotation is not None
             and self.rotation.direction is Direction.FORWARD
@@ -128,17 +139,17 @@ class KeyState:
         return SecretContent(self.data, {}, {_OF_0_1_0: other_key})
 
     def with_new_key(self, now: datetime) -> "KeyState":
-        """With a new key laid beside the one that is there."""
+        """With a new key stored next to the one that is there."""
         new = SharedSecret(new_key(), self.current.source)
         rotation = KeyRotation(Direction.FORWARD, rfc3339(now), _new(self.reference), new)
         return replace(self, rotation=rotation)
 
     def forward(self) -> "KeyState":
-        """With the new key in its place, and the old one beside it."""
+        """With the new key in its place, and the old one next to it."""
         return self if self.rotation is None or not self.laid else self._turned("old")
 
     def backward(self) -> "KeyState":
-        """With the old key in its place again, and the new one beside it."""
+        """With the old key in its place again, and the new one next to it."""
         assert self.rotation is not None  # noqa: S101 - the way back is one of a rotation
         turned = self if self.rotation.other_key == _new(self.reference) else self._turned("new")
         assert turned.rotation is not None  # noqa: S101

@@ -65,7 +65,7 @@ class KeySource:
     def trust(
         self, issuer: str | None, key: "FoundKey | None", username_claim: str = "sub"
     ) -> "Trust":
-        """What a cluster trusts that has this issuer and key beside the given public keys."""
+        """What a cluster trusts that has this issuer and key, and the given public keys."""
         from kubectl_pxauth.token.verdict import Trust
 
         given = self.signing_key if isinstance(self.signing_key, SharedSecret) else None

@@ -48,7 +48,7 @@ _LONGEST_RUN_SECONDS = 3600
 _KEPT_SECONDS = 7 * 24 * 3600
 _LONGEST_NAME = 52  # of a CronJob: kubernetes/kubernetes, pkg/apis/batch/validation
 
-# A proxy beside the container would not end with it, nor let it reach the API server at once.
+# A sidecar that proxies would not end with it, nor let it reach the API server at once.
 # Sources: istio/istio pkg/kube/inject/inject.go (label, then annotation); linkerd/linkerd2
 # pkg/k8s/labels.go; kumahq/kuma pkg/plugins/runtime/k8s/webhooks/injector (label, then
 # annotation); hashicorp/consul-k8s control-plane/connect-inject/constants.
@@ -62,7 +62,7 @@ _NO_MESH_ANNOTATIONS = {
 
 @dataclass(frozen=True)
 class Toleration:
-    """A taint that the pod may be put beside; None is any effect, value or time."""
+    """A taint that the pod tolerates; None is any effect, value or time."""
 
     key: str | None
     value: str | None = None
@@ -83,7 +83,7 @@ class Toleration:
 
 @dataclass(frozen=True)
 class Issuing:
-    """What the job issues beside what it renews: a profile's token, in which namespaces."""
+    """What the job also issues, and does not only renew: a profile's token, in which namespaces."""
 
     profile: str
     namespace_selector: str

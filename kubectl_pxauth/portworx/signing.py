@@ -79,7 +79,7 @@ class KeySearch:
         return self.discovery().key()
 
     def settings(self, key: FoundKey | None, issuer: str | None) -> VerifierSettings:
-        """What the verifier accepts beside that key; a given issuer is not sought.
+        """What else than that key the verifier is configured with; a given issuer is not sought.
 
         Raises as Search.settings does.
         """
@@ -324,7 +324,7 @@ def trusted_keys(
     settings: VerifierSettings | PxauthError | None,
     application_keys: Mapping[str, FoundKey] | None = None,
 ) -> TrustedKeys:
-    """What is trusted where the search had these results, beside what the user gave."""
+    """What is trusted where the search had these results, and what the user gave."""
     found, no_key = (None, key) if isinstance(key, PxauthError) else (key, None)
     if found is None and isinstance(source.signing_key, SharedSecret):
         found = FoundKey(source.signing_key, None, AS_GIVEN)

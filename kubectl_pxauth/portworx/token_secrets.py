@@ -80,9 +80,9 @@ def unusable(secret: Secret, trusted: TrustedKeys, now: datetime) -> str | None:
 def find_subject(
     cluster: Cluster, sub: str, beside: tuple[str, str], *, keys: set[str], now: datetime
 ) -> str | None:
-    """A Secret that has a token with this sub, beside the one with that namespace and name.
+    """A Secret that has a token with this sub, other than the one with that namespace and name.
 
-    It is looked for in all namespaces, or where that is forbidden in this one.
+    All namespaces are searched, or this one alone where that is forbidden.
     """
     nobody = Trust(issuer=None)
     for namespace in (None, beside[0]):

@@ -241,7 +241,7 @@ def _how_it_stands(standing: Standing) -> str:
     signed = f"{standing.signed} of {standing.total} tokens are signed with it"
     return {
         Stand.NOT_BEGUN: "nothing is changed",
-        Stand.LAID: "the new key is laid beside the old one, which is still the shared secret",
+        Stand.LAID: "the new key is stored next to the old one, which is still the shared secret",
         Stand.FORWARD: f"the shared secret is the new key, and {signed}",
         Stand.BACKWARD: f"the shared secret is the old key again, and {signed}",
         Stand.FINISHED: "the rotation is finished",

@@ -120,7 +120,7 @@ def key_rows(status: KeyStatus) -> Iterator[output.Row]:
         yield output.Row("Rotation", ["none"])
     else:
         how = {
-            Direction.FORWARD: "the new key is laid beside the old one, which is in use"
+            Direction.FORWARD: "the new key is stored next to the old one, which is in use"
             if state.laid
             else "the new key is in its place",
             Direction.BACKWARD: "going back: the old key is in its place again",

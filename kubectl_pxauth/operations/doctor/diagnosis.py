@@ -64,7 +64,7 @@ def errors_as_diagnoses(check: str, find: Callable[[], Iterable[Diagnosis]]) -> 
 
 
 def limited(diagnoses: list[Diagnosis], more: str) -> Iterator[Diagnosis]:
-    """Diagnoses of one kind: the first ones, and how many there are beside; more shows them all."""
+    """Diagnoses of one kind: the first ones, and the number of the rest, which `more` shows."""
     yield from diagnoses[:_MOST]
     if rest := diagnoses[_MOST:]:
         yield Diagnosis(rest[0].severity, rest[0].check, f"{len(rest)} more of this kind", more)

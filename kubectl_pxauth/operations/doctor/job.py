@@ -10,7 +10,7 @@ from kubectl_pxauth.cluster.namespaces import find_namespace
 from kubectl_pxauth.cluster.secrets import list_secrets
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
-from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens
+from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens, Place
 from kubectl_pxauth.portworx.job_objects import bound_namespace, list_objects
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue
 from kubectl_pxauth.portworx.renewal_job import (
@@ -93,7 +93,7 @@ def check_jobs(
     cluster: Cluster, jobs: FoundJobs, kept: KeptTokens, now: datetime
 ) -> Iterator[Diagnosis]:
     """Each job, the tokens that none comes for, and rights without a job; raises ClusterErrors."""
-    covered: set[tuple[str, str]] = set()
+    covered: set[Place] = set()
     readable = []
     for cron_job in jobs.cron_jobs:
         job = read_job(cron_job)
@@ -114,7 +114,7 @@ def check_jobs(
     yield from _check_left_overs(cluster, jobs)
 
 
-def _served(cluster: Cluster, job: RenewalJob, kept: KeptTokens) -> dict[tuple[str, str], Kept]:
+def _served(cluster: Cluster, job: RenewalJob, kept: KeptTokens) -> dict[Place, Kept]:
     """The tokens that the job looks at."""
     places = None
     if job.settings.selector:
@@ -247,7 +247,7 @@ def _check_rights(job: RenewalJob, jobs: FoundJobs) -> Iterator[Diagnosis]:
         yield problem("job", f"the job lacks {', '.join(missing)}", _again(job))
 
 
-def _check_coverage(kept: KeptTokens, covered: set[tuple[str, str]]) -> Iterator[Diagnosis]:
+def _check_coverage(kept: KeptTokens, covered: set[Place]) -> Iterator[Diagnosis]:
     left = [
         place
         for place, one in kept.found.items()

@@ -22,7 +22,7 @@ from kubectl_pxauth.cluster.secrets import (
 from kubectl_pxauth.errors import ClusterError, DiscoveryError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.discovery import Search, default_issuer
-from kubectl_pxauth.portworx.key_secret import read_key_state, same_values
+from kubectl_pxauth.portworx.key_secret import read_key_state, same_value_warnings
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.settings import (
     APPLICATIONS_KEY,
@@ -58,8 +58,8 @@ def adopt_keys(
     """
     search = Search(cluster, None, beside=source)
     key = None if source else search.key()
-    place = key.reference if key else source
-    if place is None:
+    reference = key.reference if key else source
+    if reference is None:
         raise DiscoveryError(
             f"the shared secret of {key.stated_by if key else 'Portworx'} is in no Secret",
             hint="put it into one, and name that: --shared-secret-from NAMESPACE/NAME:KEY",
@@ -71,15 +71,15 @@ def adopt_keys(
             "there is no StorageCluster yet to say where the operator starts Portworx",
             hint="name its namespace: -n NAMESPACE; whoever reads Secrets there reads the keys",
         )
-    secret = find_secret(cluster, place.namespace, place.name)
-    state = read_key_state(place, secret)
+    secret = find_secret(cluster, reference.namespace, reference.name)
+    state = read_key_state(reference, secret)
     assert secret is not None  # noqa: S101 - it has a state
     if state.rotation:
         raise ClusterError(
             f"{secret.display_name}: a rotation of the shared secret is under way",
             hint=f"end it first: {state.rotation.next_command}",
         )
-    settings = search.settings(None, default_issuer(place))
+    settings = search.settings(None, default_issuer(reference))
     others = {new: secret.data[old] for old, new in _OTHER_KEYS if secret.data.get(old)}
     wanted = {OPERATOR_SECRET: {SHARED_SECRET_KEY: state.current.value}}
     if others:
@@ -87,12 +87,7 @@ def adopt_keys(
     found = {name: find_secret(cluster, namespace, name) for name in wanted}
     for name, data in wanted.items():
         _check_free(found[name], data)
-    warnings = [*settings.warnings]
-    if same := same_values(secret, place.key):
-        warnings.append(
-            f"{secret.display_name} has the same value in {place.key} and {' and '.join(same)}:"
-            " whoever has the one key has the other"
-        )
+    warnings = [*settings.warnings, *same_value_warnings(secret, reference.key)]
     changes = {}
     for name, data in wanted.items():
         write = partial(_write, cluster, (namespace, name), data, dry_run)

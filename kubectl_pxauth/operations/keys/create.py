@@ -15,7 +15,7 @@ from kubectl_pxauth.errors import ClusterError, DiscoveryError, NoKeyError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.believed import widest
 from kubectl_pxauth.portworx.discovery import Search
-from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key, same_values
+from kubectl_pxauth.portworx.key_secret import SYSTEM_KEYS, new_key, same_value_warnings
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.settings import pxkeys
 from kubectl_pxauth.portworx.token_content import SKIP_BACKUP
@@ -38,33 +38,30 @@ def create_keys(
     metadata is what is asked for on the Secret, also where it lacks no key.
     Raises DiscoveryError where the cluster has its shared secret in another place, ClusterErrors.
     """
-    place = pxkeys(namespace)
-    warnings = _check_no_other_key(cluster, place)
-    found = find_secret(cluster, namespace, place.name)
-    if found and (same := same_values(found, place.key)):
-        warnings += (
-            f"{found.display_name} has the same value in {place.key} and {' and '.join(same)}:"
-            " whoever has the one key has the other",
-        )
+    reference = pxkeys(namespace)
+    warnings = _check_no_other_key(cluster, reference)
+    found = find_secret(cluster, namespace, reference.name)
+    if found:
+        warnings += same_value_warnings(found, reference.key)
     change = write_secret(
         cluster,
         namespace,
-        place.name,
+        reference.name,
         found,
-        lambda found: _write(cluster, place, found, dry_run, metadata),
+        lambda found: _write(cluster, reference, found, dry_run, metadata),
     )
     if change is Change.CONFIGURED:
         warnings += keeper_warnings(found)
-    return KeysResult(place.name, change, warnings)
+    return KeysResult(reference.name, change, warnings)
 
 
-def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[str, ...]:
+def _check_no_other_key(cluster: Cluster, reference: SecretKeyReference) -> tuple[str, ...]:
     """Raise DiscoveryError where Portworx takes, or seems to take, another key; warns of doubts."""
-    search = Search(cluster, None, beside=place)
+    search = Search(cluster, None, beside=reference)
     specs = search.specs()
     stated = [spec for spec in specs.specs if spec.shared_secret]
     for spec in stated:
-        if spec.shared_secret and spec.shared_secret.value != place:
+        if spec.shared_secret and spec.shared_secret.value != reference:
             raise DiscoveryError(
                 f"Portworx takes its shared secret from elsewhere: {spec.shared_secret.stated_by}",
                 hint="the operator makes it by itself when it starts Portworx"
@@ -72,10 +69,10 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
                 else "create it there",
             )
     operators = [spec for spec in specs.specs if spec.is_operators]
-    if operators and not any(spec.takes_from(place) for spec in operators):
+    if operators and not any(spec.takes_from(reference) for spec in operators):
         owners = ", ".join(dict.fromkeys(spec.owner for spec in operators))
         raise DiscoveryError(
-            f"nothing would read Secret {place.namespace}/{place.name}: the operator starts"
+            f"nothing would read Secret {reference.namespace}/{reference.name}: the operator starts"
             f" Portworx ({owners}), and gives it no key from there",
             hint="set spec.security.enabled of the StorageCluster to true; the operator then makes"
             " the keys by itself",
@@ -86,7 +83,7 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
         except NoKeyError:
             pass
         else:
-            if key.reference != place:
+            if key.reference != reference:
                 raise DiscoveryError(
                     f"this cluster has a shared secret already: {key.reference} ({key.stated_by})",
                     hint="tokens are issued with it; to put a new one in its place:"
@@ -103,7 +100,7 @@ def _check_no_other_key(cluster: Cluster, place: SecretKeyReference) -> tuple[st
 
 def _write(
     cluster: Cluster,
-    place: SecretKeyReference,
+    reference: SecretKeyReference,
     found: Secret | None,
     dry_run: DryRun,
     metadata: Metadata,
@@ -115,7 +112,7 @@ def _write(
         # The operator keeps its own keys out of backups in the same way.
         labels = {MANAGED_BY: "kubectl-pxauth", **metadata.labels}
         content = SecretContent(data, labels, {SKIP_BACKUP: "true", **metadata.annotations})
-        create_secret(cluster, place.namespace, place.name, content, dry_run)
+        create_secret(cluster, reference.namespace, reference.name, content, dry_run)
         return Change.CREATED
     if not missing and metadata.is_on(found.manifest):
         return Change.UNCHANGED

@@ -231,7 +231,7 @@ def _key_not_in_a_secret(what: str) -> DiscoveryError:
 
 
 def _gives_away(job: RenewalJob) -> list[str]:
-    """What a job that is not beside the key lets others do."""
+    """What a job outside the key's namespace lets others do."""
     if job.namespace == job.key.namespace:
         return []
     all_secrets = ", and all Secrets of the cluster" if job.scope is None else ""
