@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_pxauth.errors import KeyFileError
+from kubectl_pxauth.token.claims import LONGEST
 from kubectl_pxauth.token.go_json import GoJSONError, read_object
 from kubectl_pxauth.token.identity import NOBODY, PartialIdentity
-from kubectl_pxauth.token.claims import LONGEST
 from kubectl_pxauth.token.verdict import Severity, Trust, Verdict, judge
 from tests.token.odd_tokens import (
     KEY,
