@@ -197,8 +197,8 @@ def test_issue_in_each_with_a_user_of_each_ones_own(fleet: Fleet) -> None:
     assert judge(fleet.west.token("new"))["accepted"]
 
     # The same subject in two clusters is no duplicate, and one in a single cluster is.
-    user = ("--secret", "same", "--sub", "px/same", *both)
-    done = fleet.shell.pxauth("issue", "kubernetes", *user)
+    user = ("--sub", "px/same", *both)
+    done = fleet.shell.pxauth("issue", "kubernetes", *user, "--secret", "same")
     assert (done.code, done.err) == (0, "2 created\n")
     done = fleet.shell.pxauth("issue", "kubernetes", *user, "--secret", "other")
     assert done.code == 1

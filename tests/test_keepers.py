@@ -74,16 +74,16 @@ def test_renew_says_the_same(others: dict[str, Shell]) -> None:
     lay(others, **{"auth-token": ""})
     for name, said in (("sealed", "Sealed Secrets"), ("fluxed", "Flux"), ("own", "")):
         shell = others[name]
-        done = shell.pxauth("renew")
+        done = shell.pxauth("renew", "--all")
         assert done.code == 0, done.err
         assert "renewed" in done.out
         assert (f"is kept by {said}" in done.err) if said else ("is kept by" not in done.err)
     copied = others["copied"]
-    done = copied.pxauth("renew")
+    done = copied.pxauth("renew", "--all")
     assert (done.code, done.err) == (0, "1 skipped\n")
     assert "skipped" in done.out
     assert "Reflector (portworx/px-k8s-user) copies it from elsewhere" in done.out
-    done = copied.pxauth("renew", "px-k8s-user")
+    done = copied.pxauth("renew", "px-k8s-user", "--all")
     assert "renewed" in done.out
     assert "is kept by Reflector" in done.err
 

@@ -89,7 +89,7 @@ def test_another_key_is_never_overwritten(older: Site) -> None:
 def test_not_in_a_rotation_and_not_without_a_place(older: Site) -> None:
     done = older.refused("keys", "adopt")
     assert "there is no StorageCluster yet" in done.err
-    older.storage_cluster("other/px-cluster", security={"enabled": False})
+    older.storage_cluster("other/px-cluster", taken_up=True, security={"enabled": False})
     assert "created in namespace other" in lines(adopt(older))[0]
     older.create(
         {

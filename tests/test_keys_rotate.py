@@ -381,7 +381,6 @@ def test_a_key_that_another_tool_keeps_is_refused_with_its_name(
         {"annotations": {"reflector.v1.k8s.emberstack.com/reflection-allowed": "true"}},
         {"labels": {"app.kubernetes.io/managed-by": "kubectl-pxauth"}},
         {"annotations": {"sealedsecrets.bitnami.com/managed": "false"}},
-        {"ownerReferences": [EXTERNAL | {"controller": False}]},
     ],
 )
 def test_marks_that_say_of_no_keeper(keys: Keys, metadata: dict[str, Any]) -> None:
@@ -421,7 +420,7 @@ def test_what_else_is_written_into_a_secret_that_a_tool_keeps(keys: Keys) -> Non
     keys.shell.keep("fluxed", forge(claims_of("x", days=1), b"x" * 40), labels=flux)
     reflects = {"reflector.v1.k8s.emberstack.com/reflects": "portworx/px-k8s-user"}
     keys.shell.keep("copied", forge(claims_of("y", days=1), b"x" * 40), annotations=reflects)
-    done = keys.shell.pxauth("renew")
+    done = keys.shell.pxauth("renew", "--all")
     assert done.code == 0, done.err
     assert f"warning: Secret {keys.shell.namespace}/fluxed is kept by Flux (storage)" in done.err
     assert "secret/copied skipped" in done.out

@@ -147,7 +147,7 @@ def test_names_labels_and_yaml(tokens: Shell) -> None:
     names = tokens.pxauth("list", *labels, "-o", "name").out.splitlines()
     assert len(names) == 8
     assert "secret/valid" in names
-    chosen = tokens.pxauth("list", *labels, "-l", f"test={tokens.namespace},first=true")
+    chosen = tokens.pxauth("list", "-A", "-l", f"test={tokens.namespace},first=true")
     assert len(chosen.out.splitlines()) == 2
     assert "status: valid" in tokens.pxauth("list", *labels, "-o", "yaml").out
 

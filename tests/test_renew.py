@@ -121,7 +121,7 @@ def test_what_another_key_signed_is_renewed_only_when_told(shell: Shell) -> None
     shell.keep("rotated", forge(claims_of(sub), OTHER_KEY))
     shell.issue("kubernetes", "--duration", "1d")
     before = shell.secret("rotated")
-    done = shell.pxauth("renew", "-n", shell.namespace)
+    done = shell.pxauth("renew", "--all", "-n", shell.namespace)
     assert done.code == 0
     assert "warning: Secret" in done.err
     assert "the present key did not sign the token" in done.err
@@ -147,7 +147,7 @@ def test_what_is_not_ours_to_change(shell: Shell) -> None:
     shell.create(
         {"metadata": {"name": "fixed"}, "immutable": True, "data": operators["data"]},
     )
-    immutable = shell.pxauth("renew", "fixed", "-n", shell.namespace)
+    immutable = shell.pxauth("renew", "fixed", "--all", "-n", shell.namespace)
     assert immutable.code == 1
     assert "is immutable" in immutable.err
 
@@ -155,7 +155,7 @@ def test_what_is_not_ours_to_change(shell: Shell) -> None:
 def test_named_secrets_must_be_there_and_hold_a_token(shell: Shell) -> None:
     shell.kubectl("create", "secret", "generic", "empty", "-n", shell.namespace)
     shell.issue("kubernetes", "--duration", "1d")
-    done = shell.pxauth("renew", "gone", "empty", "px-k8s-user", "-n", shell.namespace)
+    done = shell.pxauth("renew", "gone", "empty", "px-k8s-user", "--all", "-n", shell.namespace)
     assert done.code == 1
     assert f"Secret {shell.namespace}/gone not found" in done.err
     assert f'Secret {shell.namespace}/empty holds no token under its key "auth-token"' in done.err
@@ -189,8 +189,8 @@ def test_labels_choose(shell: Shell) -> None:
 def test_dry_runs_change_nothing(shell: Shell) -> None:
     shell.issue("kubernetes", "--duration", "1d")
     before = shell.secret()
-    client = shell.pxauth("renew", "-n", shell.namespace, "--dry-run=client")
-    server = shell.pxauth("renew", "-n", shell.namespace, "--dry-run=server")
+    client = shell.pxauth("renew", "--all", "-n", shell.namespace, "--dry-run=client")
+    server = shell.pxauth("renew", "--all", "-n", shell.namespace, "--dry-run=server")
     assert client.out.endswith("(dry run)\n")
     assert server.out.endswith("(server dry run)\n")
     assert shell.secret() == before
@@ -285,7 +285,7 @@ def test_misuse(offline: Shell, arguments: list[str], says: str) -> None:
 def test_another_key_of_the_secret(shell: Shell) -> None:
     shell.issue("kubernetes", "--duration", "1d", "--key", "token")
     assert shell.pxauth("renew", "-n", shell.namespace).err == "none\n"
-    done = shell.pxauth("renew", "-n", shell.namespace, "--key", "token")
+    done = shell.pxauth("renew", "-n", shell.namespace, "--key", "token", "--all")
     assert done.err == "1 renewed\n"
     assert decode(shell.token(key="token"))["sub"].startswith("px-k8s-user.")
     assert judge(shell.token(key="token"))["accepted"]
