@@ -21,7 +21,7 @@ test: lint
 	$(BIN)/pytest --numprocesses=2 --dist=loadgroup
 
 test-fast: $(VENV)/installed
-	$(BIN)/pytest --numprocesses=2 --dist=loadgroup -m "not slow"
+	$(BIN)/pytest --numprocesses=2 --dist=loadgroup -m "not slow and not unsettled"
 
 # A cluster with a real node; where this machine can have none, it says what lacks.
 e2e: $(VENV)/installed
