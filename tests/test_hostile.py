@@ -80,8 +80,9 @@ def test_a_server_without_tls_is_not_gone_on_with(shell: Shell, plane: ControlPl
         flags = ("--kubeconfig", str(kubeconfig), "--token", "bearer-token")
         shell.refused("issue", "kubernetes", *flags)
         server.shutdown(socket.SHUT_RDWR)
-    assert heard
-    assert all(hello[0] == 0x16 for hello in heard)  # a TLS handshake, and no request
+    said = [hello for hello in heard if hello]  # a connection given up unused says nothing
+    assert said
+    assert all(hello[0] == 0x16 for hello in said)  # a TLS handshake, and no request
     assert b"bearer-token" not in b"".join(heard)
 
 

@@ -82,13 +82,13 @@ def test_a_pipe_gets_whole_columns_that_awk_finds(tokens: Shell) -> None:
     assert {len(line) for line in lines} == {len(COLUMNS)}
     rows = {line[1]: dict(zip(COLUMNS, line, strict=True)) for line in lines[1:]}
     assert (rows["long"]["SUBJECT"], rows["long"]["ROLES"]) == (long, "<none>")
-    end = datetime.now(UTC) + timedelta(days=20)
-    assert (rows["expiring"]["EXPIRES"], rows["expiring"]["DAYS"]) == (f"{end:%Y-%m-%d}", "19")
+    end = datetime.now(UTC) + timedelta(days=9)
+    assert (rows["expiring"]["EXPIRES"], rows["expiring"]["DAYS"]) == (f"{end:%Y-%m-%d}", "8")
     assert rows["expired"]["DAYS"] == "-2"
     assert rows["bad-signature"]["STATUS"] == "bad-signature"
     wide = tokens.pxauth("list", "-o", "wide").out
     assert {len(line.split()) for line in wide.splitlines()} == {len(COLUMNS) + 2}
-    assert re.search(rf"{end:%Y-%m-%d}T\d\d:\d\d:\d\dZ  19 ", wide)
+    assert re.search(rf"{end:%Y-%m-%d}T\d\d:\d\d:\d\dZ  8 ", wide)
     assert "\x1b" not in wide
 
 
