@@ -114,6 +114,20 @@ def test_slips_are_told_what_was_meant(offline: Shell, line: str, meant: str) ->
     assert f"hint: did you mean {meant}? " in offline.refused(*line.split(), code=2).err
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("storageclass", "Missing argument 'NAME'"),
+        ("context create", "Missing argument 'NAME'"),
+        ("issue kubernetes --concurrency 0", "Invalid value for '--concurrency': 0 is not in"),
+        ("list -o table", "Invalid value for '--output' / '-o': 'table' is not one of"),
+        ("list --al", "No such option: --al\n"),
+    ],
+)
+def test_misuse_names_the_flag_or_the_argument(offline: Shell, line: str, says: str) -> None:
+    assert f"error: {says}" in offline.refused(*line.split(), code=2).err
+
+
 @pytest.mark.parametrize("line", ["frobnicate", "issue --frobnicate", "keys frobnicate"])
 def test_nothing_is_suggested_that_is_not_like_it(offline: Shell, line: str) -> None:
     assert "did you mean" not in offline.refused(*line.split(), code=2).err
