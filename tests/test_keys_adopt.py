@@ -59,7 +59,7 @@ def test_keys_and_settings_move_and_tokens_stay_valid(older: Site) -> None:
     assert said["spec"]["security"] == {"enabled": True, "auth": {"selfSigned": self_signed}}
     # The move: the operator starts Portworx with what was said.
     older.done("delete", "daemonset", "portworx", "-n", "kube-system")
-    older.storage_cluster("px/px-cluster", **said["spec"])
+    older.storage_cluster("px/px-cluster", taken_up=True, **said["spec"])
     older.done("delete", "secret", "pxkeys", "-n", "kube-system")
     found = older.discover()
     assert found["issuer"]["value"] == "example.com"
@@ -88,7 +88,7 @@ def test_another_key_is_never_overwritten(older: Site) -> None:
 
 def test_not_in_a_rotation_and_not_without_a_place(older: Site) -> None:
     done = older.refused("keys", "adopt")
-    assert "there is no StorageCluster yet" in done.err
+    assert "there is no StorageCluster yet that the operator has taken up" in done.err
     older.storage_cluster("other/px-cluster", taken_up=True, security={"enabled": False})
     assert "created in namespace other" in lines(adopt(older))[0]
     older.create(
@@ -100,3 +100,20 @@ def test_not_in_a_rotation_and_not_without_a_place(older: Site) -> None:
     assert older.pxauth("keys", "rotate", "--phase=key", "--yes").code == 0
     done = older.refused("keys", "adopt", "-n", "portworx")
     assert "a rotation of the shared secret is under way" in done.err
+
+
+def test_a_tenants_storage_cluster_does_not_get_the_keys(older: Site) -> None:
+    """Anybody with a namespace may make one, and a key for it to name."""
+    older.lay_secret("other/mine", b"never-shown: the tenant's")
+    signed = {"issuer": "example.com", "sharedSecret": "mine"}
+    security = {"enabled": True, "auth": {"selfSigned": signed}}
+    older.storage_cluster("other/mine", security=security)
+    shared_secret = "--shared-secret-from=kube-system/pxkeys:shared-secret"
+    done = older.refused("keys", "adopt", shared_secret)
+    assert "there is no StorageCluster yet that the operator has taken up" in done.err
+    # The operator takes up one alone, so one of two says so of itself.
+    for place in ("px/px-cluster", "other/px-cluster"):
+        older.storage_cluster(place, taken_up=True, security={"enabled": False})
+    done = older.refused("keys", "adopt", shared_secret)
+    assert "taken up in several namespaces: " in done.err
+    assert older.kubectl("get", "secret", "px-shared-secret", "-n", "other").code == 1

@@ -60,11 +60,16 @@ class PortworxObjects:
 
 @dataclass(frozen=True)
 class PortworxSpecs:
-    """What counts; places that could not be listed; objects that are passed over, and why."""
+    """What counts; places that could not be listed; objects that are passed over, and why.
+
+    taken_up_in are the namespaces of the StorageClusters that the operator has taken up, whether
+    what they say counts or not.
+    """
 
     specs: tuple[PortworxSpec, ...]
     forbidden: tuple[str, ...]
     passed_over: tuple[str, ...] = ()
+    taken_up_in: tuple[str, ...] = ()
 
     @property
     def operators_namespace(self) -> str | None:
@@ -117,7 +122,12 @@ def believe(
         usual = [one for one in older.objects if one.namespace in USUAL_NAMESPACES]
         more, odd = _read(one for one in usual if one not in trusted)
         specs, malformed = specs + more, malformed + odd
-    return PortworxSpecs(_counting(specs), (*operators.forbidden, *older.forbidden), malformed)
+    return PortworxSpecs(
+        _counting(specs),
+        (*operators.forbidden, *older.forbidden),
+        malformed,
+        tuple(dict.fromkeys(one.namespace for one in taken_up)),
+    )
 
 
 def strangers(

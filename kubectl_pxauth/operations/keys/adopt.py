@@ -52,9 +52,10 @@ def adopt_keys(
 ) -> AdoptedKeys:
     """Copy the keys that Portworx has now into that namespace's Secrets of the operator.
 
-    Without a namespace it is that of the StorageCluster. Raises DiscoveryError and
-    SharedSecretError where the keys can't be found, and ClusterError where a rotation is under way
-    or one of the Secrets has another key already; nothing is written then.
+    Without a namespace it is that of the StorageCluster that the operator has taken up. Raises
+    DiscoveryError and SharedSecretError where keys or namespace can't be found, and ClusterError
+    where a rotation is under way or one of the Secrets has another key already; nothing is written
+    then.
     """
     search = Search(cluster, None, beside=source)
     key = None if source else search.key()
@@ -64,13 +65,7 @@ def adopt_keys(
             f"the shared secret of {key.stated_by if key else 'Portworx'} is in no Secret",
             hint="put it into one, and name that: --shared-secret-from NAMESPACE/NAME:KEY",
         )
-    operators = (spec.namespace for spec in search.specs().specs if spec.is_operators)
-    namespace = namespace or next(operators, None)
-    if namespace is None:
-        raise DiscoveryError(
-            "there is no StorageCluster yet to say where the operator starts Portworx",
-            hint="name its namespace: -n NAMESPACE; whoever reads Secrets there reads the keys",
-        )
+    namespace = namespace or _operators_namespace(search.specs().taken_up_in)
     secret = find_secret(cluster, reference.namespace, reference.name)
     state = read_key_state(reference, secret)
     assert secret is not None  # noqa: S101 - it has a state
@@ -97,6 +92,19 @@ def adopt_keys(
             warnings += keeper_warnings(found[name])
     return AdoptedKeys(
         namespace, changes, settings.issuer.value, settings.username_claim.value, tuple(warnings)
+    )
+
+
+def _operators_namespace(taken_up_in: tuple[str, ...]) -> str:
+    """Where the operator runs Portworx; anybody can have made a StorageCluster not taken up."""
+    if len(taken_up_in) == 1:
+        return taken_up_in[0]
+    raise DiscoveryError(
+        f"StorageClusters are taken up in several namespaces: {', '.join(taken_up_in)}"
+        if taken_up_in
+        else "there is no StorageCluster yet that the operator has taken up",
+        hint="name the namespace that the operator runs Portworx in: -n NAMESPACE; whoever reads"
+        " Secrets there reads the keys",
     )
 
 
