@@ -132,6 +132,15 @@ def due(shell: Shell) -> str:
     return token
 
 
+def let_it_age(shell: Shell, key: bytes = SHARED_SECRET) -> None:
+    """Put an older token in the place of the one that was issued, signed alike, now due."""
+    older = claims_of("", days=90, age_days=80)
+    token = forge(shell.claims() | {name: older[name] for name in ("iat", "exp")}, key)
+    patch = ["patch", "secret", "px-k8s-user", "-n", shell.namespace, "--patch-file=/dev/stdin"]
+    new = json.dumps({"stringData": {"auth-token": token}})
+    assert shell.kubectl(*patch, stdin=new).code == 0
+
+
 @pytest.fixture
 def job(shell: Shell, plane: ControlPlane) -> Iterator[Job]:
     made = Job(shell, plane)
@@ -295,6 +304,7 @@ def test_the_key_may_be_rotated_in_its_secret(job: Job, elsewhere: Shell) -> Non
     assert "the present key did not sign the token" in refused.err
     assert job.shell.token() == before
     job.shell.issue("kubernetes", "--duration=10d", "--change-identity", *flags)
+    let_it_age(job.shell, b"n" * 40)
     assert "1 renewed" in job.run().err
 
 
@@ -375,7 +385,7 @@ def test_tenants_come_by_themselves(job_everywhere: Job, elsewhere: Shell) -> No
     assert job.run(container=1).err == "2 unchanged\n"
     assert job.run().err == "2 unchanged\n"
     before = shell.token()
-    shell.issue("kubernetes", "--duration=10d")
+    let_it_age(shell)
     assert "1 configured" in job.run(container=1).err
     assert shell.claims()["exp"] - decode(before)["exp"] < 600
     for refused in (
@@ -718,6 +728,12 @@ def test_manifests_need_no_cluster(job: Job, tmp_path: Path) -> None:
     assert yaml.safe_load(printed) == json.loads(offline.pxauth(*flags, "-o", "json").out)
     assert job.shell.kubectl("apply", "-f", "-", stdin=printed).code == 0
     assert job.exists() == set(job.here)
+    # What is elsewhere gets the namespace as its owner, whose uid only a server knows.
+    owned = {name: change for name, change in job.schedule(*key).items() if change != "unchanged"}
+    assert owned == dict.fromkeys(owned, "configured")
+    assert {job.get(name)["metadata"]["ownerReferences"][0]["name"] for name in owned} == {
+        job.shell.namespace
+    }
     assert job.schedule(*key) == dict.fromkeys(job.here, "unchanged")
     found = job.shell.pxauth("schedule", "--dry-run=client", "-o", "yaml")
     assert found.out == printed
