@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.objects import is_missing_right
 from kubectl_pxauth.cluster.pods import Pod
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, NoAnswerError
 from kubectl_pxauth.frozen import dataclass
@@ -61,12 +62,7 @@ def run_in_pod(
             timeout=timeout,
         )
     except ForbiddenError as error:
-        # The API server checks "get" first, and gives no reason where "create" is what lacks.
-        raise ForbiddenError(
-            str(error).rstrip(": "),
-            hint='it takes the verbs "get" and "create": kubectl auth can-i create pods'
-            f" --subresource=exec -n {pod.namespace}",
-        ) from None
+        raise _forbidden(error, pod) from None
     except NoAnswerError as error:
         raise ClusterError(
             f"pod {pod}: {error} from the kubelet of its node, which the API server asks",
@@ -77,6 +73,21 @@ def run_in_pod(
     finally:
         stream.shutdown()  # type: ignore[no-untyped-call] # close() waits for the other side
     return _finished(channels, pod)
+
+
+def _forbidden(error: ForbiddenError, pod: Pod) -> ForbiddenError:
+    """RBAC's refusal, with both verbs that it takes; an admission's as it is.
+
+    The API server checks "get" first, and gives no reason where "create" is what lacks.
+    """
+    lacks = "create" if str(error).rstrip(": ") == f'pods "{pod.name}" is forbidden' else "get"
+    if lacks == "get" and not is_missing_right(error):
+        return ForbiddenError(f"pod {pod}: {error}")
+    return ForbiddenError(
+        f'you may not execute commands in pod {pod}: verb "{lacks}" on resource "pods/exec" in'
+        f' namespace "{pod.namespace}" is forbidden; it takes "get" and "create"',
+        hint=f"kubectl auth can-i {lacks} pods --subresource=exec -n {pod.namespace}",
+    )
 
 
 def _talk(
