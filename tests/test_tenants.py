@@ -275,6 +275,63 @@ def test_a_single_issue_does_not_take_over_anothers_user(tenant: Tenant) -> None
     assert tenant.shell.claims()["sub"] == f"px-k8s-user.{tenant.namespace}@portworx.com"
 
 
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"roles": ["system.admin"], "groups": ["*"], "days": 365, "age_days": 405}, "ended on"),
+        ({"days": 365, "age_days": 405}, "ended on"),
+        ({"roles": ["system.admin"]}, "has the role system.admin"),
+        ({"groups": ["*"]}, 'has the group "*"'),
+    ],
+    ids=["dead administrator", "dead user", "administrator", "every group"],
+)
+def test_a_single_issue_does_not_make_a_stolen_token_live(
+    tenant: Tenant, claims: dict[str, Any], why: str
+) -> None:
+    before = tenant.keep(forge(claims_of(f"boss-{tenant.namespace}", **claims)))
+    single = ("issue", "kubernetes", "-n", tenant.namespace)
+    for command in (single, (*single, "--duration", "1d"), (*single, "--secret", "px-k8s-user")):
+        done = tenant.boss.refused(*command)
+        assert f"px-k8s-user is not issued again: its token {why}" in done.err
+        assert f"kubectl pxauth renew px-k8s-user -n {tenant.namespace};" in done.err
+        assert tenant.shell.secret() == before
+    _, _, flags = done.err.rpartition(" with ")
+    instead = {"--change-identity": ["--change-identity"]}.get(
+        flags.strip(), ["--role=system.user", "--group=kubernetes"]
+    )
+    done = tenant.boss.pxauth(*single, *instead)
+    assert (done.code, done.err) == (0, "")
+    after = tenant.shell.claims()
+    assert (after["roles"], after["groups"]) == (["system.user"], ["kubernetes"])
+
+
+def test_a_single_issue_gives_no_user_that_another_secret_has(tenant: Tenant) -> None:
+    alice = forge(claims_of(f"alice-{tenant.namespace}"))  # as pxctl makes it: for no Secret
+    tenant.boss.keep("alice", alice)
+    before = tenant.keep(alice)
+    said = tenant.boss.refused("issue", "kubernetes", "-n", tenant.namespace).err
+    assert f"Secret {tenant.boss.namespace}/alice holds a token of the same user" in said
+    assert tenant.shell.secret() == before
+
+
+def test_a_single_issue_keeps_what_the_secret_itself_was_given(tenant: Tenant) -> None:
+    """An administrator's role too, as long as that token has not been dead for long."""
+    issue = ("issue", "kubernetes", "-n", tenant.namespace)
+    assert tenant.boss.pxauth(*issue, "--role", "system.admin", "--group", "*").code == 0
+    assert tenant.boss.pxauth(*issue).code == 0
+    claims = tenant.shell.claims()
+    assert (claims["roles"], claims["groups"]) == (["system.admin"], ["*"])
+    long_ago = claims_of(claims["sub"], days=30, age_days=60)
+    owner = {name: claims[name] for name in ("name", "email")}
+    tenant.shell.kubectl("delete", "secret", "px-k8s-user", "-n", tenant.namespace)
+    tenant.keep(forge(long_ago | owner | {"roles": ["system.admin"]}))
+    assert "system.admin" in tenant.boss.refused(*issue).err
+    tenant.shell.kubectl("delete", "secret", "px-k8s-user", "-n", tenant.namespace)
+    tenant.keep(forge(long_ago | owner))
+    assert tenant.boss.pxauth(*issue).code == 0
+    assert tenant.shell.claims()["sub"] == claims["sub"]
+
+
 FOREIGN = {"iss": "ci.example.com", "sub": "runner-7", "iat": 1700000000, "exp": 1700003600}
 
 

@@ -353,8 +353,8 @@ def _write_again(
             warnings=(*signer.warnings, *kept_by),
         )
     kept = verdict.signed and not _changes(verdict.user, identity)
-    if kept and holders:
-        _check_unasked(asked, signer, found, verdict, holders=holders, now=request.token.now)
+    if kept:
+        _check_kept(request, signer, cluster, found, verdict, holders=holders)
     duration = duration_of(found, verdict)
     minted = mint(
         request.token,
@@ -478,35 +478,61 @@ def _identity(
     return wanted
 
 
-def _check_unasked(
-    asked: PartialIdentity,
+def _check_kept(
+    request: IssueRequest,
     signer: Signer,
+    cluster: Cluster,
     found: Secret,
     verdict: "Verdict",
     *,
-    holders: "Holders",
-    now: datetime,
+    holders: "Holders | None",
 ) -> None:
-    """Raise LeftOutError where what is kept of the token that is there must be asked for."""
+    """Raise IdentityError where what is kept of the token that is there must be asked for.
+
+    Whoever may write the Secret chose that token. With holders nobody named this very Secret, and
+    the error is a LeftOutError; else what was issued for it may be an administrator's too.
+    """
     from kubectl_pxauth.portworx.resigning import (
         GRACE,
+        Holders,
+        is_trusted,
+        issued_for,
         left_out,
         renew_on_purpose,
-        why_roles_left_out,
+        why_rights_left_out,
         why_user_left_out,
     )
 
-    own = default_secret(verdict.user, verdict.issuer) == f"{found.namespace}/{found.name}"
-    reason = None
+    if holders is None and is_trusted(found.namespace, signer.namespaces):
+        return
+    asked, now, here = (
+        _asked_for(request.token),
+        request.token.now,
+        f"{found.namespace}/{found.name}",
+    )
+    others = holders or Holders(cluster, [signer.trust], found.namespace, now, signer.namespaces)
+    reason, instead = None, "give this Secret a user of its own with --change-identity"
     if asked.sub is None:
         # Without the old token it would be just the same user that gets a new one.
-        grace = timedelta.max if own else GRACE
-        reason = why_user_left_out(verdict, found, now, grace=grace, other_holder=holders.other)
-    if asked.roles is None:
-        roles = verdict.user.roles or ()
-        reason = reason or why_roles_left_out(roles, verdict, found, signer.namespaces)
-    if reason:
-        raise left_out(found, reason, renew_on_purpose(found, verdict))
+        is_default = default_secret(verdict.user, verdict.issuer) == here
+        grace = timedelta.max if is_default else GRACE
+        reason = why_user_left_out(verdict, found, now, grace=grace, other_holder=others.other)
+    has_ended = verdict.expires_at is not None and now - verdict.expires_at > GRACE
+    if reason is None and (holders or has_ended or issued_for(verdict) != here):
+        user = verdict.user
+        roles = user.roles if asked.roles is None else ()
+        groups = user.groups if asked.groups is None else ()
+        reason = why_rights_left_out(roles, groups, verdict, found, signer.namespaces)
+        instead = "say what the new one may do with --role and --group"
+    if reason is None:
+        return
+    on_purpose = renew_on_purpose(found, verdict)
+    if holders:
+        raise left_out(found, reason, on_purpose)
+    raise IdentityError(
+        f"the token in {found.display_name} is not issued again: {reason}",
+        hint=f"if it is meant to be there: {on_purpose}; else {instead}",
+    )
 
 
 def _changes(found: PartialIdentity, wanted: Identity) -> str:

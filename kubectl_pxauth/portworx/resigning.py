@@ -12,7 +12,9 @@ names the Secret, which is to say that its token is known to be meant to be ther
   that a tool makes count for its original;
 - one that ended longer ago than a grace stays ended;
 - one of a storage administrator is signed again only in kube-system, where Portworx runs, and in
-  the namespace portworx if it was issued for that Secret: elsewhere that namespace is a tenant's.
+  the namespace portworx if it was issued for that Secret: elsewhere that namespace is a tenant's;
+- one with the group * is signed again there as well, and else only in the Secret that it was issued
+  for.
 All this is about tokens that the cluster's key signed: what another key signed may say anything.
 """
 
@@ -32,7 +34,7 @@ from kubectl_pxauth.text import command_line, printable, shown
 from kubectl_pxauth.token.claims import SECRET_CLAIM
 from kubectl_pxauth.token.duration import format_duration
 from kubectl_pxauth.token.identity import default_secret
-from kubectl_pxauth.token.roles import ADMIN
+from kubectl_pxauth.token.roles import ADMIN, EVERY_GROUP
 from kubectl_pxauth.token.verdict import Trust, Verdict, judge
 
 GRACE = timedelta(days=7)
@@ -73,11 +75,13 @@ def why_left_out(
 ) -> str | None:
     """Why this token of the cluster's key is not signed again unasked; None where it may be.
 
-    secret is where it was found; for the rest see why_user_left_out and why_roles_left_out.
+    secret is where it was found; for the rest see why_user_left_out and why_rights_left_out.
     """
     return why_user_left_out(
         verdict, secret, now, grace=grace, other_holder=other_holder
-    ) or why_roles_left_out(verdict.user.roles or (), verdict, secret, trusted_namespaces)
+    ) or why_rights_left_out(
+        verdict.user.roles, verdict.user.groups, verdict, secret, trusted_namespaces
+    )
 
 
 def why_user_left_out(
@@ -107,20 +111,33 @@ def why_user_left_out(
     return None
 
 
-def why_roles_left_out(
-    roles: Iterable[str], verdict: Verdict, secret: Secret, trusted_namespaces: Iterable[str]
+def why_rights_left_out(
+    roles: Iterable[str] | None,
+    groups: Iterable[str] | None,
+    verdict: Verdict,
+    secret: Secret,
+    trusted_namespaces: Iterable[str],
 ) -> str | None:
-    """Why a token with these roles is not signed again in that Secret unasked; None if it may be.
+    """Why a token with these is not signed again in that Secret unasked; None if it may be.
 
     trusted_namespaces are where Portworx runs, and verdict is that on the token that is there. What
-    a custom role lets its user do is the cluster's business: it may be.
+    a custom role lets its user do is the cluster's business: it may be. The group * makes its user
+    an administrator of every volume: api/ownership.go of libopenstorage/openstorage.
     """
-    kube_system, usual = USUAL_NAMESPACES
-    if ADMIN not in roles or secret.namespace in {kube_system, *trusted_namespaces}:
+    if is_trusted(secret.namespace, trusted_namespaces):
         return None
-    if secret.namespace == usual and issued_for(verdict) == f"{secret.namespace}/{secret.name}":
-        return None
-    return f"its token has the role {ADMIN}, and is not in a namespace of Portworx"
+    is_own = issued_for(verdict) == f"{secret.namespace}/{secret.name}"
+    elsewhere = "and is not in a namespace of Portworx"
+    if ADMIN in (roles or ()) and not (is_own and secret.namespace in USUAL_NAMESPACES):
+        return f"its token has the role {ADMIN}, {elsewhere}"
+    if EVERY_GROUP in (groups or ()) and not is_own:
+        return f'its token has the group "{EVERY_GROUP}", {elsewhere}'
+    return None
+
+
+def is_trusted(namespace: str, trusted_namespaces: Iterable[str]) -> bool:
+    """Whether no tenant writes there: in kube-system, and where Portworx or its key is."""
+    return namespace in {USUAL_NAMESPACES[0], *trusted_namespaces}
 
 
 def left_out(secret: Secret, reason: str, on_purpose: str) -> LeftOutError:
