@@ -14,8 +14,13 @@ def storage_cluster_of(secret: Secret) -> str | None:
     for owner in secret.manifest["metadata"].get("ownerReferences") or []:
         group = owner.get("apiVersion", "").partition("/")[0]
         if owner.get("kind") == "StorageCluster" and group == "core.libopenstorage.org":
-            return printable(str(owner["name"]), _LONGEST_NAME)  # nobody checks it
+            return _short(owner["name"])
     return None
+
+
+def _short(name: object) -> str:
+    """The name of an owner or in a mark, which nobody checks: anybody may have written it."""
+    return printable(str(name), _LONGEST_NAME)
 
 
 def why_unwritable(secret: Secret) -> ClusterError | None:
@@ -68,15 +73,15 @@ def keeper_of(secret: Secret) -> Keeper | None:
     A mark that was copied with the Secret from elsewhere, and says so, is nobody's.
     """
     for owner in secret.manifest["metadata"].get("ownerReferences") or []:
-        kind, name = owner.get("kind"), owner.get("name")
-        tool = _OWNERS.get(str(kind))
+        kind, name = _short(owner.get("kind")), _short(owner.get("name"))
+        tool = _OWNERS.get(kind)
         if tool or owner.get("controller"):
             said = f"{tool} ({kind} {name})" if tool else f"{kind} {name}"
             return Keeper(said, f"change it where {kind} {name} takes it from")
     marks = {**secret.labels, **secret.annotations}
     tracked = marks.get("argocd.argoproj.io/tracking-id", "")
     if tracked.endswith(f"/Secret:{secret.namespace}/{secret.name}"):
-        application = tracked.partition(":")[0]
+        application = _short(tracked.partition(":")[0])
         return Keeper(
             f"Argo CD (application {application})",
             "change it in the application's source, or let Argo CD ignore its data",
@@ -85,11 +90,12 @@ def keeper_of(secret: Secret) -> Keeper | None:
     if instance and any(one.get("manager") == _ARGO_CD for one in secret.managed_fields):
         return Keeper(f"Argo CD (application {instance})", _SOURCE)
     if marks.get("app.kubernetes.io/managed-by") == "Helm" and marks.get(_HELM_RELEASE):
-        return Keeper(f"Helm (release {marks[_HELM_RELEASE]})", "change it in the release's values")
+        release = _short(marks[_HELM_RELEASE])
+        return Keeper(f"Helm (release {release})", "change it in the release's values")
     for mark, tool, remedy, is_copy in _MARKS:
         value = marks.get(mark, "")
         if value.lower() not in _NO:
-            name = f"{tool} ({value})" if mark in _NAMES else tool
+            name = f"{tool} ({_short(value)})" if mark in _NAMES else tool
             return Keeper(name, remedy, is_copy)
     return None
 
