@@ -112,6 +112,36 @@ def test_of_two_that_are_taken_up_none_is_guessed(site: Site) -> None:
     site.signs_with(OURS, "operator.portworx.io", "--portworx-namespace", "px")
 
 
+@pytest.mark.parametrize("spec", [{}, {"security": {"enabled": True}}], ids=["bare", "secured"])
+@pytest.mark.parametrize("is_real_one_taken_up", [True, False])
+def test_a_finalizer_that_a_tenant_wrote_outdoes_nobodys(
+    site: Site, spec: dict[str, Any], *, is_real_one_taken_up: bool
+) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("other/px-shared-secret", EVIL)
+    real = self_signed(issuer="px.example")
+    site.storage_cluster("px/cluster", taken_up=is_real_one_taken_up, security=real)
+    site.storage_cluster("other/mine", taken_up=True, **spec)
+    for command in (("token", "admin"), ("issue", "kubernetes", "-n", "px"), ("discover",)):
+        said = site.refused(*command).err
+        assert "by one StorageCluster alone, and it is not clear by which" in said
+        assert "StorageCluster px/cluster" in said
+        assert "StorageCluster other/mine" in said
+        assert "--portworx-namespace" in said
+    for chosen in (("--portworx-namespace", "px"), ("--shared-secret-from", "px/px-shared-secret")):
+        assert site.signs_with(OURS, "px.example", *chosen) == ""
+    asked = json.loads(site.pxauth("doctor", "-o", "json").out)
+    assert any("it is not clear by which" in one["message"] for one in asked["findings"])
+
+
+def test_one_that_was_there_before_and_asks_for_nothing_is_no_rival(site: Site) -> None:
+    site.storage_cluster("other/odd", env="odd")
+    site.storage_cluster("other/mine")
+    site.lay_secret("px/px-shared-secret")
+    site.storage_cluster("px/cluster", taken_up=True, security=self_signed(issuer="px.example"))
+    assert site.signs_with(OURS, "px.example") == ""
+
+
 def test_a_tenants_key_in_a_variable_is_not_believed_over_the_real_one(secured: Site) -> None:
     as_tenant(secured, PATH, storage_cluster(spec={"env": [EVIL_ISSUER, EVIL_KEY]}))
     said = secured.refused("token", "admin").err

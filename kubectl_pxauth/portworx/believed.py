@@ -3,7 +3,7 @@
 | Believed | Because |
 | --- | --- |
 | the StorageCluster that the operator has taken up | the operator starts Portworx by that one alone |
-| else every StorageCluster | the operator may take up any of them |
+| where it has taken up none, every StorageCluster | the operator may take up any of them |
 | DaemonSets in kube-system, in the namespace that the user named, or with the named Secret | there no tenant can make one |
 | where none of these asks for tokens: a DaemonSet in the namespace portworx | the name is usual |
 
@@ -12,15 +12,17 @@ says how tokens are verified, if anything does. Two that count and do not agree 
 
 The operator puts its finalizer on the StorageCluster that it takes up, and refuses all others while
 one has it (libopenstorage/operator, pkg/controller/storagecluster/storagecluster.go,
-validateSingleCluster and setStorageClusterDefaults).
+validateSingleCluster and setStorageClusterDefaults). Whoever may write a StorageCluster can write the
+finalizer too, and then the operator acts by that one as well. So where two have it, or another one
+that asks for tokens was there before the only one that has it, none is believed over the other.
 """  # noqa: E501 - a table
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.errors import ForbiddenError, NotFoundError
+from kubectl_pxauth.errors import DiscoveryError, ForbiddenError, NotFoundError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.settings import (
@@ -34,19 +36,21 @@ from kubectl_pxauth.portworx.settings import (
 _FINALIZER = "operator.libopenstorage.org/delete"
 
 _EVERYWHERE = " in all namespaces"
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
 class PortworxObject:
     """An object that may start Portworx, unread: read() is what it says.
 
-    taken_up is whether it has the operator's finalizer. read raises MalformedError where the object
-    is not of the form that it should have.
+    taken_up is whether it has the operator's finalizer. made is when it was made, to be compared.
+    read raises MalformedError where the object is not of the form that it should have.
     """
 
     name: str
     namespace: str
     taken_up: bool
+    made: tuple[str, int, str]
     read: Callable[[], tuple[PortworxSpec, ...]]
 
 
@@ -112,10 +116,12 @@ def believe(
 ) -> PortworxSpecs:
     """What counts of StorageClusters and DaemonSets, by the table above.
 
-    trusted_namespaces are those whose DaemonSets are believed as those in kube-system are.
+    trusted_namespaces are those that the user named: their DaemonSets are believed as those in
+    kube-system are. Raises DiscoveryError where it is not clear which StorageCluster counts.
     """
-    sure = {USUAL_NAMESPACES[0], *trusted_namespaces}
-    taken_up = [one for one in operators.objects if one.taken_up]
+    named = {*trusted_namespaces}
+    sure = {USUAL_NAMESPACES[0], *named}
+    taken_up = _taken_up(operators.objects, named)
     trusted = [one for one in older.objects if one.namespace in sure]
     specs, malformed = _read([*(taken_up or operators.objects), *trusted])
     if not taken_up and not any(spec.asks_for_tokens for spec in specs):
@@ -128,6 +134,40 @@ def believe(
         malformed,
         tuple(dict.fromkeys(one.namespace for one in taken_up)),
     )
+
+
+def _taken_up(
+    objects: tuple[PortworxObject, ...], named: Container[str | None]
+) -> list[PortworxObject]:
+    """The StorageCluster that the operator has taken up, if it has taken up one."""
+    taken_up = [one for one in objects if one.taken_up]
+    if not taken_up:
+        return []
+    first = min(one.made for one in taken_up)
+    # A tenant's own would have to be there before Portworx, and the operator would take it up.
+    earlier = [one for one in objects if one.made < first and _asks_for_tokens(one)]
+    rivals = [*earlier, *taken_up]
+    chosen = [one for one in rivals if one.namespace in named] if len(rivals) > 1 else taken_up
+    if len(chosen) != 1:
+        has = "has" if len(taken_up) == 1 else "have"
+        before = f", and {_listed_names(earlier)} was there before" if earlier else ""
+        raise DiscoveryError(
+            "the operator starts Portworx by one StorageCluster alone, and it is not clear by"
+            f" which: {_listed_names(taken_up)} {has} its finalizer{before}",
+            hint="choose the Portworx that is meant with --portworx-namespace, and see who made the"
+            " other StorageCluster",
+        )
+    return chosen
+
+
+def _asks_for_tokens(one: PortworxObject) -> bool:
+    return any(spec.asks_for_tokens for spec in _read([one])[0])
+
+
+def _listed_names(objects: list[PortworxObject]) -> str:
+    """Their names; of many, the first few."""
+    names = [one.name for one in objects[:_MOST_LISTED]]
+    return ", ".join(names if len(objects) <= _MOST_LISTED else [*names, "…"])
 
 
 def strangers(
@@ -221,7 +261,10 @@ def _objects(
             return read(item, namespace, where)
 
         taken_up = _FINALIZER in (metadata.get("finalizers") or ())
-        yield PortworxObject(where, namespace, taken_up, unread)
+        # Two of one second are told apart by what the server counts: it grows with each write.
+        version = str(metadata.get("resourceVersion"))
+        made = str(metadata.get("creationTimestamp")), len(version), version
+        yield PortworxObject(where, namespace, taken_up, made, unread)
 
 
 def widest(places: Iterable[str]) -> list[str]:
