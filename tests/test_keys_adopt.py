@@ -67,7 +67,7 @@ def test_keys_and_settings_move_and_tokens_stay_valid(older: Site) -> None:
     (item,) = json.loads(older.pxauth("list", "-n", "px", "-o", "json").out)["items"]
     assert item["status"] == "valid"
     # Again, where the operator has it: nothing is left to do.
-    assert lines(adopt(older)) == ["secret/px-shared-secret unchanged in namespace px"]
+    assert lines(adopt(older, "-n", "px")) == ["secret/px-shared-secret unchanged in namespace px"]
 
 
 def test_twice_and_dry(older: Site) -> None:
@@ -89,8 +89,8 @@ def test_another_key_is_never_overwritten(older: Site) -> None:
 def test_not_in_a_rotation_and_not_without_a_place(older: Site) -> None:
     done = older.refused("keys", "adopt")
     assert "there is no StorageCluster yet that the operator has taken up" in done.err
-    older.storage_cluster("other/px-cluster", taken_up=True, security={"enabled": False})
-    assert "created in namespace other" in lines(adopt(older))[0]
+    older.storage_cluster("portworx/px-cluster", taken_up=True, security={"enabled": False})
+    assert "created in namespace portworx" in lines(adopt(older))[0]
     older.create(
         {
             "metadata": {"name": "px-k8s-user", "namespace": "px"},
@@ -98,7 +98,7 @@ def test_not_in_a_rotation_and_not_without_a_place(older: Site) -> None:
         }
     )
     assert older.pxauth("keys", "rotate", "--phase=key", "--yes").code == 0
-    done = older.refused("keys", "adopt", "-n", "portworx")
+    done = older.refused("keys", "adopt", "-n", "px")
     assert "a rotation of the shared secret is under way" in done.err
 
 
@@ -111,9 +111,13 @@ def test_a_tenants_storage_cluster_does_not_get_the_keys(older: Site) -> None:
     shared_secret = "--shared-secret-from=kube-system/pxkeys:shared-secret"
     done = older.refused("keys", "adopt", shared_secret)
     assert "there is no StorageCluster yet that the operator has taken up" in done.err
-    # The operator takes up one alone, so one of two says so of itself.
-    for place in ("px/px-cluster", "other/px-cluster"):
-        older.storage_cluster(place, taken_up=True, security={"enabled": False})
-    done = older.refused("keys", "adopt", shared_secret)
-    assert "taken up in several namespaces: " in done.err
-    assert older.kubectl("get", "secret", "px-shared-secret", "-n", "other").code == 1
+    # The finalizer of one that is taken up can be a tenant's as well.
+    older.done("delete", "storageclusters", "--all", "-n", "other")
+    older.storage_cluster("other/mine", taken_up=True, security={"enabled": False})
+    done = older.refused("keys", "adopt")
+    assert "the StorageCluster in namespace other may be anybody's" in done.err
+    assert "-n other" in done.err
+    older.storage_cluster("portworx/px-cluster", taken_up=True, security={"enabled": False})
+    assert "it is not clear by which" in older.refused("keys", "adopt").err
+    for namespace in ("other", "portworx"):
+        assert older.kubectl("get", "secret", "px-shared-secret", "-n", namespace).code == 1

@@ -520,7 +520,7 @@ def _check_kept(
     has_ended = verdict.expires_at is not None and now - verdict.expires_at > GRACE
     if reason is None and (holders or has_ended or issued_for(verdict) != here):
         user = verdict.user
-        roles = user.roles if asked.roles is None else ()
+        roles = user.roles if asked.roles is None else {*asked.roles} - {ADMIN}
         groups = user.groups if asked.groups is None else ()
         reason = why_rights_left_out(roles, groups, verdict, found, signer.namespaces)
         instead = "say what the new one may do with --role and --group"

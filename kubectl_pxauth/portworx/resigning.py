@@ -13,8 +13,8 @@ names the Secret, which is to say that its token is known to be meant to be ther
 - one that ended longer ago than a grace stays ended;
 - one of a storage administrator is signed again only in kube-system, where Portworx runs, and in
   the namespace portworx if it was issued for that Secret: elsewhere that namespace is a tenant's;
-- one with the group * is signed again there as well, and else only in the Secret that it was issued
-  for.
+- one with the group *, and with more than the role system.view, is signed again there as well, and
+  else only in the Secret that it was issued for.
 All this is about tokens that the cluster's key signed: what another key signed may say anything.
 """
 
@@ -34,7 +34,7 @@ from kubectl_pxauth.text import command_line, printable, shown
 from kubectl_pxauth.token.claims import SECRET_CLAIM
 from kubectl_pxauth.token.duration import format_duration
 from kubectl_pxauth.token.identity import default_secret
-from kubectl_pxauth.token.roles import ADMIN, EVERY_GROUP
+from kubectl_pxauth.token.roles import ADMIN, EVERY_GROUP, VIEW
 from kubectl_pxauth.token.verdict import Trust, Verdict, judge
 
 GRACE = timedelta(days=7)
@@ -128,9 +128,10 @@ def why_rights_left_out(
         return None
     is_own = issued_for(verdict) == f"{secret.namespace}/{secret.name}"
     elsewhere = "and is not in a namespace of Portworx"
-    if ADMIN in (roles or ()) and not (is_own and secret.namespace in USUAL_NAMESPACES):
+    may = {*(roles or ())}
+    if ADMIN in may and not (is_own and secret.namespace in USUAL_NAMESPACES):
         return f"its token has the role {ADMIN}, {elsewhere}"
-    if EVERY_GROUP in (groups or ()) and not is_own:
+    if EVERY_GROUP in (groups or ()) and may - {VIEW} and not is_own:
         return f'its token has the group "{EVERY_GROUP}", {elsewhere}'
     return None
 

@@ -3,10 +3,10 @@
 Source: pkg/role of libopenstorage/openstorage, and the Portworx docs.
 """
 
-ADMIN = "system.admin"
+ADMIN, VIEW = "system.admin", "system.view"
 _ROLES = {
     ADMIN: "may do everything",
-    "system.view": "may read, and change nothing",
+    VIEW: "may read, and change nothing",
     "system.user": "may make, use and delete volumes",
     "system.guest": "what users without a token may do",
 }

@@ -36,7 +36,7 @@ def command(
             "-n",
             metavar="NAME",
             help="Namespace that the operator runs Portworx in.",
-            show_default="the StorageCluster's",
+            show_default="the StorageCluster's, if it is a usual one",
         ),
     ] = None,
     shared_secret_from: SharedSecretFromFlag = None,

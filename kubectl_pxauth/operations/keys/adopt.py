@@ -29,6 +29,7 @@ from kubectl_pxauth.portworx.settings import (
     APPLICATIONS_SECRET,
     OPERATOR_SECRET,
     SHARED_SECRET_KEY,
+    USUAL_NAMESPACES,
 )
 from kubectl_pxauth.portworx.token_content import SKIP_BACKUP
 
@@ -52,10 +53,10 @@ def adopt_keys(
 ) -> AdoptedKeys:
     """Copy the keys that Portworx has now into that namespace's Secrets of the operator.
 
-    Without a namespace it is that of the StorageCluster that the operator has taken up. Raises
-    DiscoveryError and SharedSecretError where keys or namespace can't be found, and ClusterError
-    where a rotation is under way or one of the Secrets has another key already; nothing is written
-    then.
+    Without a namespace it is that of the StorageCluster that the operator has taken up, if that is
+    a usual one. Raises DiscoveryError and SharedSecretError where keys or namespace can't be found,
+    and ClusterError where a rotation is under way or one of the Secrets has another key already;
+    nothing is written then.
     """
     search = Search(cluster, None, beside=source)
     key = None if source else search.key()
@@ -96,15 +97,20 @@ def adopt_keys(
 
 
 def _operators_namespace(taken_up_in: tuple[str, ...]) -> str:
-    """Where the operator runs Portworx; anybody can have made a StorageCluster not taken up."""
-    if len(taken_up_in) == 1:
-        return taken_up_in[0]
+    """Where the operator runs Portworx, if that is where it usually does.
+
+    Whoever may write a StorageCluster can write the finalizer of one that is taken up, and the keys
+    would be laid before them.
+    """
+    found = next(iter(taken_up_in), None)
+    if found in USUAL_NAMESPACES:
+        return found
     raise DiscoveryError(
-        f"StorageClusters are taken up in several namespaces: {', '.join(taken_up_in)}"
-        if taken_up_in
+        f"the StorageCluster in namespace {found} may be anybody's"
+        if found
         else "there is no StorageCluster yet that the operator has taken up",
-        hint="name the namespace that the operator runs Portworx in: -n NAMESPACE; whoever reads"
-        " Secrets there reads the keys",
+        hint=f"name the namespace that the operator runs Portworx in: -n {found or 'NAMESPACE'};"
+        " whoever reads Secrets there reads the keys",
     )
 
 
