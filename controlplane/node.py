@@ -119,6 +119,7 @@ class Node:
         with contextlib.ExitStack() as stack:
             number = stack.enter_context(_number_of_its_own())
             self._name = f"pxauth-node-{number}"
+            self._link = f"pxauth{number}"
             self.gateway = f"10.213.{number}.1"
             self.address = f"10.213.{number}.2"
             self._pods = f"10.214.{number}.0/24"
@@ -130,7 +131,7 @@ class Node:
             stack.callback(stop, self._namespaces)
             self._first = _eventually(lambda: _first_child(self._namespaces.pid))
             self._lay_mounts()
-            self._lay_network(number)
+            self._lay_network()
             self._lay_cgroups()
             self._stack = stack.pop_all()
         return self
@@ -234,8 +235,8 @@ class Node:
             script.append(f"mount --bind {copy} /proc/sys/{setting}")
         self.run("sh", "-c", "\n".join(script), check=True)
 
-    def _lay_network(self, number: int) -> None:
-        host, node = f"pxauth{number}", "eth0"
+    def _lay_network(self) -> None:
+        host, node = self._link, "eth0"
         link = ["ip", "link", "add", host, "type", "veth", "peer", "name", node]
         for command in (
             [*link, "netns", str(self._first)],
@@ -264,6 +265,8 @@ class Node:
     def _clean(self) -> None:
         """Remove what the last node of this number left; its processes are ending or gone."""
         _eventually(lambda: all(_remove_cgroup(path / self._name) for path in _hierarchies()))
+        # The kernel does so too, a while after the last process.
+        subprocess.run(["ip", "link", "delete", self._link], capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _containerd_config(self) -> Path:
@@ -459,4 +462,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     sys.exit(main())

@@ -2,33 +2,41 @@
 
 import itertools
 import json
-import time
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from controlplane import node_images
 from controlplane.node import Cluster
 from tests.conftest import furnish
+from tests.e2e.portworx import sidecars, storage
 from tests.leaks import LeakWatch
+from tests.operator_round import Operator
 from tests.portworx_site import Site
 
-Found = TypeVar("Found")
+__all__ = ["sidecars", "storage"]  # fixtures
 
-_PATIENCE_SECONDS = 300
-_POLL_SECONDS = 0.5
 _COUNTER = itertools.count()
+
+# Also a run that is ended from outside removes what it made.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def cluster(leaks: LeakWatch) -> Iterator[Cluster]:
-    """A control plane and a node, with the shared secret where the Portworx docs have it."""
+    """A control plane and a node, with the shared secret where the Portworx docs have it.
+
+    All the while a stand-in does to its Secret what the Portworx operator does to its own.
+    """
     with Cluster(audit_log=leaks.audit_log) as running:
         furnish(running.plane)
         running.node.load(node_images.shell())
-        yield running
+        with Operator(running.plane).at_work(seconds=0.5) as operator:
+            yield running
+        assert operator.rounds
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +61,4 @@ def items(site: Site, kind: str, namespace: str, *flags: str) -> list[dict[str, 
     """Read all objects of a kind in a namespace."""
     listed = json.loads(site.done("get", kind, "-n", namespace, "-o", "json", *flags))
     found: list[dict[str, Any]] = listed["items"]
-    return found
-
-
-def eventually(attempt: Callable[[], Found | None], what: str) -> Found:
-    """Wait until something true comes back; fails with what was waited for."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not (found := attempt()):
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(_POLL_SECONDS)
     return found

@@ -1,8 +1,7 @@
 """Portworx in the real cluster: a DaemonSet whose pods are our CSI driver, and the sidecars.
 
 The objects are those of the older manifests: the DaemonSet `portworx` in kube-system takes its key
-from Secret pxkeys. The driver (controlplane/csi) asks for tokens as Portworx does. All the while a
-stand-in does to that Secret what the Portworx operator does to its own.
+from Secret pxkeys. The driver (controlplane/csi) asks for tokens as Portworx does.
 """
 
 import json
@@ -17,8 +16,7 @@ from controlplane import build
 from controlplane.node import Cluster
 from controlplane.node_images import SHELL
 from tests.conftest import SHARED_SECRET
-from tests.e2e.conftest import eventually
-from tests.operator_round import Operator
+from tests.e2e.waiting import eventually
 from tests.portworx_site import Site
 
 DRIVER = "pxd.portworx.com"
@@ -268,10 +266,8 @@ def storage(cluster: Cluster, sidecars: Site, tmp_path: Path) -> Iterator[Storag
     site = Site("kube-system", tmp_path, sidecars.environment)
     site.done("create", "-f", "-", stdin=_workload("DaemonSet", "portworx", spec))
     storage = Storage(site, volumes.path)
-    with Operator(cluster.plane).at_work(seconds=0.5) as operator:
-        storage.started()
-        yield storage
-    assert operator.rounds
+    storage.started()
+    yield storage
     _remove_what_tests_made(site)
     made = ("ds/portworx", "secret/pxkeys")
     site.done("delete", *made, "-n", "kube-system", "--ignore-not-found")

@@ -14,7 +14,7 @@ import pytest
 from controlplane.node import Cluster
 from controlplane.node_images import PAUSE, SHELL
 from tests.conftest import BIN, Run
-from tests.e2e.conftest import eventually
+from tests.e2e.waiting import eventually
 from tests.portworx_site import Site
 
 _POD = "portworx"

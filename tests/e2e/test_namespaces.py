@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from controlplane.node_images import PXAUTH
-from tests.e2e.conftest import eventually
+from tests.e2e.waiting import eventually
 from tests.portworx_site import Site
 
 _KINDS = "cronjobs,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"

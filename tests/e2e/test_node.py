@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from controlplane.node import Cluster, Node
-from tests.e2e.conftest import eventually
+from tests.e2e.waiting import eventually
 
 _OWNER = """
 import time

@@ -12,7 +12,8 @@ import pytest
 
 from controlplane.node import NAME, Cluster
 from tests.conftest import BIN, claims_of, decode, forge
-from tests.e2e.conftest import eventually, items
+from tests.e2e.conftest import items
+from tests.e2e.waiting import eventually
 from tests.portworx_site import Site
 
 _EACH_MINUTE = "* * * * *"

@@ -1,9 +1,7 @@
 """What tokens are for: volumes that tenants get, mount and snapshot, and no one else touches."""
 
-from tests.e2e.conftest import eventually
-from tests.e2e.portworx import DRIVER, Storage, sidecars, storage
-
-__all__ = ["sidecars", "storage"]  # fixtures
+from tests.e2e.portworx import DRIVER, Storage
+from tests.e2e.waiting import eventually
 
 _TOKEN = "px-k8s-user"
 
@@ -90,6 +88,37 @@ def test_a_token_ends_and_renew_heals_what_hangs(storage: Storage) -> None:
     storage.pxauth("renew", _TOKEN, "-n", "red", "--duration", "30d")
     assert storage.bound("second", "red") == owner
     storage.pod_runs("reader", "red")
+
+
+def test_a_volume_outlives_its_namespace_until_the_tenants_token_is_there_again(
+    storage: Storage,
+) -> None:
+    storage.namespace("brown")
+    storage.pxauth("issue", "kubernetes", "-n", "brown")
+    storage.pxauth("storageclass", "px-tenants", "--multitenant")
+    storage.claim("data", "brown", "px-tenants")
+    storage.bound("data", "brown")
+    handle = storage.handle("data", "brown")
+    volume = storage.show("pvc", "data", "brown", "{.spec.volumeName}")
+
+    # The Secret goes with the namespace as the claim does, and here before it.
+    holder = '{"metadata":{"finalizers":["example.com/held"]}}'
+    storage.site.done("patch", "pvc", "data", "-n", "brown", "--type=merge", "-p", holder)
+    storage.site.done("delete", "namespace", "brown", "--wait=false")
+    storage.site.done("wait", "--for=delete", f"secret/{_TOKEN}", "-n", "brown", "--timeout=90s")
+    let_go = '{"metadata":{"finalizers":null}}'
+    storage.site.done("patch", "pvc", "data", "-n", "brown", "--type=merge", "-p", let_go)
+    storage.site.done("wait", "--for=delete", "namespace/brown", "--timeout=90s")
+    storage.told("default", volume, f"Access denied to volume {handle}")
+    assert storage.is_there(handle)
+    found = storage.site.pxauth("doctor")
+    assert found.code == 1
+    assert f"PersistentVolume {volume} (claim brown/data) can't be" in found.out
+
+    storage.namespace("brown")
+    storage.pxauth("issue", "kubernetes", "-n", "brown")
+    eventually(lambda: not storage.is_there(handle), "the volume is deleted with its user's token")
+    assert volume not in storage.site.done("get", "pv", "-o", "name")
 
 
 def test_snapshots_are_taken_with_the_tenants_token(storage: Storage) -> None:

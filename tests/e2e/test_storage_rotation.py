@@ -11,10 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import BIN
-from tests.e2e.conftest import eventually
-from tests.e2e.portworx import Storage, sidecars, storage, volume_claim
-
-__all__ = ["sidecars", "storage"]  # fixtures
+from tests.e2e.portworx import Storage, volume_claim
+from tests.e2e.waiting import eventually
 
 Step = Callable[[Storage], object]
 
