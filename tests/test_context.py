@@ -132,6 +132,16 @@ def test_list_shows_context_subject_and_expiry(portworx: Portworx) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", items[0]["expiresAt"])
     assert "eyJ" not in done.out + json.dumps(items)
     assert "subject: px-admin-token" in portworx.context("list", "-o", "yaml").out
+    assert portworx.context("list", "-o", "name").out == "context/admin\ncontext/long\n"
+    portworx.context("create", "far", "--endpoint", "http://px.example", "--node", "node-a")
+    wide = portworx.context("list", "--node", "node-a", "-o", "wide").out.splitlines()
+    assert [line.split()[-1] for line in wide] == [
+        "ENDPOINT",
+        "http://localhost:9001",
+        "http://px.example",
+    ]
+    bare = portworx.context("list", "--node", "node-a", "--no-headers").out.splitlines()
+    assert [line.split()[1] for line in bare] == ["admin", "far"]
 
 
 def test_lists_that_hide_the_token_or_are_none(portworx: Portworx, tmp_path: Path) -> None:

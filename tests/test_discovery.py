@@ -393,8 +393,8 @@ def test_nothing_found_lists_the_places_and_the_flag(site: Site) -> None:
         " kube-system/pxkeys: not found; Secret kube-system/px-shared-secret: not found; Secret"
         ' portworx/px-shared-secret: has no key "shared-secret"; its keys: other-key; Secret'
         " portworx/pxkeys: not found\n"
-        "hint: name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY; or make the"
-        " first one: kubectl pxauth keys create\n"
+        "hint: make the first keys: kubectl pxauth keys create; or name the Secret that holds it:"
+        " --shared-secret-from NAMESPACE/NAME:KEY\n"
     )
     site.storage_cluster("px/cluster")
     assert "authorization is off (StorageCluster px/cluster)" in site.refused("token", "admin").err

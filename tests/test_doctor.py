@@ -68,7 +68,7 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
         f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
         "ok       portworx  set to take this very key when it starts",
         "ok       subjects  each token has another sub",
-        "ok       job       no job renews tokens: people have to",
+        "ok       job       no job renews tokens, so you have to: kubectl pxauth renew -A",
         "ok       classes   StorageClass px-sc: Secret px/px-k8s-user",
         "ok       claims    none is Pending because of a token",
     ]
@@ -275,7 +275,8 @@ def test_a_key_that_is_named_and_not_there(patient: Patient) -> None:
     assert said.message == (
         f"{DAEMON_SET} env {SECRET_VARIABLE}: Secret kube-system/pxkeys not found"
     )
-    assert said.hint == "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
+    made = "make the first keys: kubectl pxauth keys create"
+    assert said.hint == f"{made}; or restore the Secret, if it was deleted"
     kinds = [one.kind for one in found]
     assert "ok issuer" in kinds
     assert "warning tokens" in kinds
@@ -635,6 +636,33 @@ def test_tenants_need_a_secret_each_where_they_have_a_claim(patient: Patient) ->
         Said("problem classes", f"StorageClass tenants, for a claim: {says}", hint),
         Said("problem claims", f"PersistentVolumeClaim green/a {IS_PENDING} tenants: {says}", hint),
     ]
+
+
+def test_a_cluster_without_keys_is_told_what_comes_first(patient: Patient) -> None:
+    patient.remove("secret", "pxkeys", "-n", "kube-system")
+    patient.remove("secret", "px-k8s-user", "-n", "px")
+    later = "once there is a key: kubectl pxauth issue kubernetes"
+    hints = {one.kind: one.hint for one in patient.doctor(code=1)}
+    assert hints["warning tokens"] == f"{later} -n NAMESPACE"
+    assert hints["problem classes"] == f"{later} --secret px-k8s-user -n px"
+    shown = patient.pxauth("status", "--namespace-selector", "kubernetes.io/metadata.name=red").out
+    assert f"{later} -n NAMESPACE\n" in shown
+    assert f"{later} --namespace-selector kubernetes.io/metadata.name=red" in shown
+    for line in ("issue kubernetes", "token admin", "keys status", "schedule", "discover"):
+        assert "\nhint: make the first keys: kubectl pxauth keys create; " in (
+            patient.refused(*line.split()).err
+        )
+    none = patient.pxauth("list", "-A")
+    assert (none.code, none.err) == (0, "No resources found.\n")
+    patient.done("pxauth", "keys", "create")
+    hints = {one.kind: one.hint for one in patient.doctor(code=1)}
+    assert hints["warning tokens"] == "kubectl pxauth issue kubernetes -n NAMESPACE"
+
+
+def test_keys_of_another_namespace_are_made_there(bare: Patient) -> None:
+    bare.daemon_set(namespace="px", env=[from_secret(SECRET_VARIABLE, "pxkeys")])
+    said = bare.refused("issue", "kubernetes", "--portworx-namespace", "px").err
+    assert "make the first keys: kubectl pxauth keys create -n px; " in said
 
 
 def test_a_secret_that_may_not_be_read_is_a_warning(patient: Patient) -> None:

@@ -301,7 +301,7 @@ def test_a_failure_on_the_way_back_as_well(keys: Keys) -> None:
         done = keys.run("rotate")
         assert done.code == 1
         assert "error: the way back is not finished" in done.err
-        assert "hint: kubectl pxauth keys rotate --rollback goes on" in done.err
+        assert "hint: kubectl pxauth keys rotate --rollback continues it" in done.err
     assert keys.read()["shared-secret"] == before["shared-secret"]
     assert "a rotation of kube-system/pxkeys:shared-secret is on its way back" in keys.refused(
         "rotate"

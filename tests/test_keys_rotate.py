@@ -322,7 +322,9 @@ def test_ctrl_c_says_how_it_stands(keys: Keys, own_plane: ControlPlane) -> None:
     )
     assert stands, done.err
     assert 0 < int(stands[1]) <= 17
-    assert "hint: kubectl pxauth keys rotate goes on, and with --rollback goes back" in done.err
+    assert (
+        "hint: kubectl pxauth keys rotate continues it, and with --rollback goes back" in done.err
+    )
     assert status(keys)["tokens"] == {"current": int(stands[1]), "other": 20 - int(stands[1])}
     assert keys.run("rotate").code == 0
     all_is_well(keys, "t0", "t19")
@@ -452,7 +454,7 @@ def test_while_one_is_under_way_it_is_said_where_keys_are_used(keys: Keys) -> No
     for arguments in (["issue", "kubernetes"], ["list"], ["discover"], ["renew"]):
         said = keys.shell.pxauth(*arguments).err
         assert "warning: a rotation of kube-system/pxkeys:shared-secret is under way" in said
-        assert "kubectl pxauth keys rotate goes on" in said
+        assert "kubectl pxauth keys rotate continues it" in said
     assert "a rotation of it is under way" in keys.shell.pxauth("doctor").out
     keys.run("rotate", "--rollback")
     assert "under way" not in keys.shell.issue("kubernetes").err

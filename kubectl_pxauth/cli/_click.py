@@ -13,6 +13,14 @@ __all__ = [
     "NoSuchOption",
     "Parameter",
     "UsageError",
+    "keep_words_whole",
     "resolve_context",
     "resolve_incomplete",
 ]
+
+
+def keep_words_whole() -> None:
+    """Let no line of a help end within kube-system, or a flag: people copy them."""
+    from typer._click._textwrap import TextWrapper
+
+    TextWrapper.wordsep_re = TextWrapper.wordsep_simple_re

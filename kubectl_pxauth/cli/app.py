@@ -10,7 +10,7 @@ import typer
 
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli import output, signals
-from kubectl_pxauth.cli._click import NoArgsIsHelpError, NoSuchOption
+from kubectl_pxauth.cli._click import NoArgsIsHelpError
 from kubectl_pxauth.cli._click import UsageError as TyperUsageError
 from kubectl_pxauth.cli.command_line import Command, Group, in_order
 from kubectl_pxauth.cli.output import DONE, FAILED, MISUSED
@@ -118,11 +118,9 @@ def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR09
     except NoArgsIsHelpError as error:
         print(error.format_message())
     except TyperUsageError as error:
-        from kubectl_pxauth.cli.slips import hint_for
+        from kubectl_pxauth.cli.slips import explain
 
-        # What typer takes an unknown flag for is left out: the hint says it better.
-        said = error.message if isinstance(error, NoSuchOption) else error.format_message()
-        return MISUSED, UsageError(said, hint=hint_for(error, arguments))
+        return MISUSED, explain(error, arguments)
     except UsageError as error:
         return MISUSED, error
     except PxauthError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from kubectl_pxauth.cli._click import UsageError
+from kubectl_pxauth.cli._click import UsageError, keep_words_whole
 from kubectl_pxauth.cli.flags import ConnectionFlags
 
 FOR_ANY_COMMAND = {"help", *(field.name for field in fields(ConnectionFlags))}
@@ -94,12 +94,21 @@ class Command(TyperCommand):
         parser.parse_args = parse_args
         return parser
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """As typer, with lines that end between words."""
+        keep_words_whole()
+        super().format_help(ctx, formatter)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Write what must be given as kubectl does: NAME, where typer has {NAME}."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, and the flags below their headings."""
         for heading, parameters in grouped(self.get_params(ctx)):
             records = [parameter.get_help_record(ctx) for parameter in parameters]
             with formatter.section(heading):
-                formatter.write_dl(records)
+                formatter.write_dl([(names, _without_brackets(text)) for names, text in records])
         formatter.write_paragraph()
         formatter.write('Use "kubectl pxauth options" for flags that choose cluster and user.\n')
 
@@ -123,6 +132,11 @@ class Group(TyperGroup):
                 formatter.write_dl(
                     [(name.ljust(width), self.commands[name].short_help) for name in names]
                 )
+
+
+def _without_brackets(text: str) -> str:
+    """A flag's help with its default as it is: typer puts one in words into brackets."""
+    return text.replace("[default: (", "[default: ").replace(")]", "]")
 
 
 def _check_given_once(order: Sequence[Any], ctx: Any) -> None:

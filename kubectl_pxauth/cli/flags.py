@@ -63,7 +63,7 @@ QuietFlag = Annotated[
         "--quiet",
         "-q",
         callback=output.be_quiet,
-        help="Print only warnings and errors, and what -o asks for.",
+        help="Print no messages but warnings and errors.",
     ),
 ]
 
@@ -169,6 +169,18 @@ NamespaceFlag = Annotated[
 ]
 
 
+UserNamespaceFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAME",
+        help="Namespace that the user is named after, if you name no user.",
+        show_default="the kubeconfig's current one",
+    ),
+]
+
+
 RenewedNamespaceFlag = Annotated[
     str | None,
     typer.Option(
@@ -221,6 +233,29 @@ class TokenFlags:
             metavar="TIME",
             help="How long the token lives: 30m, 12h, 90d, 1y.",
             show_default="as long as the token in the Secret, else 1y",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class UnstoredTokenFlags(TokenFlags):
+    """The same for a token that goes into no Secret."""
+
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Secret that the user is named after, in place of the profile's.",
+        ),
+    ] = None
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            "--duration",
+            "--token-duration",
+            metavar="TIME",
+            help="How long the token lives: 30m, 12h, 90d, 1y.",
+            show_default="1y",
         ),
     ] = None
 

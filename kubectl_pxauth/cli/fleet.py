@@ -79,6 +79,12 @@ def in_context(context: str) -> str:
     return f"context {context}: " if context else ""
 
 
+def note_nothing(context: str, namespace: str | None) -> None:
+    """Say, as kubectl does, that nothing was found in that namespace, or in any."""
+    where = f" in {namespace} namespace" if namespace else ""
+    output.note(f"{in_context(context)}No resources found{where}.")
+
+
 def of_context(context: str) -> dict[str, str]:
     """What tells a line's cluster in -o json; nothing where there is one alone."""
     return {"context": context} if context else {}

@@ -19,7 +19,13 @@ from kubectl_pxauth.cli.flags import (
     SelectorFlag,
     WithinFlag,
 )
-from kubectl_pxauth.cli.fleet import ask_each, in_context, of_context, tell_failures
+from kubectl_pxauth.cli.fleet import (
+    ask_each,
+    in_context,
+    note_nothing,
+    of_context,
+    tell_failures,
+)
 from kubectl_pxauth.cli.inputs import optional, read_scope
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
@@ -144,7 +150,7 @@ class _Listed:
 
 def _warn(answers: Mapping[str, _Answer | PxauthError], found: list[_Listed]) -> None:
     for context, answer in answers.items():
-        if isinstance(answer, _Answer):
+        if isinstance(answer, _Answer) and answer.tokens:  # which the warnings are about
             output.warnings(answer.warnings, context)
     output.warnings(
         f"{in_context(one.context)}Secret {one.token.namespace}/{one.token.secret}: an unfilled"
@@ -157,8 +163,7 @@ def _warn(answers: Mapping[str, _Answer | PxauthError], found: list[_Listed]) ->
 def _note_nothing(answers: Mapping[str, _Answer | PxauthError]) -> None:
     for context, answer in answers.items():
         if isinstance(answer, _Answer):
-            where = f" in {answer.scope.namespace} namespace" if answer.scope.namespace else ""
-            output.note(f"{in_context(context)}No resources found{where}.")
+            note_nothing(context, answer.scope.namespace)
 
 
 _FIELDS = (

@@ -168,7 +168,12 @@ def failed(namespace: str, error: PxauthError, context: str = "") -> str:
 
 
 def failed_cluster(context: str, error: PxauthError, stop: Stop, counts: Counter[str]) -> None:
-    """Say what ended the work in one cluster, and count it; context is empty for the only one."""
+    """Say what ended the work in one cluster, and count it; context is empty for the only one.
+
+    Raises the error where it is all that came of the run.
+    """
+    if not (context or counts.total() or stop.is_set() or isinstance(error, StillUnderWayError)):
+        raise error
     output.failure(error, f"context {context}" if context else "", context)
     if isinstance(error, StillUnderWayError):
         stop.in_doubt = True

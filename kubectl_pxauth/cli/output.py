@@ -70,6 +70,10 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+FORMATS = ("name", "wide", "json", "yaml")
+"""What kubectl's users expect to be taken for -o."""
+
+
 class DataFormat(StrEnum):
     """kubectl's -o, for what is no object of the cluster."""
 

@@ -11,11 +11,12 @@ from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
-    NamespaceFlag,
     TokenFlags,
+    UserNamespaceFlag,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.parameter_groups import takes_groups
+from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.pxctl import run_pxctl
 from kubectl_pxauth.operations.token import make_token
 from kubectl_pxauth.token.profile import PROFILES
@@ -31,6 +32,20 @@ EXAMPLES = (
         "kubectl pxauth pxctl -f alice.yaml --node worker-1 -- volume list",
     ),
 )
+
+
+@dataclass(frozen=True)
+class OnePxctlFlags(PxctlFlags):
+    """Which pxctl is run, on one node."""
+
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Node to run pxctl on, in place of any that runs Portworx; of several, the first"
+            " that is ready.",
+        ),
+    ] = None
 
 
 @takes_groups
@@ -50,10 +65,10 @@ def command(
     duration: Annotated[
         str, typer.Option(metavar="TIME", help="How long the token lives: 5m, 1h.")
     ] = "5m",
-    namespace: NamespaceFlag = None,
+    namespace: UserNamespaceFlag = None,
     identity: IdentityFlags,
     authority: AuthorityFlags,
-    pxctl: PxctlFlags,
+    pxctl: OnePxctlFlags,
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the token, run pxctl, pass on what it says."""

@@ -19,7 +19,7 @@ from kubectl_pxauth.cli.flags import (
     SelectorFlag,
     WithinFlag,
 )
-from kubectl_pxauth.cli.fleet import in_context, outcomes_of_each
+from kubectl_pxauth.cli.fleet import in_context, note_nothing, outcomes_of_each
 from kubectl_pxauth.cli.inputs import read_scope, read_secret_name, read_signing_source
 from kubectl_pxauth.cli.many import (
     ConcurrencyFlag,
@@ -135,10 +135,12 @@ def command(
     )
     counts, counted = counter(Outcome), dict[str, str]()
     manifests: dict[str, dict[str, Any]] = {}
+    scopes: dict[str, Scope] = {}
     with interruptible() as stop:
 
         def renew_in(context: str, connection: Connection) -> Iterator[RenewResult | SecretFailure]:
             scope = read_scope(namespace, all_namespaces, selector, connection)
+            scopes[context] = scope
             asked = replace(request, scope=scope)
             signer, outcomes = renew(asked, source, connection.open(), concurrency, stop)
             output.warnings(signer.warnings, context)
@@ -157,6 +159,10 @@ def command(
         if form in (output.Format.JSON, output.Format.YAML):
             items = list(manifests.values())
             output.objects({"apiVersion": "v1", "kind": "List", "items": items}, form)
+        if not (counts.total() or stop.is_set()):
+            for context, scope in scopes.items():
+                note_nothing(context, scope.namespace)
+            return
         finish(counts, None, stop)
 
 

@@ -34,21 +34,25 @@ serves. The command finds the key and the issuer now and writes into the job whe
 they are. If the job exists, the command changes what you name and keeps the rest;
 without any setting it shows the job's settings."""
 
+_OWN_IMAGE = "registry.example.com/kubectl-pxauth:v1"
+
 EXAMPLES = (
-    ("Renew the tokens of namespace portworx every night", "kubectl pxauth schedule -n portworx"),
     (
-        "Renew those of all namespaces on Sundays, with an image of your own",
-        'kubectl pxauth schedule -A --schedule "0 3 * * 0" \\\n'
-        "  --image registry.example.com/kubectl-pxauth:v1",
+        "Renew the tokens of namespace portworx every night",
+        f"kubectl pxauth schedule -n portworx \\\n  --image {_OWN_IMAGE}",
+    ),
+    (
+        "Renew those of all namespaces on Sundays",
+        f'kubectl pxauth schedule -A --schedule "0 3 * * 0" \\\n  --image {_OWN_IMAGE}',
     ),
     (
         "Give each namespace that gets a label a token with a user of its own",
         "kubectl pxauth schedule --issue kubernetes --schedule '*/5 * * * *' \\\n"
-        "  --namespace-selector px-tenant=true",
+        f"  --namespace-selector px-tenant=true \\\n  --image {_OWN_IMAGE}",
     ),
     (
         "Print the manifests for kubectl or for Git",
-        "kubectl pxauth schedule -n portworx --dry-run=client -o yaml",
+        f"kubectl pxauth schedule -n portworx --dry-run=client -o yaml \\\n  --image {_OWN_IMAGE}",
     ),
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from kubectl_pxauth.cli._click import NoSuchOption
 from kubectl_pxauth.cli.app import COMMANDS, GROUPS, PROGRAM
+from kubectl_pxauth.errors import UsageError
 
 _CLOSE = 0.7
 _OTHER_WORDS = {
@@ -16,12 +17,22 @@ _OTHER_WORDS = {
 """What other tools call our commands."""
 
 
-def hint_for(error: Any, arguments: list[str]) -> str:
-    """The command or flag that was probably meant, and where the help is.
+_OTHER_FLAGS = {"-A": "--namespace-selector", "--all-namespaces": "--namespace-selector"}
+"""What is meant by a flag that other commands have, where a command has the second one alone."""
+
+
+def explain(error: Any, arguments: list[str]) -> UsageError:
+    """The error with the flag or argument that it is about, and a hint at what was probably meant.
 
     error is one of typer's; arguments begin with the words of the command.
     """
-    path = error.ctx.command_path if error.ctx else PROGRAM
+    # What typer takes an unknown flag for is left out: the hint says it better.
+    message = error.message if isinstance(error, NoSuchOption) else error.format_message()
+    return UsageError(message, hint=_hint_for(error, arguments))
+
+
+def _hint_for(error: Any, arguments: list[str]) -> str:
+    path = error.ctx.command_path if error.ctx else _called(arguments)
     meant: list[str] = []
     if isinstance(error, NoSuchOption) and error.ctx:
         meant = _flags_like(error.option_name, error.ctx.command.params)
@@ -32,10 +43,18 @@ def hint_for(error: Any, arguments: list[str]) -> str:
     return f"did you mean {' or '.join(meant)}? {see}" if meant else see
 
 
+def _called(arguments: list[str]) -> str:
+    """The command that the arguments call."""
+    named = (name for name in COMMANDS if arguments[: len(name.split())] == name.split())
+    return " ".join([PROGRAM, *named])
+
+
 def _flags_like(name: str, parameters: Iterable[Any]) -> list[str]:
     flags = [
         flag for parameter in parameters for flag in (*parameter.opts, *parameter.secondary_opts)
     ]
+    if _OTHER_FLAGS.get(name) in flags:
+        return [_OTHER_FLAGS[name]]
     long = [flag for flag in flags if flag.startswith("--")]
     begun = [flag for flag in long if flag.startswith(name)] if len(name) > len("--x") else []
     return begun or get_close_matches(name, long, n=1, cutoff=_CLOSE)

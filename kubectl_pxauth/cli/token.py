@@ -9,13 +9,15 @@ from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
-    NamespaceFlag,
     ProfileArgument,
-    TokenFlags,
+    UnstoredTokenFlags,
+    UserNamespaceFlag,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
+from kubectl_pxauth.cli.output import FORMATS
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.private_file import write_private_file
+from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.operations.token import make_token
 
 HELP = """The user is the same as with `issue`, with one difference: token does not read the
@@ -37,8 +39,8 @@ EXAMPLES = (
 def command(
     *,
     profile: ProfileArgument = None,
-    namespace: NamespaceFlag = None,
-    token: TokenFlags,
+    namespace: UserNamespaceFlag = None,
+    token: UnstoredTokenFlags,
     identity: IdentityFlags,
     authority: AuthorityFlags,
     file: Annotated[
@@ -50,6 +52,11 @@ def command(
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the token, print it or write it."""
+    if file in FORMATS:
+        raise UsageError(
+            f"--output names a file here, and {file} is a format of other commands",
+            hint=f"leave it out to print the token, or name the file ./{file}",
+        )
     connection = connection_flags.connection()
     source = read_signing_source(authority, identity.filename)
     request = read_token_request(profile, identity, token, needs_secret=False)

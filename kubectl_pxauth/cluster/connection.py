@@ -201,7 +201,8 @@ class Cluster:
             status = 0
             if reached and isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):
                 raise NoAnswerError(f"no answer in {timeout.total_seconds():g} s") from None
-            raise _unreachable(self._transport.route, error, None) from None
+            asked = f"GET {urlsplit(url).path}"
+            raise _unreachable(self._transport.route, asked, error, None) from None
         finally:
             self._log_request("GET", url, status, started)
         return stream
@@ -286,7 +287,8 @@ class Cluster:
             self._await_connection()
             return self._wire.send(request)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            found = _unreachable(self._transport.route, error, self.request_timeout)
+            asked = f"{method} {urlsplit(url).path}"
+            found = _unreachable(self._transport.route, asked, error, self.request_timeout)
             if writes and not was_not_sent(error):
                 raise UnansweredError(str(found), 0 if is_lost(error) else None) from None
             raise found from None
@@ -338,7 +340,9 @@ def _without_words(target: Target, answer: "Answer") -> str:
     return f"the server {server} answered with HTTP status {answer.status}"
 
 
-def _unreachable(route: str, error: Exception, timeout: timedelta | None) -> ClusterError:
+def _unreachable(
+    route: str, asked: str, error: Exception, timeout: timedelta | None
+) -> ClusterError:
     import urllib3
 
     from kubectl_pxauth.cluster.wire import TooLargeError, is_lost
@@ -348,11 +352,12 @@ def _unreachable(route: str, error: Exception, timeout: timedelta | None) -> Clu
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
         error = error.reason
     if timeout and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return ClusterError(f"the server {route} did not answer in {timeout.total_seconds():g} s")
+        seconds = f"{timeout.total_seconds():g} s"
+        return ClusterError(f"the server {route} did not answer in {seconds}: {asked}")
     cause = error.__cause__ or error.__context__ or error
     reason = getattr(cause, "strerror", None) or _one_line(cause)
     if is_lost(error):
-        return ClusterError(f"the connection to the server {route} was lost: {reason}")
+        return ClusterError(f"the connection to the server {route} was lost: {reason}: {asked}")
     hint = None
     if re.search(_UNKNOWN_AUTHORITY, str(error)):
         hint = "the kubeconfig's certificate-authority is not the one of this server"

@@ -163,5 +163,5 @@ def _read_token(cluster: Cluster, reference: SecretKeyReference) -> bytes:
     except NotFoundError as error:
         hint = "name the key with --key"
         if secret is None:
-            hint = "name it: SECRET -n NAMESPACE; or a file: --token-file FILE"
+            hint = "name another Secret: SECRET -n NAMESPACE; kubectl pxauth list -A shows them all"
         raise NotFoundError(str(error), hint) from None

@@ -435,7 +435,7 @@ def _key_by_name(
     hint = (
         NAME_IT
         if reading.forbidden
-        else f"{NAME_IT}; or make the first one: kubectl pxauth keys create"
+        else f"make the first keys: kubectl pxauth keys create; or {NAME_IT}"
     )
     raise NoKeyError(f"no shared secret was found; looked at {looked}", hint)
 

@@ -218,8 +218,8 @@ def rotation_notice(reference: SecretKeyReference, secret: Secret) -> str:
     since = f" since {state.rotation.since}" if state.rotation.since else ""
     back = " back to the old key" if state.rotation.direction is Direction.BACKWARD else ""
     return (
-        f"a rotation of {reference}{back} is under way{since}: kubectl pxauth keys status shows how"
-        f" it stands, and {state.rotation.next_command} goes on"
+        f"a rotation of {reference}{back} is under way{since}: {state.rotation.next_command}"
+        " continues it, and kubectl pxauth keys status shows how far it is"
     )
 
 

@@ -13,11 +13,17 @@ from kubectl_pxauth.errors import (
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.key_secret import rotation_notice
-from kubectl_pxauth.portworx.settings import ConfigMapKeyReference, PortworxSpec, Stated, Value
+from kubectl_pxauth.portworx.settings import (
+    PXKEYS,
+    ConfigMapKeyReference,
+    PortworxSpec,
+    Stated,
+    Value,
+    pxkeys,
+)
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 NAME_IT = "name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY"
-_NAME_ISSUER = "or name it: --issuer"
 
 
 @dataclass(frozen=True)
@@ -153,19 +159,30 @@ class StatedValues:
             return value.encode()
         if isinstance(value, SecretKeyReference):
             secret = self.find(value)
-            hint = NAME_IT
-            if secret:
-                hint = f"--shared-secret-from {value.namespace}/{value.name}:KEY"
             try:
                 return value.value_in(secret)
             except NotFoundError as error:
-                raise SharedSecretError(str(error), hint) from None
+                raise SharedSecretError(str(error), _hint_without(value, secret)) from None
         text = _read_config_map_key(self._cluster, value)
         if text is None:
             raise SharedSecretError(
                 f'ConfigMap {value.namespace}/{value.name} has no key "{value.key}"', hint=NAME_IT
             )
         return text.encode()
+
+
+def _hint_without(reference: SecretKeyReference, secret: Secret | None) -> str:
+    """What to do where that key is missing."""
+    if reference == pxkeys(reference.namespace):  # which `keys create` makes
+        elsewhere = reference.namespace != PXKEYS.namespace
+        flag = f" -n {reference.namespace}" if elsewhere else ""
+        return (
+            f"make the first keys: kubectl pxauth keys create{flag}; or restore the Secret, if it"
+            " was deleted"
+        )
+    if secret:
+        return f"--shared-secret-from {reference.namespace}/{reference.name}:KEY"
+    return NAME_IT
 
 
 def _read_config_map_key(cluster: Cluster, reference: ConfigMapKeyReference) -> str | None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 
 import pytest
@@ -44,6 +45,38 @@ def test_flags_are_below_headings(offline: Shell) -> None:
     assert under["--sub"] == under["-f"] == "User:"
     assert under["--issuer"] == under["--rsa-private-keyfile"] == "Key:"
     assert under["--dry-run"] == under["-o"] == "Output:"
+
+
+def help_of(shell: Shell, command: str) -> str:
+    """The help of a command, as one line."""
+    return " ".join(shell.pxauth(*command.split(), "--help").out.split())
+
+
+def test_help_tells_what_is_so_for_this_command(offline: Shell) -> None:
+    for command in ("token", "context create"):
+        said = help_of(offline, command)
+        assert "30m, 12h, 90d, 1y. [default: 1y]" in said
+        assert "--secret NAME Secret that the user is named after" in said
+        assert "is named after" in said.partition("--namespace NAME ")[2][:60]
+    assert "[default: as long as the token in the Secret, else 1y]" in help_of(offline, "issue")
+    assert "--node NAME Node to run pxctl on" in help_of(offline, "pxctl")
+    assert "--node NAME Node to use, in place of all" in help_of(offline, "context list")
+    examples = help_of(offline, "schedule").partition("Flags:")[0]
+    assert examples.count("kubectl pxauth schedule") == examples.count("--image") + 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_speaks_of_output_only_where_there_is_a_choice(offline: Shell, command: str) -> None:
+    words = help_of(offline, command).split()
+    assert "-o" not in words or "-o," in words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_as_kubectls(offline: Shell, command: str) -> None:
+    said = offline.pxauth(*command.split(), "--help").out
+    assert not re.search(r"[{}]", said.splitlines()[0])
+    assert "[default: (" not in said
+    assert not re.search(r"\w-$", said, re.M)  # no word is broken, which people copy
 
 
 def test_help_is_a_command_too(offline: Shell) -> None:
@@ -108,6 +141,8 @@ def test_flags_may_come_before_and_between_the_words_of_a_command(offline: Shell
         ("list --all", "--all-namespaces or --all-contexts"),
         ("issue --dryrun=client", "--dry-run"),
         ("issue --shared-secret-fil x", "--shared-secret-file"),
+        ("issue kubernetes -A", "--namespace-selector"),
+        ("issue kubernetes --all-namespaces", "--namespace-selector"),
     ],
 )
 def test_slips_are_told_what_was_meant(offline: Shell, line: str, meant: str) -> None:
@@ -117,15 +152,22 @@ def test_slips_are_told_what_was_meant(offline: Shell, line: str, meant: str) ->
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("storageclass", "Missing argument 'NAME'"),
-        ("context create", "Missing argument 'NAME'"),
-        ("issue kubernetes --concurrency 0", "Invalid value for '--concurrency': 0 is not in"),
-        ("list -o table", "Invalid value for '--output' / '-o': 'table' is not one of"),
+        ("storageclass", "Missing argument 'NAME'."),
+        ("context create", "Missing argument 'NAME'."),
+        ("issue --concurrency 0", "Invalid value for '--concurrency': 0 is not in"),
+        ("pxctl", "Missing argument 'ARGUMENT...'."),
+        ("list -o yml", "Invalid value for '--output' / '-o': 'yml' is not one of"),
+        ("issue --dry-run=true", "Invalid value for '--dry-run': 'true' is not one of"),
+        ("renew --dry-run", "Option '--dry-run' requires an argument."),
         ("list --al", "No such option: --al\n"),
+        ("token admin --output json", "--output names a file here"),
     ],
 )
-def test_misuse_names_the_flag_or_the_argument(offline: Shell, line: str, says: str) -> None:
-    assert f"error: {says}" in offline.refused(*line.split(), code=2).err
+def test_misuse_names_what_is_wrong(offline: Shell, line: str, says: str) -> None:
+    said = offline.refused(*line.split(), code=2).err
+    assert said.startswith(f"error: {says}")
+    command = line.partition(" -")[0]
+    assert "leave it out" in said or f"see `kubectl pxauth {command} --help`\n" in said
 
 
 @pytest.mark.parametrize("line", ["frobnicate", "issue --frobnicate", "keys frobnicate"])

@@ -292,11 +292,14 @@ def test_servers_that_can_not_be_reached(shell: Shell, tmp_path: Path) -> None:
     assert f"https://127.0.0.1:{port} can't be reached: Connection refused" in refused.err
     unknown = shell.refused("issue", "kubernetes", "-s", "https://nowhere.invalid")
     assert "https://nowhere.invalid can't be reached" in unknown.err
+    key = tmp_path / "key"
+    key.write_text("k" * 40)
     with silent_server() as port:
         late = shell.refused(
-            "issue", "kubernetes", "-s", f"https://127.0.0.1:{port}", "--request-timeout", "1s"
+            *("issue", "kubernetes", "-s", f"https://127.0.0.1:{port}", "--request-timeout", "1s"),
+            *("-n", "px", "--shared-secret-file", str(key), "--issuer", "portworx.com"),
         )
-        assert "did not answer in 1 s" in late.err
+        assert "did not answer in 1 s: GET /api/v1/namespaces/px/secrets/px-k8s-user" in late.err
 
 
 def test_a_certificate_of_another_authority(shell: Shell, plane: ControlPlane) -> None:

@@ -13,10 +13,9 @@ from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
     IdentityFlags,
-    NamespaceFlag,
     ProfileArgument,
     QuietFlag,
-    TokenFlags,
+    UnstoredTokenFlags,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.many import finish, interruptible
@@ -68,8 +67,17 @@ def command(
             help="Secret whose token to save, in place of a new one.",
         ),
     ] = None,
-    namespace: NamespaceFlag = None,
-    token: TokenFlags,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAME",
+            help="Namespace of --from-secret, or that the user is named after.",
+            show_default="the kubeconfig's current one",
+        ),
+    ] = None,
+    token: UnstoredTokenFlags,
     identity: IdentityFlags,
     authority: AuthorityFlags,
     pxctl: PxctlFlags,
@@ -82,7 +90,7 @@ def command(
     in_namespace = read_namespace(namespace, connection)
     if from_secret is not None:
         made = (identity, token, replace(authority, portworx_namespace=None))
-        if made != (IdentityFlags(), TokenFlags(), AuthorityFlags()):
+        if made != (IdentityFlags(), UnstoredTokenFlags(), AuthorityFlags()):
             raise UsageError("--from-secret can't be used with flags that say how to make a token")
         default = SecretKeyReference(in_namespace, "", AUTH_TOKEN)
         reference = SecretKeyReference.parse(from_secret, default)

@@ -11,6 +11,7 @@ from kubectl_pxauth.cli.context import PxctlFlags, read_nodes
 from kubectl_pxauth.cli.dates import day, whole_days
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
+    NoHeadersFlag,
     PortworxNamespaceFlag,
 )
 from kubectl_pxauth.cli.many import interruptible, with_progress
@@ -23,6 +24,7 @@ none."""
 
 EXAMPLES = (
     ("List the contexts of every node", "kubectl pxauth context list"),
+    ("Print the names of the contexts", "kubectl pxauth context list -o name"),
     (
         "Print each node and when its context ends, for a script",
         "kubectl pxauth context list -o json | jq -r '.items[] | .node, .expiresAt'",
@@ -31,8 +33,10 @@ EXAMPLES = (
 
 
 class Format(StrEnum):
-    """kubectl's -o, as far as it makes sense for what is no object."""
+    """kubectl's -o for a list."""
 
+    WIDE = "wide"
+    NAME = "name"
     JSON = "json"
     YAML = "yaml"
 
@@ -42,6 +46,7 @@ def command(
     *,
     portworx_namespace: PortworxNamespaceFlag = None,
     pxctl: PxctlFlags,
+    no_headers: NoHeadersFlag = False,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
     connection_flags: ConnectionFlags,
 ) -> None:
@@ -51,12 +56,16 @@ def command(
         asked = with_progress(list_contexts(nodes, stop), "asking for contexts", len(nodes), stop)
         results = sorted(asked, key=lambda result: result.node)
     found = [(result.node, context) for result in results for context in result.value or ()]
-    if form:
+    if form in (Format.JSON, Format.YAML):
         items = [_as_json(node, context) for node, context in found]
         output.objects({"items": items}, output.Format(form))
+    elif form is Format.NAME:
+        for name in dict.fromkeys(context.name for _, context in found):
+            output.line(f"context/{name}")
     elif found:
-        _show(found)
-    if not form and (without := [result.node for result in results if result.value == []]):
+        _show(found, wide=form is Format.WIDE, headed=not no_headers)
+    without = [result.node for result in results if result.value == []]
+    if without and form not in (Format.JSON, Format.YAML):
         where = f" on {', '.join(without)}" if len(without) < len(results) else ""
         output.note(f"No contexts found{where}.")
     problems = [(result.node, result.problem) for result in results if result.problem]
@@ -77,15 +86,17 @@ def _as_json(node: str, context: PxctlContext) -> dict[str, Any]:
     }
 
 
-def _show(found: list[tuple[str, PxctlContext]]) -> None:
+def _show(found: list[tuple[str, PxctlContext]], *, wide: bool, headed: bool) -> None:
     from kubectl_pxauth.cli.table import Column, print_table
 
     now = datetime.now(UTC)
     columns = [Column("NODE", shrinks=True), Column("CONTEXT", shrinks=True), Column("CURRENT")]
     columns += [Column("SUBJECT", shrinks=True), Column("EXPIRES"), Column("DAYS")]
+    columns += [Column("ENDPOINT")] if wide else []
     rows = []
     for node, context in found:
         left = whole_days(context.expires_at, now)
         row = [node, context.name, "yes" if context.current else "no", context.subject or ""]
-        rows.append([*row, day(context.expires_at), "" if left is None else str(left)])
-    print_table(columns, rows)
+        row += [day(context.expires_at), "" if left is None else str(left)]
+        rows.append([*row, context.endpoint or ""] if wide else row)
+    print_table(columns, rows, wide=wide, headed=headed)

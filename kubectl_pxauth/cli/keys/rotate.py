@@ -260,8 +260,8 @@ def _next(standing: Standing, request: RotationRequest) -> str | None:
         return None
     command = f"{standing.next_command}{_flags(request)}"
     if standing.stand is Stand.BACKWARD:
-        return f"{command} goes on"
-    return f"{command} goes on, and with --rollback goes back"
+        return f"{command} continues it"
+    return f"{command} continues it, and with --rollback goes back to the old key"
 
 
 def _command(request: RotationRequest) -> str:
@@ -303,14 +303,14 @@ def _say_what_comes_next(rotation: Rotation, request: RotationRequest) -> None:
     restart = _restart(running)
     if standing.stand is Stand.FORWARD:
         output.note(
-            "Portworx takes the shared secret that is new to it when it is restarted, on every"
+            "Portworx uses the new shared secret once you have restarted it on every"
             f" node{restart}; after that: {standing.next_command} --phase=tokens{_flags(request)}"
         )
         return
     if not (running and rotation.is_taken_by(running)):
         output.note(
-            "Portworx takes the shared secret that is new to it when it is restarted, on every"
-            f" node{restart}; until then it refuses tokens of this one."
+            "Portworx uses this shared secret once you have restarted it on every"
+            f" node{restart}; until then it refuses the tokens that this one signs."
         )
     if standing.stand is Stand.REPLACED:
         output.note(

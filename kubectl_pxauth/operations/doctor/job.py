@@ -110,7 +110,7 @@ def check_jobs(
     if readable:
         yield from _check_coverage(kept, covered)
     elif not jobs.cron_jobs:
-        yield ok("job", "no job renews tokens: people have to")
+        yield ok("job", "no job renews tokens, so you have to: kubectl pxauth renew -A")
     yield from _check_left_overs(cluster, jobs)
 
 

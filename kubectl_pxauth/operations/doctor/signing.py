@@ -151,8 +151,8 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
             "key",
             f"a rotation of it is under way{since}, and tokens that the other key signed are bad"
             " here",
-            f"{state.rotation.next_command} goes on; kubectl pxauth keys status shows how it"
-            " stands",
+            f"{state.rotation.next_command} continues it; kubectl pxauth keys status shows how far"
+            " it is",
         )
 
 

@@ -21,6 +21,7 @@ from kubectl_pxauth.operations.doctor.tokens import (
     KeptTokens,
     check_subjects,
     check_tokens,
+    once_there_is_a_key,
     read_kept_tokens,
 )
 from kubectl_pxauth.parallel import Background, attempt
@@ -28,6 +29,7 @@ from kubectl_pxauth.portworx.discovery import VerifierSettings
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.key_status import KeyStatus, read_key_status
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.portworx.signing import TrustedKeys
 from kubectl_pxauth.portworx.stated_values import FoundKey, FoundText
 from kubectl_pxauth.portworx.token_secrets import Status, StoredToken, mark_duplicates
 from kubectl_pxauth.text import command_line
@@ -158,7 +160,7 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
         *check_tokens(KeptTokens(ours, kept.refusal), trusted, now),
         *check_subjects(kept, trusted.trust.username_claim),
         *errors_as_diagnoses("job", lambda: check_jobs(cluster, jobs.result(), kept, now)),
-        *_check_tenants(tenants),
+        *_check_tenants(tenants, trusted),
     ]
     tokens = mark_duplicates([one.token for one in kept.found.values()])
     return replace(
@@ -219,7 +221,9 @@ def _find_tenants(
     return Tenants(selector, namespaces, without)
 
 
-def _check_tenants(tenants: Tenants | PxauthError | None) -> Iterable[Diagnosis]:
+def _check_tenants(
+    tenants: Tenants | PxauthError | None, trusted: TrustedKeys
+) -> Iterable[Diagnosis]:
     if isinstance(tenants, PxauthError):
         yield from_error("tenants", tenants)
     elif tenants and tenants.without_token:
@@ -232,7 +236,7 @@ def _check_tenants(tenants: Tenants | PxauthError | None) -> Iterable[Diagnosis]
         yield warning(
             "tenants",
             f"{count} of {total} namespaces have no token: {named}{more}",
-            command_line(*issue),
+            once_there_is_a_key(trusted, command_line(*issue)),
         )
 
 

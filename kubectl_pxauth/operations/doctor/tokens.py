@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import find_secret
-from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.errors import ClusterError, NoKeyError, SharedSecretError
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
     from_error,
@@ -144,8 +144,9 @@ def trouble_with(
         says = f"{one.display_name} holds no valid token: {problems}"
         return problem("tokens", says, one.remedy) if problems else None
     namespace, name = place
-    issue = command_line(
-        *("kubectl", "pxauth", "issue", "kubernetes", "--secret", name, "-n", namespace)
+    issue = once_there_is_a_key(
+        trusted,
+        command_line("kubectl", "pxauth", "issue", "kubernetes", "--secret", name, "-n", namespace),
     )
     try:
         secret = find_secret(cluster, namespace, name)
@@ -157,6 +158,12 @@ def trouble_with(
         return None
     says = unusable(secret, trusted, now) or ""
     return problem("tokens", f"{secret.display_name} {says}", issue) if says else None
+
+
+def once_there_is_a_key(trusted: TrustedKeys, command: str) -> str:
+    """A command that signs, with a word on the key where it would find none."""
+    is_missing = isinstance(trusted.no_key, (NoKeyError, SharedSecretError))
+    return f"once there is a key: {command}" if is_missing else command
 
 
 def missing(place: Place, cluster: Cluster, *, to_be_off: bool = False) -> Diagnosis | None:
@@ -241,7 +248,8 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
     elif trusted.provider and trusted.no_key:
         yield ok("tokens", "no Secret holds one; the OpenID Connect provider makes them")
     else:
-        yield warning("tokens", "no Secret holds a token", "kubectl pxauth issue kubernetes")
+        command = once_there_is_a_key(trusted, "kubectl pxauth issue kubernetes -n NAMESPACE")
+        yield warning("tokens", "no Secret holds a token", command)
 
 
 def _why_foreign(one: Kept) -> str:

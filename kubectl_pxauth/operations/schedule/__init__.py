@@ -46,6 +46,7 @@ from kubectl_pxauth.portworx.renewal_job import (
     read_job,
 )
 from kubectl_pxauth.portworx.signing import KeySearch, TrustedKeys, trusted_keys
+from kubectl_pxauth.portworx.stated_values import NAME_IT
 
 # kubernetes/kubernetes, plugin/pkg/admission/namespace/lifecycle: nobody deletes these.
 _IMMORTAL = ("default", "kube-system", "kube-public")
@@ -226,7 +227,7 @@ def _resolve_key(
 def _key_not_in_a_secret(what: str) -> DiscoveryError:
     return DiscoveryError(
         f"{what} is in no Secret, and a scheduled job needs it in one",
-        hint="name the Secret that holds it: --shared-secret-from NAMESPACE/NAME:KEY",
+        hint=NAME_IT,
     )
 
 
