@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from controlplane.debian import promtool
 from controlplane.run import ControlPlane
 from tests.conftest import Shell, claims_of, forge
 from tests.patient import Patient, bare, patient, plane_arguments, token
@@ -239,6 +241,10 @@ class Metrics:
 def metrics(patient: Shell, *arguments: str, code: int) -> Metrics:
     done = patient.pxauth("status", "-o", "prometheus", *arguments)
     assert done.code == code
+    checked = subprocess.run(
+        [promtool(), "check", "metrics"], input=done.out, capture_output=True, text=True
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
     # It refuses what is no OpenMetrics.
     families = text_string_to_metric_families(done.out)  # type: ignore[no-untyped-call]
     return Metrics(
