@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from controlplane.build import openstorage_tool
 from controlplane.run import ControlPlane
@@ -23,6 +24,10 @@ from tests.leaks import LeakWatch
 
 # A run in the background may begin with it ignored, and so would all programs that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A machine that is busy is no failure.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 BIN = Path(sys.executable).parent
 SHARED_SECRET = base64.b64encode(secrets.token_bytes(64))

@@ -347,7 +347,6 @@ SCHEDULES = st.lists(TURNS, min_size=4, max_size=30)
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
