@@ -184,14 +184,16 @@ def test_a_token_can_not_steer_the_terminal(shell: Shell) -> None:
 
 
 def test_twins_that_end_soon_are_twins_all_the_same(shell: Shell) -> None:
-    claims = claims_of(f"{shell.namespace}-twin", days=30, age_days=10)
+    claims = claims_of(f"{shell.namespace}-twin", days=30, age_days=25)
     for name in ("one", "two"):
         shell.keep(name, forge(claims))
+    shell.keep("alone", forge(claims | {"sub": f"{shell.namespace}-alone"}))
     shell.keep("late", forge(claims_of(f"{shell.namespace}-twin", days=10, age_days=11)))
     found = listed(shell.pxauth("list", "-n", shell.namespace, "-o", "json"))
     assert {name: item["status"] for name, item in found.items()} == {
         "one": "duplicate subject",
         "two": "duplicate subject",
+        "alone": "expiring",
         "late": "expired",
     }
 
