@@ -4,6 +4,8 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.conftest import Shell, decode, judge
 
 
@@ -26,6 +28,24 @@ def test_nothing_is_stored(shell: Shell) -> None:
 def test_no_cluster_is_needed_with_a_key_at_hand(offline: Shell) -> None:
     done = offline.pxauth("token", "-f", "-", "--duration", "30m", stdin="name: a\nemail: b\n")
     assert judge(done.out)["claims"]["sub"] == "b3BlbnN0b3JhZ2UuaW8vYS9i"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["token", "-f", "{}"],
+        ["token", "kubernetes", "--shared-secret-file", "{}"],
+        ["token", "kubernetes", "--rsa-private-keyfile", "{}"],
+        ["verify", "--token-file", "{}"],
+    ],
+    ids=["user", "key", "private key", "token"],
+)
+def test_a_file_without_end_is_not_read_to_it(offline: Shell, flags: list[str]) -> None:
+    named = [flag.format("/dev/zero") for flag in flags]
+    assert "/dev/zero has more than 1048576 bytes" in offline.refused(*named).err
+    piped = [flag.format("-") for flag in flags]
+    said = offline.refused(*piped, stdin="x" * (1 << 21)).err
+    assert "standard input has more than 1048576 bytes" in said
 
 
 def test_a_token_that_is_too_long_to_be_sent_is_not_made(offline: Shell) -> None:

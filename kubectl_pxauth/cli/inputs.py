@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kubectl_pxauth.portworx.token_secrets import Scope
 
 _STANDARD_INPUT = "-"
+_LONGEST = 1 << 20  # bytes of a file: no key, user or token has as many
 
 Given = TypeVar("Given")
 Read = TypeVar("Read")
@@ -253,8 +254,13 @@ def display_name(filename: str) -> str:
 def read_file(filename: str, error_type: type[PxauthError]) -> bytes:
     """The bytes of the file, or of standard input for "-"; raises such an error."""
     try:
-        return (
-            sys.stdin.buffer.read() if filename == _STANDARD_INPUT else Path(filename).read_bytes()
-        )
+        if filename == _STANDARD_INPUT:
+            data = sys.stdin.buffer.read(_LONGEST + 1)
+        else:
+            with Path(filename).open("rb") as file:
+                data = file.read(_LONGEST + 1)
     except OSError as error:
         raise error_type(f"{filename}: {error.strerror}") from None
+    if len(data) > _LONGEST:
+        raise error_type(f"{display_name(filename)} has more than {_LONGEST} bytes")
+    return data

@@ -99,6 +99,12 @@ def check_issuer(issuer: str) -> str:
     """Pass on an issuer that a self-signed token may carry; raises UsageError for others."""
     if not issuer:
         raise UsageError("the issuer is empty")
+    try:
+        issuer.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the issuer has letters that this locale's encoding does not know"
+        ) from None
     if issuer.startswith("https://"):
         raise UsageError(
             f'the issuer "{issuer}" begins with https://',

@@ -18,6 +18,7 @@ _TEXT_FIELDS = ("name", "email", "sub")
 _LIST_FIELDS = ("roles", "groups")
 _FIELDS = (*_TEXT_FIELDS, *_LIST_FIELDS)
 _TAG = "tag:yaml.org,2002:"
+_LONGEST = 1 << 18  # bytes: far more than gRPC carries of a token, and read within seconds
 
 
 def read_user_file(data: bytes, source: str, overrides: PartialIdentity = NOBODY) -> Identity:
@@ -49,6 +50,8 @@ def read_user_file(data: bytes, source: str, overrides: PartialIdentity = NOBODY
 
 def _parse(data: bytes, source: str) -> dict[str, Node]:
     """The value nodes of the file's one mapping, by field."""
+    if len(data) > _LONGEST:
+        raise UserFileError(f"{source} is not a user file: it has more than {_LONGEST} bytes")
     loader = None
     try:
         loader = yaml.SafeLoader(data)
@@ -158,7 +161,10 @@ def _scalar(node: ScalarNode, where: str, field: str) -> str:
             return base64.b64decode(node.value).decode()
         except ValueError:
             raise UserFileError(f"{where}: {field} is not base64 text") from None
-    return str(node.value)
+    text = str(node.value)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # of an escape; Go refuses it too
+        raise UserFileError(f"{where}: {field} has half a character, which is no text")
+    return text
 
 
 def _not_a_mapping(root: Node | None, source: str) -> UserFileError:

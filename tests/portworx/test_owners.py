@@ -17,6 +17,9 @@ def secret(**metadata: Any) -> Secret:
     return Secret("red", "px-k8s-user", {}, {"metadata": named})
 
 
+STEER = "\x1b[2J\r\nspoof" + "x" * 5_000
+
+
 def owner(kind: str, *, controller: bool = True) -> dict[str, Any]:
     return {"apiVersion": "x/v1", "kind": kind, "name": "n", "uid": "1", "controller": controller}
 
@@ -113,3 +116,25 @@ def test_of_a_label_that_many_set_its_writer_tells() -> None:
         fields = ({"manager": manager, "operation": "Update"},)
         found = keeper_of(Secret("red", "px-k8s-user", {}, {"metadata": metadata}, fields))
         assert (found.name if found else None) == keeper
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"ownerReferences": [owner("Any\x1b[2J" + "x" * 500) | {"name": STEER}]},
+        {"ownerReferences": [owner("SealedSecret") | {"name": STEER}]},
+        {"annotations": {"argocd.argoproj.io/tracking-id": f"{STEER}:/Secret:red/px-k8s-user"}},
+        {
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {"meta.helm.sh/release-name": STEER},
+        },
+        {"annotations": {"replicator.v1.mittwald.de/replicate-from": STEER}},
+    ],
+    ids=["owner", "tool's owner", "Argo CD", "Helm", "mark"],
+)
+def test_names_that_anybody_may_write_are_short_and_printable(metadata: dict[str, Any]) -> None:
+    keeper = keeper_of(secret(**metadata))
+    assert keeper is not None
+    said = keeper.name + keeper.remedy
+    assert said.isprintable()
+    assert len(said) < 1_200

@@ -42,6 +42,7 @@ def test_times_are_of_utc_and_whole_seconds() -> None:
     ("issuer", "says", "hint"),
     [
         ("", "the issuer is empty", None),
+        ("\udcff", "the issuer has letters that this locale's encoding does not know", None),
         (
             "https://portworx.com",
             'the issuer "https://portworx.com" begins with https://',

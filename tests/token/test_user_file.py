@@ -134,6 +134,16 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         ("name: {a: b}\nemail: c\n", "user.yaml:1: name must be text, not a mapping"),
         ("? [a]\n: b\n", "user.yaml:1: a field's name must be text"),
         ("[" * 5000, "nested too deep"),
+        ("name: " + "[" * 5000 + "]" * 5000, "nested too deep"),
+        ("{a: " * 5000, "nested too deep"),
+        ("- " * 5000 + "a", "nested too deep"),
+        (
+            "name: A\nemail: b\nroles: &r [*r]\n",
+            r"user.yaml:3: roles\[0\] must be text, not a list",
+        ),
+        ('name: "\\ud800"\nemail: b\n', "user.yaml:1: name has half a character"),
+        ('name: a\nemail: b\nsub: s\nroles: ["\\udfff"]\n', r"roles\[0\] has half a character"),
+        ("name: a\n" * 40_000, "it has more than 262144 bytes"),
     ],
 )
 def test_bad_files_say_what_and_where(text: str, says: str) -> None:
