@@ -66,8 +66,8 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
         f'ok       key       Secret kube-system/pxkeys key "shared-secret", {len(OURS)} bytes,'
         f" fingerprint {fingerprint(OURS)}, named by {DAEMON_SET} env {SECRET_VARIABLE}",
         f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
-        "ok       portworx  set to take this very key when it starts",
-        "ok       subjects  each token has another sub",
+        "ok       portworx  is started with this key",
+        "ok       subjects  each token has its own sub",
         "ok       job       no job renews tokens, so you have to: kubectl pxauth renew -A",
         "ok       classes   StorageClass px-sc: Secret px/px-k8s-user",
         "ok       claims    none is Pending because of a token",
@@ -355,7 +355,7 @@ def test_a_key_that_portworx_does_not_have(patient: Patient) -> None:
 def test_a_key_that_is_given_and_is_portworxs(patient: Patient) -> None:
     (patient.home / "key").write_bytes(OURS)
     for flag, says in (
-        (("--shared-secret-from", "pxkeys"), "takes this very key"),
+        (("--shared-secret-from", "pxkeys"), "takes this key"),
         (("--shared-secret-file", "key"), "takes kube-system/pxkeys:shared-secret, which is the"),
     ):
         found = {one.kind: one.message for one in patient.doctor(*flag)}

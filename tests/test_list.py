@@ -152,6 +152,16 @@ def test_names_labels_and_yaml(tokens: Shell) -> None:
     assert "status: valid" in tokens.pxauth("list", *labels, "-o", "yaml").out
 
 
+def test_a_selector_that_is_none_is_named(shell: Shell) -> None:
+    for command in (
+        ["list", "-l"],
+        ["renew", "-l"],
+        ["issue", "kubernetes", "--namespace-selector"],
+    ):
+        said = shell.refused(*command, "a===").err
+        assert said.startswith('error: the label selector "a===" is not valid: unable to parse')
+
+
 def test_nothing_found(shell: Shell) -> None:
     done = shell.pxauth("list", "-n", shell.namespace)
     expected = f"No resources found in {shell.namespace} namespace.\n"

@@ -205,7 +205,7 @@ def test_a_rotation_and_pods_that_have_the_old_key(patient: Patient) -> None:
         assert found["rotation"]["direction"] == "forward"
         assert (found["pods"], found["startedBefore"]) == (1, ["px-1"])
         said = rows(patient.pxauth("status").out)
-        assert said["Rotation"][0].startswith("the new key is in its place")
+        assert said["Rotation"][0].startswith("the new key is in place")
         assert said["Portworx pods"][1].endswith("have the old one: px-1")
     finally:
         patient.remove("pod", "px-1", "-n", "kube-system", "--force")

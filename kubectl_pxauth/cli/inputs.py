@@ -201,6 +201,12 @@ def read_secret_name(text: str, namespace: str | None) -> tuple[str | None, str]
 
 def _secret_name(token: TokenFlags, profile: Profile | None, needed: bool) -> str:
     if token.secret is not None:
+        namespace, slash, name = token.secret.rpartition("/")
+        if slash and namespace != "secret":
+            raise UsageError(
+                f'--secret "{token.secret}" has more than a name',
+                hint=f"name the namespace with -n: --secret {name} -n {namespace}",
+            )
         return check_secret_name(token.secret)
     if profile is not None:
         return profile.secret

@@ -240,7 +240,7 @@ class Cluster:
         self._log_request(method, url, status, started)
         said = _json_object(answer.body)
         if status >= _REDIRECT or said is None:
-            refused = _refusal(self._target, answer, said or {})
+            refused = _refusal(self._target, answer, said or {}, query.get("labelSelector"))
             if writes and (status >= _BROKEN or status < _REDIRECT):
                 raise UnansweredError(str(refused), answer.wait)
             raise refused
@@ -303,7 +303,9 @@ def _json_object(data: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _refusal(target: Target, answer: "Answer", said: dict[str, Any]) -> ClusterError:
+def _refusal(
+    target: Target, answer: "Answer", said: dict[str, Any], selector: str | None = None
+) -> ClusterError:
     """The error for an answer that is none; said is a Status object or empty."""
     status = answer.status
     message = _one_line(said.get("message") or _without_words(target, answer))
@@ -315,6 +317,8 @@ def _refusal(target: Target, answer: "Answer", said: dict[str, Any]) -> ClusterE
                 hint="log in again, or choose another user with --context or --user;"
                 " `kubectl auth whoami` shows whom the server sees",
             )
+        case 400 if selector and message.startswith("unable to parse requirement"):
+            return ClusterError(f'the label selector "{selector}" is not valid: {message}')
         case 410 if token := _continue_token(said):
             return ExpiredError(message, token)
         case _ if answer.out_of_order:

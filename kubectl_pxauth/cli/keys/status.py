@@ -59,6 +59,9 @@ def command(
             print(f"  {output.printable(output.for_this_cluster(command))}")
 
 
+_SHORT = "not shown, as the key is so short that it could be guessed from it"
+
+
 def _as_json(status: KeyStatus, tokens: TokenCounts | PxauthError) -> dict[str, Any]:
     return {
         **key_as_json(status),
@@ -110,7 +113,7 @@ def key_rows(status: KeyStatus) -> Iterator[output.Row]:
     from kubectl_pxauth.cli.table import relative
 
     state, rotation = status.state, status.state.rotation
-    key = state.current.fingerprint or "too short to show"
+    key = state.current.fingerprint or _SHORT
     yield output.Row("Shared secret", [state.reference.display_name, status.stated_by])
     yield output.Row("Fingerprint", [key])
     if status.changed_at:
@@ -122,12 +125,14 @@ def key_rows(status: KeyStatus) -> Iterator[output.Row]:
         how = {
             Direction.FORWARD: "the new key is stored next to the old one, which is in use"
             if state.laid
-            else "the new key is in its place",
-            Direction.BACKWARD: "going back: the old key is in its place again",
+            else "the new key is in place",
+            Direction.BACKWARD: "going back: the old key is in place again",
         }[rotation.direction]
         since = f", since {rotation.since}" if rotation.since else ""
-        other = rotation.other.fingerprint or "too short to show"
-        yield output.Row("Rotation", [f"{how}{since}", f"{rotation.other_key} has {other}"])
+        other = (
+            f"fingerprint {rotation.other.fingerprint}" if rotation.other.fingerprint else _SHORT
+        )
+        yield output.Row("Rotation", [f"{how}{since}", f"{rotation.other_key}: {other}"])
 
 
 def pod_rows(status: KeyStatus) -> Iterator[output.Row]:
@@ -144,5 +149,5 @@ def pod_rows(status: KeyStatus) -> Iterator[output.Row]:
     elif status.rolled_back:
         lines = [total, "those that were started during the rotation have the other key"]
     else:
-        lines = [total, "whether all have this key is not known"]
+        lines = [total, "it is not known whether all of them have this key"]
     yield output.Row("Portworx pods", lines)

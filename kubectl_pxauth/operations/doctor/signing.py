@@ -271,7 +271,7 @@ def _compared(stated: FoundKey, key: FoundKey) -> Diagnosis:
             "leave out --shared-secret-from, --shared-secret-file and PORTWORX_AUTH_SHARED_SECRET",
         )
     if stated.stated_by == key.stated_by:
-        return ok("portworx", "set to take this very key when it starts")
+        return ok("portworx", "is started with this key")
     if stated.reference == key.reference:
-        return ok("portworx", f"{stated.stated_by} takes this very key")
+        return ok("portworx", f"{stated.stated_by} takes this key")
     return ok("portworx", f"{stated.stated_by} takes {place}, which is the same key")

@@ -297,7 +297,7 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
         _ALL,
     )
     if holders and not shared:
-        yield ok("subjects", f"each token has another {claim}")
+        yield ok("subjects", f"each token has its own {claim}")
 
 
 def _shared(claim: str, user: str, found: list[Kept]) -> str:
