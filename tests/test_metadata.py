@@ -6,7 +6,6 @@ import pytest
 
 from tests.conftest import Shell
 
-POLICY = "validatingadmissionpolicy.admissionregistration.k8s.io"
 ASKED = ["--label=team=px", "--annotation=cost-centre=a, b"]
 
 

@@ -50,14 +50,9 @@ Outcome = TypeVar("Outcome")
 
 
 class Stop(Event):
-    """Set where a run is to begin nothing more.
-
-    working tells that something is under way, and in_doubt that it is not known whether all that
-    was begun was done.
-    """
+    """Set where a run is to begin nothing more; working tells that something is under way."""
 
     working = False
-    in_doubt = False
 
 
 @contextmanager
@@ -110,13 +105,11 @@ def with_progress(
     try:
         yield from _with_bar(outcomes, what, total)
     except StillUnderWayError as error:
-        stop.in_doubt = True
         output.problem(error)
     except KeyboardInterrupt as interrupt:
         if not stop.is_set():
             raise
         if isinstance(interrupt, InterruptedWriteError):
-            stop.in_doubt = True
             output.error(f"no answer yet for {interrupt}: whether that is written is not known")
     except PxauthError as error:
         if counts is None:
@@ -175,9 +168,7 @@ def failed_cluster(context: str, error: PxauthError, stop: Stop, counts: Counter
     if not (context or counts.total() or stop.is_set() or isinstance(error, StillUnderWayError)):
         raise error
     output.failure(error, f"context {context}" if context else "", context)
-    if isinstance(error, StillUnderWayError):
-        stop.in_doubt = True
-    else:
+    if not isinstance(error, StillUnderWayError):
         counts[FAILED] += 1
 
 

@@ -30,7 +30,6 @@ NAME_LABEL = "app.kubernetes.io/name"
 OLD_OBJECTS = (
     f"{NAME_LABEL}={RENEWING},{MANAGED_BY}={FIELD_MANAGER},!{JOB_LABEL}"  # of release 0.1.0
 )
-ANY_JOB = JOB_LABEL
 
 _RBAC = "rbac.authorization.k8s.io"
 SERVICE_ACCOUNT = Kind("ServiceAccount", "serviceaccounts")
