@@ -108,6 +108,17 @@ func (d *driver) create(
 	return v, d.store.create(v)
 }
 
+// The volume, if the token's user may call this method and has this access to it.
+func (d *driver) admitted(
+	ctx context.Context, secrets map[string]string, method, id string, access api.Ownership_AccessType,
+) (*volume, error) {
+	ctx, err := d.guard.admit(ctx, secrets, method)
+	if err != nil {
+		return nil, err
+	}
+	return d.permitted(ctx, id, access)
+}
+
 // The volume, if the context's user has this access to it.
 func (d *driver) permitted(
 	ctx context.Context, id string, access api.Ownership_AccessType,
@@ -136,11 +147,7 @@ func (d *driver) DeleteVolume(
 func (d *driver) delete(ctx context.Context, secrets map[string]string, id string) error {
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	ctx, err := d.guard.admit(ctx, secrets, "OpenStorageVolume/Delete")
-	if err != nil {
-		return err
-	}
-	_, err = d.permitted(ctx, id, api.Ownership_Admin)
+	_, err := d.admitted(ctx, secrets, "OpenStorageVolume/Delete", id, api.Ownership_Admin)
 	if status.Code(err) == codes.NotFound {
 		return nil // deleted before
 	}
@@ -162,17 +169,14 @@ func (d *driver) ControllerExpandVolume(
 	}
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	ctx, err := d.guard.admit(ctx, request.Secrets, "OpenStorageVolume/Update")
-	if err != nil {
-		return nil, status.Errorf(codes.Internal,
-			"Failed to get volume %s: %v", request.VolumeId, err)
-	}
-	v, err := d.permitted(ctx, request.VolumeId, api.Ownership_Write)
+	v, err := d.admitted(
+		ctx, request.Secrets, "OpenStorageVolume/Update", request.VolumeId, api.Ownership_Write)
 	if status.Code(err) == codes.NotFound {
 		return nil, err
 	}
 	if err != nil {
-		return nil, status.Errorf(codes.Internal, "Failed to get volume %s: %v", v.ID, err)
+		return nil, status.Errorf(codes.Internal,
+			"Failed to get volume %s: %v", request.VolumeId, err)
 	}
 	v.Size = max(v.Size, size(request.CapacityRange))
 	return &csi.ControllerExpandVolumeResponse{CapacityBytes: v.Size}, d.store.write(v)
@@ -188,11 +192,9 @@ func (d *driver) ValidateVolumeCapabilities(
 	if request.VolumeId == "" {
 		return nil, status.Error(codes.InvalidArgument, "volume_id must be specified")
 	}
-	ctx, err := d.guard.admit(ctx, request.Secrets, "OpenStorageVolume/Inspect")
-	if err == nil {
-		_, err = d.permitted(ctx, request.VolumeId, api.Ownership_Read)
-	}
-	if err != nil {
+	if _, err := d.admitted(
+		ctx, request.Secrets, "OpenStorageVolume/Inspect", request.VolumeId, api.Ownership_Read,
+	); err != nil {
 		return nil, status.Error(codes.NotFound, "ID not found")
 	}
 	return &csi.ValidateVolumeCapabilitiesResponse{

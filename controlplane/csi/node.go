@@ -40,11 +40,9 @@ func (d *driver) NodePublishVolume(
 	}
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	ctx, err := d.guard.admit(ctx, request.Secrets, "OpenStorageMountAttach/Mount")
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.permitted(ctx, request.VolumeId, api.Ownership_Write); err != nil {
+	if _, err := d.admitted(
+		ctx, request.Secrets, "OpenStorageMountAttach/Mount", request.VolumeId, api.Ownership_Write,
+	); err != nil {
 		return nil, err
 	}
 	return &csi.NodePublishVolumeResponse{}, mount(d.store.data(request.VolumeId), request.TargetPath)

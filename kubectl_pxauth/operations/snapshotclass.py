@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from datetime import UTC, datetime
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import DryRun, Metadata
@@ -80,16 +79,8 @@ def _warnings(request: SnapshotClassRequest, source: KeySource, cluster: Cluster
     """What will keep the class from working as its user means it; it is made all the same."""
     if request.default:
         yield from _other_defaults(request.name, cluster)
-    # Each snapshot's namespace has a Secret of its own, which may be yet to come.
-    if not is_template(request.namespace + request.secret):
-        yield from secret_problems(
-            request.namespace,
-            request.secret,
-            source,
-            cluster,
-            datetime.now(UTC),
-            needed="no snapshot of the class can be made",
-        )
+    needed = "no snapshot of the class can be made"
+    yield from secret_problems(request.namespace, request.secret, source, cluster, needed=needed)
 
 
 def _other_defaults(name: str, cluster: Cluster) -> Iterator[str]:

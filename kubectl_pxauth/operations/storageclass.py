@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from datetime import UTC, datetime
 
 from kubectl_pxauth.cluster.access import server_version
 from kubectl_pxauth.cluster.classes import list_classes
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import DryRun, Metadata
-from kubectl_pxauth.cluster.secret_templates import is_template
 from kubectl_pxauth.cluster.storage_classes import (
     ReclaimPolicy,
     StorageClass,
@@ -80,16 +78,8 @@ def _warnings(request: StorageClassRequest, source: KeySource, cluster: Cluster)
         yield from _other_defaults(request.name, cluster)
     if request.provisioner is Provisioner.IN_TREE:
         yield from _in_tree_problems(request, cluster)
-    # Each claim, or each claim's namespace, has a Secret of its own, which may be yet to come.
-    if not is_template(request.namespace + request.secret):
-        yield from secret_problems(
-            request.namespace,
-            request.secret,
-            source,
-            cluster,
-            datetime.now(UTC),
-            needed="no volume of the class can be made",
-        )
+    needed = "no volume of the class can be made"
+    yield from secret_problems(request.namespace, request.secret, source, cluster, needed=needed)
 
 
 def _in_tree_problems(request: StorageClassRequest, cluster: Cluster) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from kubectl_pxauth.cluster.classes import Class, ClassContent, make_class
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import Change, DryRun
+from kubectl_pxauth.cluster.secret_templates import is_template
 from kubectl_pxauth.cluster.secrets import find_secret
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.frozen import dataclass
@@ -50,9 +51,15 @@ def make_class_and_check(
 
 
 def secret_problems(
-    namespace: str, name: str, source: KeySource, cluster: Cluster, now: datetime, *, needed: str
+    namespace: str, name: str, source: KeySource, cluster: Cluster, *, needed: str
 ) -> Iterator[str]:
-    """What is wrong with the Secret, as warnings; needed is what can't be done without it."""
+    """What is wrong with the Secret, as warnings; needed is what can't be done without it.
+
+    Nothing is said of templates: each claim or each namespace has a Secret of its own, which may be
+    yet to come.
+    """
+    if is_template(namespace + name):
+        return
     where = f"Secret {namespace}/{name}"
     try:
         secret = find_secret(cluster, namespace, name)
@@ -70,5 +77,5 @@ def secret_problems(
         yield f"the signature of the token in {where} was not checked: {trusted.no_key}"
     if not trusted.no_key:
         yield from trusted.warnings
-    if problem := unusable(secret, trusted, now):
+    if problem := unusable(secret, trusted, datetime.now(UTC)):
         yield f"{where} {problem}"
