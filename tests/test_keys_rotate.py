@@ -138,7 +138,7 @@ def test_what_became_of_a_write_can_not_be_found_out(keys: Keys, own_plane: Cont
     assert done.code == 1
     assert "what became of a write could not be looked up" in done.err
     assert "how far the rotation came is not known" in done.err
-    assert "hint: see how it stands: kubectl pxauth keys status" in done.err
+    assert "hint: see how far it is: kubectl pxauth keys status" in done.err
     assert keys.run("rotate").code == 0
     all_is_well(keys, "a")
 

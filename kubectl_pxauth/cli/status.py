@@ -21,7 +21,7 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
 )
 from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
-from kubectl_pxauth.cli.keys.status import key_as_json, key_rows, pod_rows
+from kubectl_pxauth.cli.keys.status import NO_FINGERPRINT, key_as_json, key_rows, pod_rows
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.operations.doctor.job import JobRuns
@@ -271,7 +271,7 @@ def _rows(status: ClusterStatus, context: str | None, *, wide: bool) -> Iterator
     elif key:
         fingerprint = key.shared_secret.fingerprint
         yield output.Row("Shared secret", [key.shared_secret.source])
-        yield output.Row("Fingerprint", [fingerprint or "too short to show"])
+        yield output.Row("Fingerprint", [fingerprint or NO_FINGERPRINT])
     if status.issuer:
         yield output.Row("Issuer", [status.issuer.value, status.issuer.stated_by])
     if key_status:

@@ -289,6 +289,6 @@ def _duration(request: RenewRequest, secret: Secret, verdict: Verdict) -> timede
     if duration is None:
         raise IdentityError(
             f"{secret.display_name}: the token does not say how long it was to live",
-            hint="say it with --duration",
+            hint="name it: --duration",
         )
     return duration

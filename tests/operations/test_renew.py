@@ -89,7 +89,7 @@ def test_no_length_to_go_by(
     verdict = judge(forge(claims).encode(), SIGNER.trust, NOW)
     with pytest.raises(IdentityError) as caught:
         _duration(REQUEST, secret(annotations), verdict)
-    assert (str(caught.value), caught.value.hint) == (says, "say it with --duration")
+    assert (str(caught.value), caught.value.hint) == (says, "name it: --duration")
 
 
 def signed_again(request: RenewRequest, verdict: Verdict) -> Identity:

@@ -174,7 +174,7 @@ def _ask(rotation: Rotation, request: RotationRequest) -> None:
     )
     if age := _young(rotation, request):
         output.note(f"That key was rotated {age} ago, and that rotation is finished.")
-    output.note("Until Portworx is restarted on every node, it refuses every token of the new key.")
+    output.note("Portworx refuses every token of the new key until you restart it on every node.")
     if not typer.confirm("Go on?", err=True):
         raise PxauthError("not confirmed: nothing is changed")
 
@@ -255,7 +255,7 @@ def _how_it_stands(standing: Standing) -> str:
 def _next(standing: Standing, request: RotationRequest) -> str | None:
     """The command that goes on from there."""
     if standing.stand is Stand.UNKNOWN:
-        return f"see how it stands: {standing.next_command}{_flags(request)}"
+        return f"see how far it is: {standing.next_command}{_flags(request)}"
     if standing.next_command is None:
         return None
     command = f"{standing.next_command}{_flags(request)}"

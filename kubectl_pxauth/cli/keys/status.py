@@ -59,7 +59,8 @@ def command(
             print(f"  {output.printable(output.for_this_cluster(command))}")
 
 
-_SHORT = "not shown, as the key is so short that it could be guessed from it"
+NO_FINGERPRINT = "not shown, as the key is so short that it could be guessed from it"
+"""What is shown where a key has no fingerprint."""
 
 
 def _as_json(status: KeyStatus, tokens: TokenCounts | PxauthError) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def key_rows(status: KeyStatus) -> Iterator[output.Row]:
     from kubectl_pxauth.cli.table import relative
 
     state, rotation = status.state, status.state.rotation
-    key = state.current.fingerprint or _SHORT
+    key = state.current.fingerprint or NO_FINGERPRINT
     yield output.Row("Shared secret", [state.reference.display_name, status.stated_by])
     yield output.Row("Fingerprint", [key])
     if status.changed_at:
@@ -129,10 +130,9 @@ def key_rows(status: KeyStatus) -> Iterator[output.Row]:
             Direction.BACKWARD: "going back: the old key is in place again",
         }[rotation.direction]
         since = f", since {rotation.since}" if rotation.since else ""
-        other = (
-            f"fingerprint {rotation.other.fingerprint}" if rotation.other.fingerprint else _SHORT
-        )
-        yield output.Row("Rotation", [f"{how}{since}", f"{rotation.other_key}: {other}"])
+        other = rotation.other.fingerprint or NO_FINGERPRINT
+        lines = [f"{how}{since}", f"{rotation.other_key}: fingerprint {other}"]
+        yield output.Row("Rotation", lines)
 
 
 def pod_rows(status: KeyStatus) -> Iterator[output.Row]:

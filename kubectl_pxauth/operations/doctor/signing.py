@@ -99,8 +99,7 @@ def _check_off(search: Search) -> Iterator[Diagnosis]:
     yield warning(
         "portworx",
         "there is no StorageCluster, no DaemonSet named portworx, and no shared secret",
-        "is it another cluster? --context, --portworx-namespace; to make the first keys:"
-        " kubectl pxauth keys create",
+        "choose another cluster with --context, or make the first keys: kubectl pxauth keys create",
     )
 
 
@@ -222,7 +221,7 @@ def _check_issuer(
         yield warning(
             "issuer",
             f'"{issuer.value}" {BY_DEFAULT}, as nothing names it',
-            "compare it with how Portworx was started, and say it with --issuer",
+            "look up the issuer that Portworx was started with, and name it: --issuer",
         )
     else:
         yield ok("issuer", f'"{issuer.value}", named by {issuer.stated_by}')
@@ -257,7 +256,7 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
         yield warning(
             "portworx",
             "there is no StorageCluster, and no DaemonSet named portworx",
-            "is it another cluster? --context, --portworx-namespace",
+            "choose another cluster with --context, or name Portworx' own: --portworx-namespace",
         )
 
 

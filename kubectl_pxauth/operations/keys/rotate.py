@@ -545,7 +545,7 @@ class Rotation:
     def _somebody_else(self, secret: Secret) -> ClusterError:
         return ClusterError(
             f"{secret.display_name} was changed by somebody else meanwhile",
-            hint=f"see how it stands: {_STATUS}",
+            hint=f"see how far it is: {_STATUS}",
         )
 
     def _put_for_good(self, wanted: KeyState, stop: Event) -> None:
