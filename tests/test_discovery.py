@@ -298,6 +298,17 @@ def test_a_daemon_set_names_the_issuer_in_its_arguments(site: Site, args: list[s
     site.signs_with(OURS, "px.example")
 
 
+def test_a_sidecar_says_nothing_of_portworx(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    env = [from_secret(SECRET_VARIABLE, "pxkeys")]
+    site.daemon_set(args=["-jwt_issuer", "px.example"], env=env)
+    sidecar = {"name": "agent", "image": "agent", "env": [variable(ISSUER_VARIABLE, "a.example")]}
+    patch = [{"op": "add", "path": "/spec/template/spec/containers/0", "value": sidecar}]
+    name = ("daemonset", "portworx", "-n", "kube-system")
+    site.done("patch", *name, "--type=json", "-p", json.dumps(patch))
+    assert site.signs_with(OURS, "px.example") == ""
+
+
 def test_a_value_may_have_a_space_or_look_like_a_flag(site: Site) -> None:
     site.lay_secret("kube-system/pxkeys")
     site.daemon_set(args=["-jwt_issuer=our issuer", "-jwt_issuer"])

@@ -480,11 +480,11 @@ def test_tokens_that_share_a_user(patient: Patient) -> None:
     assert "--change-identity" in said.hint
 
 
-def test_copies_of_the_operators_token_are_a_warning(patient: Patient) -> None:
+@pytest.mark.parametrize("name", ["px-user-token", "another-name-of-the-operators"])
+def test_copies_of_the_operators_token_are_a_warning(patient: Patient, name: str) -> None:
     """The Portworx docs tell users to make them; to change their user would cost the volumes."""
-    address = "px-user-token@portworx.com"
-    claims = claims_of(address, days=40, name="px-user-token", email=address)
-    theirs = forge(claims, OURS)
+    address = f"{name}@portworx.com"
+    theirs = forge(claims_of(address, days=40, name=name, email=address), OURS)
     patient.lay(token("px/px-user-token", theirs, ownerReferences=[OPERATOR]))
     patient.lay(*(token(f"{space}/px-user-token", theirs) for space in ("red", "green")))
     said = patient.ill("warning subjects")

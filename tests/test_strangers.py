@@ -285,6 +285,8 @@ def test_every_command_goes_on_beside_a_malformed_one(secured: Site) -> None:
         assert "StorageCluster other/mine is ignored" in done.err
     found = json.loads(secured.pxauth("doctor", "-o", "json").out)
     assert found["healthy"]
+    (issuer,) = (one for one in found["findings"] if one["check"] == "issuer")
+    assert issuer["severity"] == "ok"
     (said,) = (
         one
         for one in found["findings"]
@@ -292,6 +294,15 @@ def test_every_command_goes_on_beside_a_malformed_one(secured: Site) -> None:
     )
     assert said["message"].startswith("StorageCluster other/mine is ignored: ")
     assert "takes its shared secret from elsewhere" in secured.refused("keys", "create").err
+
+
+def test_the_only_one_that_is_malformed_is_named_where_no_key_is_found(site: Site) -> None:
+    site.storage_cluster("px/cluster", taken_up=True, env="A=B")
+    said = site.refused("token", "admin").err
+    assert "StorageCluster px/cluster is ignored: spec env is not a list; looked at Secret" in said
+    assert "keys create" not in said
+    findings = json.loads(site.pxauth("doctor", "-o", "json").out)["findings"]
+    assert not [one for one in findings if "there is no StorageCluster" in one["message"]]
 
 
 def test_a_namespace_of_the_usual_name_counts_only_where_nothing_else_is_stated(

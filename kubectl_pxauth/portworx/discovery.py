@@ -71,10 +71,15 @@ class VerifierSettings:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What might be otherwise if more could be read, or were believed."""
-        warnings = list(self.passed_over)
+        """What does not count, and what might be otherwise if more could be read, or did count."""
+        return (*self.passed_over, *self.guesses)
+
+    @property
+    def guesses(self) -> tuple[str, ...]:
+        """Why the issuer might be another one."""
         if self.issuer.stated_by != BY_DEFAULT:
-            return tuple(warnings)
+            return ()
+        warnings = []
         guess = f'the issuer is taken to be "{self.issuer.value}"'
         if self.not_read:
             warnings.append(
@@ -420,7 +425,7 @@ def _key_by_name(
     values: StatedValues,
 ) -> FoundKey:
     places = dict.fromkeys(widest(reading.forbidden), "not allowed to list them")
-    if not places:
+    if not places and not reading.passed_over:
         places["StorageClusters and DaemonSets"] = "say nothing of it" if reading.specs else "none"
     found = _named(usual, values, places)
     # A StorageCluster that could not be read may be why Portworx uses another.
@@ -434,10 +439,11 @@ def _key_by_name(
     )
     hint = (
         NAME_IT
-        if reading.forbidden
+        if reading.forbidden or reading.passed_over
         else f"make the first keys: kubectl pxauth keys create; or {NAME_IT}"
     )
-    raise NoKeyError(f"no shared secret was found; looked at {looked}", hint)
+    ignored = "".join(f"; {message}" for message in reading.passed_over)
+    raise NoKeyError(f"no shared secret was found{ignored}; looked at {looked}", hint)
 
 
 def _named(

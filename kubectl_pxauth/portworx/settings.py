@@ -236,14 +236,19 @@ def _self_signed(
 
 
 def read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[PortworxSpec, ...]:
-    """What its containers say, in the same way; raises MalformedError."""
+    """What its containers say, in the same way; raises MalformedError.
+
+    Where one is called portworx only that counts: a sidecar's variables say nothing of Portworx.
+    """
     found = []
     pod = item
     for name in ("spec", "template", "spec"):
         pod = _get(pod, "its pod", name, dict) or {}
-    for container in _get(pod, "its pod", "containers", list) or ():
+    containers = _get(pod, "its pod", "containers", list) or []
+    for container in containers:
         if not isinstance(container, dict) or not isinstance(container.get("name"), str):
             raise MalformedError("it has a container without a name")
+    for container in [one for one in containers if one["name"] == "portworx"] or containers:
         here = f"{where} container {container['name']}"
         lists = [_get(container, "a container's", name, list) for name in ("command", "args")]
         words = [word for words in lists for word in words or ()]
@@ -252,7 +257,6 @@ def read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[P
         environment = _Environment.read(
             _get(container, "its", "env", list), namespace, f"{here} env"
         )
-        # Only Portworx' own container: a sidecar's variables say nothing of it.
         unseen = bool(container.get("envFrom")) and container["name"] == "portworx"
         found += [
             PortworxSpec(where, namespace, unseen=unseen, **environment.settings()),

@@ -214,7 +214,7 @@ def _check_issuer(
             f'"{given}" is given, but "{issuer.value}" is what {issuer.stated_by} names',
             "leave out --issuer",
         )
-    elif guessed := settings.warnings:
+    elif guessed := settings.guesses:
         odd = warning("issuer", guessed[0], _LIST_DAEMON_SETS.question)
         yield replace(odd, unchecked=bool(settings.not_read))
     elif issuer.stated_by == BY_DEFAULT:
@@ -252,7 +252,7 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
         yield unchecked(
             "portworx", f"not checked: you may not list {places}", _LIST_DAEMON_SETS.question
         )
-    else:
+    elif not specs.passed_over:
         yield warning(
             "portworx",
             "there is no StorageCluster, and no DaemonSet named portworx",

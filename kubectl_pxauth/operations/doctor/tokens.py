@@ -275,8 +275,9 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
             holders.setdefault(user, []).append(one)
     shared = [(user, found) for user, found in holders.items() if len(found) > 1]
     # The Portworx docs tell users to copy the operator's token into their namespaces.
-    copies = [(user, found) for user, found in shared if any(map(_is_operators, found))]
-    others = [(user, found) for user, found in shared if not any(map(_is_operators, found))]
+    of_operator = {user for user, found in shared if any(map(_is_operators, found))}
+    copies = [(user, found) for user, found in shared if user in of_operator]
+    others = [(user, found) for user, found in shared if user not in of_operator]
     yield from limited(
         [
             warning("subjects", f"{_shared(claim, user, found)}: copies of the operator's token")
@@ -307,12 +308,14 @@ def _shared(claim: str, user: str, found: list[Kept]) -> str:
 
 
 def _is_operators(one: Kept) -> bool:
-    """Whether the token is one that the operator makes, wherever it is.
+    """Whether the token is one that the operator makes, wherever it is, or keeps.
 
     Source: drivers/storage/portworx/component/auth.go of libopenstorage/operator.
     """
     user = one.token.user
     address = f"{user.name}@{one.token.issuer}"
+    if one.storage_cluster:
+        return True
     return user.name in _OPERATORS_TOKENS and user.sub == user.email == address
 
 
