@@ -1,10 +1,20 @@
-"""What the commands that make a class share: its Secret's namespace, and its parameters."""
+"""What the commands that make a class share: flags, its Secret's namespace, its parameters."""
+
+from typing import Annotated
+
+import typer
 
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.inputs import read_namespace
 from kubectl_pxauth.cluster.secret_templates import SecretTemplates, is_template
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.portworx.volumes import SECRET_PARAMETERS
+
+SecretFlag = Annotated[str, typer.Option(metavar="NAME", help="Secret that holds the token.")]
+DefaultFlag = Annotated[
+    bool | None,
+    typer.Option(help="Make it the default class, or not.", show_default="as it is"),
+]
 
 
 def read_class_namespace(

@@ -5,7 +5,12 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.class_flags import read_class_namespace, read_parameters
+from kubectl_pxauth.cli.class_flags import (
+    DefaultFlag,
+    SecretFlag,
+    read_class_namespace,
+    read_parameters,
+)
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     MetadataFlags,
@@ -43,9 +48,7 @@ def command(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the VolumeSnapshotClass.")],
     namespace: NamespaceFlag = None,
-    secret: Annotated[
-        str, typer.Option(metavar="NAME", help="Secret that holds the token.")
-    ] = PROFILES["kubernetes"].secret,
+    secret: SecretFlag = PROFILES["kubernetes"].secret,
     multitenant: Annotated[
         bool,
         typer.Option("--multitenant", help="Use the Secret in the namespace of each snapshot."),
@@ -64,13 +67,7 @@ def command(
         ReclaimPolicy,
         typer.Option(help="What happens to a snapshot when its VolumeSnapshot is deleted."),
     ] = ReclaimPolicy.DELETE,
-    default: Annotated[
-        bool | None,
-        typer.Option(
-            help="Make it the default class, or not.",
-            show_default="as it is",
-        ),
-    ] = None,
+    default: DefaultFlag = None,
     metadata: MetadataFlags,
     verification: VerificationFlags,
     write: WriteFlags,

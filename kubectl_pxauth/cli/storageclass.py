@@ -5,7 +5,12 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.class_flags import read_class_namespace, read_parameters
+from kubectl_pxauth.cli.class_flags import (
+    DefaultFlag,
+    SecretFlag,
+    read_class_namespace,
+    read_parameters,
+)
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     MetadataFlags,
@@ -59,9 +64,7 @@ def command(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the StorageClass.")],
     namespace: NamespaceFlag = None,
-    secret: Annotated[
-        str, typer.Option(metavar="NAME", help="Secret that holds the token.")
-    ] = PROFILES["kubernetes"].secret,
+    secret: SecretFlag = PROFILES["kubernetes"].secret,
     multitenant: Annotated[
         bool,
         typer.Option("--multitenant", help="Use the Secret in the namespace of each claim."),
@@ -92,13 +95,7 @@ def command(
         ReclaimPolicy, typer.Option(help="What happens to a volume when its claim is deleted.")
     ] = ReclaimPolicy.DELETE,
     allow_volume_expansion: Annotated[bool, typer.Option(help="Allow claims to grow.")] = True,
-    default: Annotated[
-        bool | None,
-        typer.Option(
-            help="Make it the default class, or not.",
-            show_default="as it is",
-        ),
-    ] = None,
+    default: DefaultFlag = None,
     metadata: MetadataFlags,
     verification: VerificationFlags,
     write: WriteFlags,
