@@ -25,7 +25,7 @@ __all__ = ["bare", "patient", "plane_arguments"]  # fixtures
 pytestmark = pytest.mark.xdist_group("status")
 
 LATE = forge(claims_of("late", days=10, age_days=11), OURS)
-SOON = forge(claims_of("soon", days=30, age_days=20), OURS)
+SOON = forge(claims_of("soon", days=40, age_days=30), OURS)
 OPERATORS = {"ownerReferences": [OPERATOR]}
 
 

@@ -18,7 +18,7 @@ from kubectl_pxauth.cli.verification import (
 )
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.operations.inspect import Examination
-from kubectl_pxauth.token.claims import rfc3339
+from kubectl_pxauth.token.claims import SECRET_CLAIM, rfc3339
 from kubectl_pxauth.token.roles import explain_group, explain_role
 from kubectl_pxauth.token.verdict import Severity, Verdict
 
@@ -96,7 +96,8 @@ def _rows(found: Examination, now: datetime) -> Iterator[output.Row]:
     yield output.Row("Expires", [_moment(verdict, "exp", verdict.expires_at, now)])
     for claim, value in verdict.claims.items():
         if claim not in _LABELS and claim not in _EXPLAINED:
-            yield output.Row(f"Claim {claim}", [_text(value)])
+            label = "Issued for" if claim == SECRET_CLAIM else f"Claim {claim}"
+            yield output.Row(label, [_text(value)])
     answer = {True: "yes", False: "no", None: f"not known: {found.unknown}"}
     yield output.Row("Accepted", [answer[found.accepted]])
     label = "Checks"

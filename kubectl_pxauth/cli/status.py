@@ -321,7 +321,9 @@ def _picture(status: ClusterStatus) -> Iterator[str]:
     """How many tokens end in which of the coming months, and which one is the first."""
     from rich.console import Console
 
-    block = "#" if Console().options.ascii_only else "\u2588"
+    console = Console()
+    block = "#" if console.options.ascii_only else "\u2588"
+    widest = max(1, min(_BAR, console.width - len("  2027-01   1000")))
     first = status.ending[0]
     ends = [one.expires_at for one in status.ending if one.expires_at]
     counts = Counter(f"{end:%Y-%m}" for end in ends)
@@ -333,7 +335,7 @@ def _picture(status: ClusterStatus) -> Iterator[str]:
         f" {first.namespace}/{first.secret}, {ends[0]:%Y-%m-%d}"
     )
     for one in months:
-        bar = block * -(-counts[one] * _BAR // most) if most else ""
+        bar = block * -(-counts[one] * widest // most) if most else ""
         yield f"  {one}  {bar} {counts[one]}" if counts[one] else f"  {one}"
     if later := len(ends) - sum(counts[one] for one in months):
         yield f"  later    {later}"

@@ -40,15 +40,16 @@ def print_table(
     headings. rich's own tables take a millisecond for each row, and keep all of them.
     """
     console = Console(highlight=False, soft_wrap=True)
-    rows = [[printable(cell) or _NOTHING for cell in row] for row in rows]
+    rows = [[_cell(text, console) for text in row] for row in rows]
     headings = [column.heading if headed else "" for column in columns]
     widths = [max(map(cell_len, cells)) for cells in zip(headings, *rows, strict=True)]
     if console.is_terminal and not wide:
         _shrink(widths, columns, console.width)
+    cut = "~" if console.options.ascii_only else "…"
     if headed:
-        print(_line(headings, widths))
+        print(_line(headings, widths, cut))
     for row, colour in zip(rows, colours or [""] * len(rows), strict=True):
-        line = _line(row, widths)
+        line = _line(row, widths, cut)
         if console.is_terminal:
             text = Text(line)
             text.stylize(colour, start=len(line) - len(row[-1]))
@@ -70,11 +71,25 @@ def _shrink(widths: list[int], columns: Sequence[Column], limit: int) -> None:
             widths[index] -= 1
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _cell(text: str, console: Console) -> str:
+    """What is shown of a text; a script gets its blanks escaped, and so finds each column."""
+    shown = printable(text) or _NOTHING
+    if not console.is_terminal:
+        shown = shown.replace(" ", r"\x20")
+    return _encodable(shown, console)
+
+
+def _encodable(text: str, console: Console) -> str:
+    """The text with what this locale's encoding lacks as it will be escaped, for its width."""
+    return text.encode(console.encoding, "backslashreplace").decode(console.encoding)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], cut: str) -> str:
+    """The cells as wide as that; cut stands for the rest of one that is not shown whole."""
     fitted = [
         set_cell_size(cell, width)
         if cell_len(cell) <= width
-        else f"{set_cell_size(cell, width - 1)}…"
+        else f"{set_cell_size(cell, width - 1)}{cut}"
         for cell, width in zip(cells, widths, strict=True)
     ]
     return _GAP.join(fitted).rstrip()
@@ -87,11 +102,12 @@ def print_rows(rows: Iterable[Row]) -> None:
     grid = Table.grid(padding=(0, 3, 0, 0))
     grid.add_column(max_width=_WIDEST_LABEL, overflow="fold")
     grid.add_column(overflow="fold")
+    console = Console()
     for row in rows:
         label = f"{printable(row.label)}:" if row.label else ""
-        text = "\n".join(map(printable, row.lines))
-        grid.add_row(Text(label), Text(text, style=row.style))
-    console = Console()
+        text = Text(_encodable("\n".join(map(printable, row.lines)), console))
+        text.stylize(row.style)  # the letters alone, not the blanks behind them
+        grid.add_row(Text(_encodable(label, console)), text)
     if not console.is_terminal:
         console.width = _UNLIMITED
     with console.capture() as captured:
