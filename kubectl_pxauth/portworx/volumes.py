@@ -31,7 +31,7 @@ class Provisioner(StrEnum):
     IN_TREE = "kubernetes.io/portworx-volume"
 
 
-class Step(StrEnum):
+class Purpose(StrEnum):
     """What a Secret's token is needed for; each names a pair of a StorageClass's parameters."""
 
     MAKE = "provisioner"
@@ -51,8 +51,8 @@ class Step(StrEnum):
 DEFAULT_PAIR = "csi.storage.k8s.io/secret"
 """The pair that stands for every other one that a StorageClass does not have."""
 
-_USUAL = (Step.MAKE, Step.MOUNT, Step.GROW)
-_DIRECT_ACCESS = (Step.STAGE, Step.ATTACH)
+_USUAL = (Purpose.MAKE, Purpose.MOUNT, Purpose.GROW)
+_DIRECT_ACCESS = (Purpose.STAGE, Purpose.ATTACH)
 _SNAPSHOTTER = "csi.storage.k8s.io/snapshotter-secret"
 _SNAPSHOT_LIST = "csi.storage.k8s.io/snapshotter-list-secret"
 SNAPSHOT_PAIRS = (_SNAPSHOTTER, _SNAPSHOT_LIST)
@@ -65,17 +65,17 @@ GROUP_SNAPSHOT_PAIRS = (
 """Those of a VolumeGroupSnapshotClass, in the same order."""
 
 WITHOUT = {
-    Step.MAKE: "volumes are made and deleted without a token",
-    Step.MOUNT: "volumes are mounted without a token",
-    Step.GROW: "volumes grow without a token",
-    Step.STAGE: "Direct Access volumes are attached on their node without a token",
-    Step.ATTACH: "Direct Access volumes are attached and detached without a token",
+    Purpose.MAKE: "volumes are made and deleted without a token",
+    Purpose.MOUNT: "volumes are mounted without a token",
+    Purpose.GROW: "volumes grow without a token",
+    Purpose.STAGE: "Direct Access volumes are attached on their node without a token",
+    Purpose.ATTACH: "Direct Access volumes are attached and detached without a token",
 }
 """What happens where a StorageClass does not have the pair."""
 
 SECRET_PARAMETERS = frozenset(
     f"{pair}-{part}"
-    for pair in (*(step.pair for step in Step), DEFAULT_PAIR, CLAIMS_SECRET, *SNAPSHOT_PAIRS)
+    for pair in (*(one.pair for one in Purpose), DEFAULT_PAIR, CLAIMS_SECRET, *SNAPSHOT_PAIRS)
     for part in ("name", "namespace")
 )
 """The names of all parameters that name a Secret, of each kind of class."""
@@ -89,10 +89,10 @@ def is_direct_access(parameters: Mapping[str, str]) -> bool:
     return parameters.get("backend") in ("pure_block", "pure_file", "pure_fa_file")
 
 
-def needed_steps(*, expands: bool, direct_access: bool) -> tuple[Step, ...]:
+def purposes(*, expands: bool, direct_access: bool) -> tuple[Purpose, ...]:
     """What such a StorageClass needs a token for."""
-    steps = _USUAL + (_DIRECT_ACCESS if direct_access else ())
-    return tuple(step for step in steps if expands or step is not Step.GROW)
+    every = _USUAL + (_DIRECT_ACCESS if direct_access else ())
+    return tuple(one for one in every if expands or one is not Purpose.GROW)
 
 
 def in_tree_doubt(namespace: str, name: str, version: str) -> str | None:
@@ -128,8 +128,8 @@ def storage_parameters(
     """The StorageClass's parameters that name the token's Secret."""
     if provisioner is Provisioner.IN_TREE:
         return _parameters((CLAIMS_SECRET,), name, namespace)
-    steps = _USUAL + (_DIRECT_ACCESS if direct_access else ())
-    return _parameters(tuple(step.pair for step in steps), name, namespace)
+    needed = purposes(expands=True, direct_access=direct_access)
+    return _parameters(tuple(purpose.pair for purpose in needed), name, namespace)
 
 
 def snapshot_parameters(name: str, namespace: str, *, listed: bool) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubectl_pxauth.portworx.volumes import Step, in_tree_doubt, is_direct_access, needed_steps
+from kubectl_pxauth.portworx.volumes import Purpose, in_tree_doubt, is_direct_access, purposes
 
 TENANTS = "${pvc.namespace}"
 
@@ -32,10 +32,10 @@ def test_who_reads_the_old_provisioners_secret(
 
 
 def test_what_a_class_needs() -> None:
-    usual = (Step.MAKE, Step.MOUNT, Step.GROW)
-    assert needed_steps(expands=True, direct_access=False) == usual
-    assert needed_steps(expands=False, direct_access=False) == usual[:2]
-    assert needed_steps(expands=True, direct_access=True) == (*usual, Step.STAGE, Step.ATTACH)
+    usual = (Purpose.MAKE, Purpose.MOUNT, Purpose.GROW)
+    assert purposes(expands=True, direct_access=False) == usual
+    assert purposes(expands=False, direct_access=False) == usual[:2]
+    assert purposes(expands=True, direct_access=True) == (*usual, Purpose.STAGE, Purpose.ATTACH)
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ from kubectl_pxauth.portworx.volumes import (
     DEFAULT_PAIR,
     WITHOUT,
     Provisioner,
-    Step,
+    Purpose,
     in_tree_doubt,
     is_direct_access,
-    needed_steps,
+    purposes,
 )
 from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.verdict import Severity
@@ -66,7 +66,7 @@ class VolumeClass:
     def provisioner_secret(self) -> Place:
         """The Secret whose token makes volumes; empty where there is none."""
         in_tree = self.provisioner is Provisioner.IN_TREE
-        return self.pairs.get(CLAIMS_SECRET if in_tree else Step.MAKE.pair, NOTHING)
+        return self.pairs.get(CLAIMS_SECRET if in_tree else Purpose.MAKE.pair, NOTHING)
 
     @property
     def names_no_secret(self) -> bool:
@@ -77,12 +77,12 @@ class VolumeClass:
         """The Secrets that it names, each once."""
         return list(dict.fromkeys(place for place in self.pairs.values() if all(place)))
 
-    def missing(self) -> list[Step]:
+    def missing(self) -> list[Purpose]:
         """What it has no pair for and should have one for, if it is to have any."""
         if self.provisioner is Provisioner.IN_TREE:
             return []
-        steps = needed_steps(expands=self.expands, direct_access=self.direct_access)
-        return [step for step in steps if step.pair not in self.pairs]
+        needed = purposes(expands=self.expands, direct_access=self.direct_access)
+        return [purpose for purpose in needed if purpose.pair not in self.pairs]
 
 
 @dataclass
@@ -135,7 +135,7 @@ def _volume_class(found: StorageClass, *, guests: bool) -> VolumeClass:
         pairs = {CLAIMS_SECRET: _pair(parameters, CLAIMS_SECRET)}
     else:
         default = _pair(parameters, DEFAULT_PAIR)
-        pairs = {step.pair: _pair(parameters, step.pair) for step in Step}
+        pairs = {purpose.pair: _pair(parameters, purpose.pair) for purpose in Purpose}
         pairs = {pair: place if any(place) else default for pair, place in pairs.items()}
     return VolumeClass(
         found.name,
@@ -262,10 +262,14 @@ def _check_class(
             message = f"{who} has {wrong} of {pair}, which nothing fills in: no volume is made"
             yield problem("classes", message, _anew(one.name))
     if secured:
-        for step in one.missing():
-            says = warning if one.direct_access and step in (Step.STAGE, Step.ATTACH) else problem
-            both = f"{step.pair}-name and no {step.pair}-namespace"
-            message = f"{who} has no parameter {both}: {WITHOUT[step]}"
+        for purpose in one.missing():
+            says = (
+                warning
+                if one.direct_access and purpose in (Purpose.STAGE, Purpose.ATTACH)
+                else problem
+            )
+            both = f"{purpose.pair}-name and no {purpose.pair}-namespace"
+            message = f"{who} has no parameter {both}: {WITHOUT[purpose]}"
             yield says("classes", message, _anew(one.name))
         if one.provisioner is Provisioner.IN_TREE and version:
             for place in one.named():
