@@ -260,7 +260,7 @@ def test_one_that_says_nothing_of_security_changes_nothing(secured: Site) -> Non
         ),
     ],
 )
-def test_one_of_any_shape_is_passed_over_with_a_word(
+def test_one_of_any_shape_is_ignored_with_a_word(
     secured: Site, content: dict[str, Any], why: str
 ) -> None:
     as_tenant(secured, PATH, storage_cluster(**content))

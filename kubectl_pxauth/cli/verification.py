@@ -58,7 +58,7 @@ class PlaceFlags:
 
 @dataclass(frozen=True)
 class VerificationFlags(SharedSecretFlags):
-    """What the token is held against: as for signing, but with public keys."""
+    """What the token is verified with: as for signing, but with public keys."""
 
     rsa_public_keyfile: Annotated[
         str | None,

@@ -68,7 +68,7 @@ def write_query(dry_run: DryRun, manager: str = FIELD_MANAGER) -> dict[str, str]
 def until_no_conflict(
     found: Found, write: Callable[[Found | Again], Result], read: Callable[[], Again]
 ) -> Result:
-    """Write over what was found; where another's write came in between, read and write anew.
+    """Write over what was found; where another's write came in between, read and write again.
 
     Raises the last attempt's ConflictError.
     """

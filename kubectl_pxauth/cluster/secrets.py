@@ -278,7 +278,7 @@ def write_secret(
     found: Secret | None,
     write: Callable[[Secret | None], Result],
 ) -> Result:
-    """Write over the Secret as it was found; after a conflict it is read again and written anew.
+    """Write over the Secret as it was found; after a conflict it is read and written again.
 
     write takes the Secret, or None where there is none, and raises ConflictError where that is
     no longer so. Raises the last attempt's ConflictError.

@@ -149,7 +149,7 @@ class Wire:
     def _attempt(self, request: Request, deadline: float | None) -> Answer:
         if deadline is None:
             return self._exchange(request, Timeout(connect=CONNECT_SECONDS, read=None))
-        # urllib3's timeouts begin anew with each byte.
+        # urllib3's timeouts start again with each byte.
         left = max(0.001, deadline - time.monotonic())
         timeout = Timeout(connect=min(left, CONNECT_SECONDS), read=left)
         return Background(lambda: self._exchange(request, timeout)).result(left)

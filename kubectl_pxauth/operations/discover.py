@@ -35,7 +35,7 @@ class Discovery:
     def warnings(self) -> tuple[str, ...]:
         """What is only guessed, what is not so, and what is odd about the key."""
         if self.key is None:
-            return (*self.settings.passed_over, *self.not_used)
+            return (*self.settings.ignored, *self.not_used)
         key = self.key.shared_secret
         under_way = (key.rotation,) if key.rotation else ()
         return (*under_way, *self.settings.warnings, *self.not_used, *key.warnings())

@@ -262,9 +262,9 @@ def _check_subject(request: IssueRequest, namespaces: tuple[str, ...], cluster: 
     for namespace in namespaces:
         from kubectl_pxauth.portworx.token_secrets import find_subject
 
-        beside = (namespace, request.token.secret)
+        own = (namespace, request.token.secret)
         keys = {AUTH_TOKEN, request.key}
-        taken = find_subject(cluster, user.sub, beside, keys=keys, now=request.token.now)
+        taken = find_subject(cluster, user.sub, own, keys=keys, now=request.token.now)
         if taken:
             raise IdentityError(f'the sub "{user.sub}" is that of {taken} already', hint=hint)
 

@@ -64,7 +64,7 @@ class PortworxObjects:
 
 @dataclass(frozen=True)
 class PortworxSpecs:
-    """What counts; places that could not be listed; objects that are passed over, and why.
+    """What counts; places that could not be listed; objects that are ignored, and why.
 
     taken_up_in are the namespaces of the StorageClusters that the operator has taken up, whether
     what they say counts or not.
@@ -72,7 +72,7 @@ class PortworxSpecs:
 
     specs: tuple[PortworxSpec, ...]
     forbidden: tuple[str, ...]
-    passed_over: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     taken_up_in: tuple[str, ...] = ()
 
     @property

@@ -58,7 +58,7 @@ class VerifierSettings:
     public_key_file is a path on its nodes, of a key that verifies tokens as well. provider is the
     OpenID Connect provider whose tokens are taken as well, by its issuer. not_read names the
     resources that this user may not list. untrusted are DaemonSets that may be anybody's.
-    passed_over says which objects do not count though they seem to start Portworx, and why.
+    ignored says which objects do not count though they seem to start Portworx, and why.
     """
 
     issuer: FoundText
@@ -67,12 +67,12 @@ class VerifierSettings:
     not_read: tuple[str, ...]
     provider: FoundText | None = None
     untrusted: tuple[str, ...] = ()
-    passed_over: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What does not count, and what might be otherwise if more could be read, or did count."""
-        return (*self.passed_over, *self.guesses)
+        return (*self.ignored, *self.guesses)
 
     @property
     def guesses(self) -> tuple[str, ...]:
@@ -114,17 +114,18 @@ class Search:
         self,
         cluster: Cluster,
         namespace: str | None,
-        beside: SecretKeyReference | None = None,
+        near: SecretKeyReference | None = None,
         *,
         try_usual: bool = True,
     ) -> None:
         """Begin to read, in the Portworx of that namespace or of all.
 
-        Who may not list all namespaces is given the usual ones, if try_usual.
+        A DaemonSet in the namespace of the Secret near counts as well. If try_usual, a user who
+        may not list all namespaces is given the usual ones.
         """
         self._namespace = namespace
-        beside_namespace = beside.namespace if beside else None
-        self._trusted_namespaces = (namespace, beside_namespace)
+        near_namespace = near.namespace if near else None
+        self._trusted_namespaces = (namespace, near_namespace)
         self._values = StatedValues(cluster)
         self._storage_clusters = Background(
             lambda: storage_clusters(cluster, namespace, try_usual=try_usual)
@@ -167,8 +168,8 @@ class Search:
         return replace(
             reading,
             specs=tuple(spec for spec in reading.specs if spec.owner not in missing),
-            passed_over=(
-                *reading.passed_over,
+            ignored=(
+                *reading.ignored,
                 *(f"{owner} is ignored: {error!s}" for owner, error in missing.items()),
             ),
         )
@@ -309,7 +310,7 @@ class Search:
             not_read=reading.forbidden,
             provider=self.provider(key),
             untrusted=() if reading.specs else tuple(one.name for one in self._strangers()),
-            passed_over=reading.passed_over,
+            ignored=reading.ignored,
         )
 
     def stated_issuer(self, key: FoundKey | None = None) -> FoundText | None:
@@ -425,7 +426,7 @@ def _key_by_name(
     values: StatedValues,
 ) -> FoundKey:
     places = dict.fromkeys(widest(reading.forbidden), "not allowed to list them")
-    if not places and not reading.passed_over:
+    if not places and not reading.ignored:
         places["StorageClusters and DaemonSets"] = "say nothing of it" if reading.specs else "none"
     found = _named(usual, values, places)
     # A StorageCluster that could not be read may be why Portworx uses another.
@@ -439,10 +440,10 @@ def _key_by_name(
     )
     hint = (
         NAME_IT
-        if reading.forbidden or reading.passed_over
+        if reading.forbidden or reading.ignored
         else f"make the first keys: kubectl pxauth keys create; or {NAME_IT}"
     )
-    ignored = "".join(f"; {message}" for message in reading.passed_over)
+    ignored = "".join(f"; {message}" for message in reading.ignored)
     raise NoKeyError(f"no shared secret was found{ignored}; looked at {looked}", hint)
 
 

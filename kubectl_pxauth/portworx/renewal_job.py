@@ -118,8 +118,8 @@ class JobSettings:
 class RenewalJob:
     """A CronJob: whose tokens it renews (None for all namespaces'), where it runs, and as what.
 
-    given says which of "issuer" and "shared-secret-from" were said, and are not found anew, and
-    whether "allow-weak-key" was.
+    given says which of "issuer" and "shared-secret-from" the user named, so that they are not
+    looked up again, and whether "allow-weak-key" was.
     """
 
     scope: str | None

@@ -40,7 +40,7 @@ from kubectl_pxauth.token.verdict import Trust, Verdict, judge
 GRACE = timedelta(days=7)
 """How long ago a token may have ended, to be signed again unasked, where no flag says otherwise."""
 
-_KNOWN = 2  # Secrets of one user, and of one kind, that are kept in mind: one beside any
+_KNOWN = 2  # Secrets of one user, and of one kind, that are kept in mind: one next to any
 _DOTS = 2  # of a token
 _LONGEST_NAME = 320  # of a Secret with its namespace
 

@@ -31,7 +31,7 @@ class RunningPortworx:
         """What to run so that these pods, or all, are started again, in this order.
 
         A DaemonSet is restarted by kubectl. The operator has no DaemonSet: it makes the pods, and
-        makes one anew that is deleted (libopenstorage/operator, pkg/controller/storagecluster). It
+        replaces one that is deleted (libopenstorage/operator, pkg/controller/storagecluster). It
         does not restart them where a key changes: it looks at the Secret's name, and not at its
         content (the same, update.go, isSecurityBounceRequired).
         """

@@ -60,7 +60,7 @@ class KeySearch:
             self._discovery = Search(
                 self._cluster,
                 self.source.portworx_namespace,
-                beside=self.source.shared_secret_from,
+                near=self.source.shared_secret_from,
                 try_usual=not self.source.is_complete,
             )
         return self._discovery

@@ -78,19 +78,19 @@ def unusable(secret: Secret, trusted: TrustedKeys, now: datetime) -> str | None:
 
 
 def find_subject(
-    cluster: Cluster, sub: str, beside: tuple[str, str], *, keys: set[str], now: datetime
+    cluster: Cluster, sub: str, other_than: tuple[str, str], *, keys: set[str], now: datetime
 ) -> str | None:
     """A Secret that has a token with this sub, other than the one with that namespace and name.
 
     All namespaces are searched, or this one alone where that is forbidden.
     """
     nobody = Trust(issuer=None)
-    for namespace in (None, beside[0]):
+    for namespace in (None, other_than[0]):
         try:
             for secret in list_secrets(cluster, namespace):
                 tokens = [secret.data.get(key, b"").strip() for key in keys]
                 subjects = {judge(token, nobody, now).user.sub for token in tokens}
-                if sub in subjects and (secret.namespace, secret.name) != beside:
+                if sub in subjects and (secret.namespace, secret.name) != other_than:
                     return secret.display_name
         except ForbiddenError:
             continue

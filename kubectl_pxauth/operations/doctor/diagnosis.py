@@ -42,7 +42,7 @@ def problem(check: str, message: str, hint: str | None = None) -> Diagnosis:
 
 
 def unchecked(check: str, message: str, hint: str | None = None) -> Diagnosis:
-    """What could not be looked at, for want of a right."""
+    """What could not be looked at, for lack of a right."""
     return Diagnosis(Severity.WARNING, check, message, hint, unchecked=True)
 
 

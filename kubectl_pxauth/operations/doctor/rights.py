@@ -30,7 +30,7 @@ def check_rights(cluster: Cluster, namespace: str) -> Iterator[Diagnosis]:
     """A line for all commands that are allowed, and one for each other; raises ClusterErrors.
 
     What takes a namespace is asked for in that one, and whether the key may be read is another
-    check's. Who may not is warned: not everybody has to.
+    check's. A missing right is a warning: not everybody needs it.
     """
     needs: dict[str, dict[Right, None]] = {command: {} for command in _ASKED}
     for one in command_rights(Places(PXKEYS, namespace, job=job_name(namespace))):

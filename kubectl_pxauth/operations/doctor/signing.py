@@ -64,7 +64,7 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
     )
     asks = attempt(lambda: _asks(discovery, trusted.no_key))
     asks = None if isinstance(asks, PxauthError) else asks
-    passed_over = settings.passed_over if isinstance(settings, VerifierSettings) else ()
+    ignored = settings.ignored if isinstance(settings, VerifierSettings) else ()
     if asks is False:
         diagnoses = errors_as_diagnoses("portworx", lambda: _check_off(discovery))
     else:
@@ -76,7 +76,7 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
             errors_as_diagnoses("portworx", lambda: _check_not_used(discovery)),
             errors_as_diagnoses("portworx", lambda: _check_started(cluster, found, discovery)),
         )
-    odd = (warning("portworx", message) for message in passed_over)
+    odd = (warning("portworx", message) for message in ignored)
     return SigningCheck(trusted, asks, (*diagnoses, *odd), discovery)
 
 
@@ -87,7 +87,7 @@ def _asks(search: Search, no_key: PxauthError | None) -> bool | None:
         return False
     if any(spec.names_a_key or spec.oidc_issuer for spec in specs.specs):
         return True
-    if specs.specs or specs.forbidden or search.secrets_not_read() or specs.passed_over:
+    if specs.specs or specs.forbidden or search.secrets_not_read() or specs.ignored:
         return None
     return not isinstance(no_key, NoKeyError)
 
@@ -252,7 +252,7 @@ def _check_portworx(key: FoundKey | PxauthError | None, search: Search) -> Itera
         yield unchecked(
             "portworx", f"not checked: you may not list {places}", _LIST_DAEMON_SETS.question
         )
-    elif not specs.passed_over:
+    elif not specs.ignored:
         yield warning(
             "portworx",
             "there is no StorageCluster, and no DaemonSet named portworx",

@@ -58,7 +58,7 @@ def adopt_keys(
     and ClusterError where a rotation is under way or one of the Secrets has another key already;
     nothing is written then.
     """
-    search = Search(cluster, None, beside=source)
+    search = Search(cluster, None, near=source)
     key = None if source else search.key()
     reference = key.reference if key else source
     if reference is None:

@@ -57,7 +57,7 @@ def create_keys(
 
 def _check_no_other_key(cluster: Cluster, reference: SecretKeyReference) -> tuple[str, ...]:
     """Raise DiscoveryError where Portworx takes, or seems to take, another key; warns of doubts."""
-    search = Search(cluster, None, beside=reference)
+    search = Search(cluster, None, near=reference)
     specs = search.specs()
     stated = [spec for spec in specs.specs if spec.shared_secret]
     for spec in stated:
@@ -90,9 +90,9 @@ def _check_no_other_key(cluster: Cluster, reference: SecretKeyReference) -> tupl
                     " kubectl pxauth keys rotate",
                 )
     if not specs.forbidden:
-        return specs.passed_over
+        return specs.ignored
     return (
-        *specs.passed_over,
+        *specs.ignored,
         "whether Portworx takes its shared secret from elsewhere is not known: you may not list"
         f" {', '.join(widest(specs.forbidden))}",
     )

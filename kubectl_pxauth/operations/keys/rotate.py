@@ -146,7 +146,7 @@ class Rotation:
         """The Portworx that has to be restarted; None where it can't be looked up."""
         try:
             specs = Search(
-                self._cluster, self._request.portworx_namespace, beside=self.reference
+                self._cluster, self._request.portworx_namespace, near=self.reference
             ).specs()
             return find_running(self._cluster, specs.specs, self.reference.namespace)
         except PxauthError:
@@ -567,7 +567,7 @@ class Rotation:
         """Whether what was written last is still there after a moment.
 
         The operator writes an older copy at once after it has read it. So a new key that has stayed
-        beside the old one for this long is in every copy that it may still write, and only then is
+        next to the old one for this long is in every copy that it may still write, and only then is
         the new key used. Were an older one to come later all the same, this run notices it, and
         writes both keys again.
         """

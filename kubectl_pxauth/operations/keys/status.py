@@ -28,7 +28,7 @@ def find_key_status(
     DiscoveryError where the key is in no Secret, SharedSecretError where it can't be used, and
     ClusterErrors.
     """
-    search = Search(cluster, portworx_namespace, beside=shared_secret_from)
+    search = Search(cluster, portworx_namespace, near=shared_secret_from)
     reference, stated_by = shared_secret_from, "as given"
     if reference is None:
         key = search.key()

@@ -57,7 +57,7 @@ _ROUNDS = 10  # of looking whether all is there, or gone, while somebody else do
 class ScheduleRequest:
     """Whose tokens the job renews (None for all namespaces'), and what is said of it.
 
-    job_namespace is where it is to run; None leaves it beside the key.
+    job_namespace is where it is to run; None leaves it in the namespace of the key.
     """
 
     scope: str | None
@@ -92,7 +92,7 @@ class ObjectChanges:
 def schedule(
     request: ScheduleRequest, source: KeySource, connect: Callable[[], Cluster]
 ) -> ObjectChanges:
-    """Make the job and its rights, or change of them what is said; what is needed no more goes.
+    """Make the job and its rights, or change what is named, and delete what is no longer needed.
 
     A client-side dry run with issuer and Secret given calls nobody. Raises PxauthErrors where
     nothing can be done; the steps may raise ClusterErrors, and those before them are done then.
@@ -142,7 +142,7 @@ def unschedule(scope: str | None, cluster: Cluster, dry_run: DryRun) -> ObjectCh
             for old in found:
                 try:
                     delete(cluster, old, dry_run)
-                except ConflictError:  # made anew by a schedule at the same time
+                except ConflictError:  # made again by a schedule at the same time
                     continue
                 yield ObjectChange(old.kubectl_name, Change.DELETED, old.manifest)
             if not found or dry_run is not DryRun.NONE:
@@ -298,7 +298,7 @@ def _rehearse(
         except NotFoundError:
             if new.kind not in BINDINGS:
                 raise
-            # Its role is not there yet: that is told before who may make it.
+            # Its role is not there yet, which the server says before it looks at the right.
             right = Right("create", new.kind.resource, new.namespace or "")
             if not has_right(cluster, right):
                 raise ForbiddenError(
@@ -310,7 +310,7 @@ def _rehearse(
 
 
 def _rehearse_deletion(cluster: Cluster, objects: Iterable[Applied]) -> None:
-    """The same before anything is deleted; what is made anew meanwhile is no hindrance."""
+    """The same before anything is deleted; it does not matter what is made again meanwhile."""
     for old in objects:
         with suppress(ConflictError):
             delete(cluster, old, DryRun.SERVER)
@@ -338,7 +338,7 @@ def _make_whole(
 ) -> Iterator[ObjectChange]:
     """Make again what an unschedule at the same time deleted, so that no job lacks its rights.
 
-    It looks until all is there, and unschedule until nothing is: whoever looks last has his way.
+    It looks until all is there, and unschedule until nothing is: the one that looks last wins.
     """
     for _ in range(_ROUNDS):
         asked = [(new, Background(partial(find_applied, cluster, new))) for new in objects]
