@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -255,6 +256,12 @@ def test_a_rotation_that_version_0_1_0_began_is_finished(keys: Keys, *, stripped
     }
     note = {} if stripped else {"kubectl-pxauth/rotation": "shared-secret.old"}
     patch_keys(keys, data=data, metadata={"annotations": note})
+    if not stripped:
+        status = keys.run("status")
+        assert "the new key is in place" in status.out
+        assert "1 signed with shared-secret.old" in status.out
+        listed = keys.shell.pxauth("list", "-n", keys.shell.namespace)
+        assert listed.err.startswith("warning: a rotation of kube-system/pxkeys:shared-secret is")
     if stripped:
         said = keys.refused("rotate")
         assert "if version 0.1.0 began a rotation here: kubectl pxauth keys rotate --phase" in said
@@ -262,6 +269,45 @@ def test_a_rotation_that_version_0_1_0_began_is_finished(keys: Keys, *, stripped
     assert done.code == 0, done.err
     assert keys.read()["shared-secret"] == b"n" * 64
     all_is_well(keys, "a")
+
+
+def test_what_version_0_1_0_issued_goes_through_every_command(keys: Keys) -> None:
+    """Its tokens named no Secret, and it had the same annotations and labels."""
+    keys.run("create")
+    shell, there = keys.shell, ("-n", keys.shell.namespace)
+    claims = claims_of("alice", days=365, age_days=1, name="Alice")
+    ends = datetime.fromtimestamp(claims["exp"], UTC)
+    shell.keep(
+        "px-k8s-user",
+        forge(claims, keys.read()["shared-secret"]),
+        labels={"app.kubernetes.io/managed-by": "kubectl-pxauth"},
+        annotations={
+            "kubectl-pxauth/expires": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
+            "kubectl-pxauth/issuer": "portworx.com",
+            "stork.libopenstorage.org/skip-resource": "true",
+        },
+    )
+    (item,) = json.loads(shell.pxauth("list", *there, "-o", "json").out)["items"]
+    assert (item["subject"], item["status"]) == ("alice", "valid")
+    assert shell.pxauth("verify", "px-k8s-user", *there).code == 0
+    findings = json.loads(shell.pxauth("doctor", "-o", "json").out)["findings"]
+    said = [one for one in findings if f"{shell.namespace}/" in one["message"]]
+    assert {one["severity"] for one in said} <= {"ok"}
+    for command in (
+        ("issue", "kubernetes", *there),
+        ("renew", "--all", *there),
+        ("keys", "rotate"),
+        ("renew", "--all", *there),
+    ):
+        done = shell.pxauth(*command)
+        assert done.code == 0, done.err
+        assert "left out" not in done.err
+        after, secret = shell.claims(), shell.secret()
+        assert (after["sub"], after["name"], after["roles"]) == ("alice", "Alice", ["system.user"])
+        expires = datetime.fromtimestamp(after["exp"], UTC)
+        annotations = secret["metadata"]["annotations"]
+        assert annotations["kubectl-pxauth/expires"] == f"{expires:%Y-%m-%dT%H:%M:%SZ}"
+        assert keys.accepts("px-k8s-user")
 
 
 def test_a_second_rotation_right_after_one_wants_a_word(keys: Keys) -> None:
