@@ -73,6 +73,8 @@ def test_it_names_the_secret(made: Class) -> None:
     assert "annotations" not in found["metadata"]
     assert made.make().out == f"{KIND}/{made.name} unchanged\n"
     assert made.read() == found
+    completed = made.shell.kubectl("__complete", "pxauth", "snapshotclass", made.name[:4])
+    assert completed.out == f"{made.name}\n:4\n"
 
 
 def test_tenants_have_their_own_tokens(made: Class) -> None:

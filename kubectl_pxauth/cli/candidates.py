@@ -62,7 +62,11 @@ _BY_PARAMETER: dict[str, Callable[[Flags], list[str]]] = {
     "context": _in_kubeconfig("contexts"),
     "cluster": _in_kubeconfig("clusters"),
     "user": _in_kubeconfig("users"),
+    "job_namespace": _namespaces,
     "storageclass name": _storage_classes,
+    "snapshotclass name": _in_cluster(
+        "apis", "snapshot.storage.k8s.io", "v1", "volumesnapshotclasses"
+    ),
 }
 """What each parameter of any command is completed with; `command parameter` is of one command."""
 

@@ -82,6 +82,7 @@ def command(
         typer.Option(
             metavar="FIELD",
             help="Field of -o json to sort by: expiresAt, status, subject.",
+            autocompletion=lambda: list(_FIELDS),
             show_default="namespace and name",
         ),
     ] = None,

@@ -107,6 +107,7 @@ def command(
         str | None,
         typer.Option(
             metavar="PROFILE",
+            autocompletion=lambda: list(PROFILES),
             help="Issue tokens of this profile, kubernetes or admin, as well, where they are"
             " missing in the namespaces of --namespace-selector. Implies -A.",
         ),

@@ -28,11 +28,12 @@ def test_flags_and_their_values(offline: Shell) -> None:
     assert candidates(offline, "issue", "--dr") == ["--dry-run"]
     assert candidates(offline, "issue", "--dry-run", "") == ["none", "client", "server"]
     assert candidates(offline, "issue", "-o", "j") == ["json"]
+    assert candidates(offline, "list", "--sort-by", "ex") == ["expiresAt"]
 
 
-@pytest.mark.parametrize("command", ["issue", "token"])
+@pytest.mark.parametrize("command", ["issue", "token", "schedule --issue", "pxctl --profile"])
 def test_profiles(offline: Shell, command: str) -> None:
-    assert candidates(offline, command, "") == ["kubernetes", "admin"]
+    assert candidates(offline, *command.split(), "") == ["kubernetes", "admin"]
 
 
 def test_files_are_left_to_the_shell(offline: Shell) -> None:
@@ -53,6 +54,7 @@ def test_what_is_no_file_is_not_left_to_the_shell(offline: Shell) -> None:
 def test_namespaces(shell: Shell) -> None:
     for flags in (["-n"], ["--namespace"], ["-n", "x", "-n"], ["--portworx-namespace"]):
         assert candidates(shell, "issue", *flags, "kube-s") == ["kube-system"]
+    assert candidates(shell, "schedule", "--job-namespace", "kube-s") == ["kube-system"]
     for flag in ("-n=kube-s", "--namespace=kube-s"):
         assert candidates(shell, "issue", flag) == ["kube-system"]
     assert {"default", shell.namespace} <= set(candidates(shell, "schedule", "-n", ""))
