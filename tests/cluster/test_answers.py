@@ -76,6 +76,12 @@ def test_what_was_asked_for(answer: dict[str, Any], method: str, path: tuple[str
         (a_list("SecretList", {}), "GET", SECRETS, "kind SecretList without proper items"),
         (a_list("SecretList", None), "GET", SECRETS, "kind SecretList without proper items"),
         (
+            a_list("SecretList", {"metadata": {"name": "a"}}),
+            "GET",
+            SECRETS,
+            "kind SecretList without proper items",
+        ),
+        (
             {"kind": "SecretList", "metadata": {}},
             "GET",
             SECRETS,

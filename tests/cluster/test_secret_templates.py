@@ -62,6 +62,8 @@ def test_what_is_not(templates: SecretTemplates, namespace: str, name: str, wron
 def test_what_is_around_a_template_has_to_be_a_name() -> None:
     with pytest.raises(UsageError, match=r'^"Px_\$\{pvc\.name\}" is not a name for a Secret'):
         STORAGE_CLASS.check_name("Px_${pvc.name}")
+    with pytest.raises(UsageError, match=r'^"\$\{pv\.name\}_" is not a name for a namespace'):
+        STORAGE_CLASS.check_namespace("${pv.name}_")
 
 
 @pytest.mark.parametrize(
