@@ -82,7 +82,7 @@ def test_what_would_lapse(
 
 @pytest.mark.parametrize(
     ("schedule", "hours", "overdue"),
-    [("0 3 * * *", 48, False), ("0 3 * * *", 50, True), ("0 * * * *", 4, True), ("@x", 999, False)],
+    [("0 3 * * *", 49, False), ("0 3 * * *", 50, True), ("0 * * * *", 4, True), ("@x", 999, False)],
 )
 def test_a_job_that_does_not_come(schedule: str, hours: int, overdue: bool) -> None:
     settings = JobSettings(image="i", schedule=schedule)

@@ -110,6 +110,8 @@ def test_what_is_signed_again_unasked(
 
 
 def test_of_two_with_one_user_neither_is_signed_again_unless_it_says_whose_it_is() -> None:
+    name = HERE.rpartition("/")[2]
+
     def reason(**claims: Any) -> str | None:
         return why_left_out(
             verdict(**claims),
@@ -117,7 +119,7 @@ def test_of_two_with_one_user_neither_is_signed_again_unless_it_says_whose_it_is
             NOW,
             grace=timedelta(days=1),
             trusted_namespaces=(),
-            other_holder=lambda sub, _secret: "blue/theirs" if sub == "s" else None,
+            other_holder=lambda sub, one: "blue/theirs" if (sub, one.name) == ("s", name) else None,
         )
 
     assert reason(sub="other") is None
