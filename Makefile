@@ -5,6 +5,7 @@ VENV := .venv
 GROUP ?= dev
 # `make try` has one with the plugin alone, which is there in seconds.
 TRY := build/try
+TRY_QUICKLY := --quiet --no-compile --disable-pip-version-check
 ifeq ($(OS),Windows_NT)
 BIN := $(CURDIR)/$(VENV)/Scripts
 TRY_BIN := $(TRY)/Scripts
@@ -92,9 +93,11 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 endif
 
+# An isolated build would get all that the plugin needs a second time, for man pages.
 $(TRY)/installed: pyproject.toml
 	$(PYTHON) -m venv $(TRY)
-	$(TRY_BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --editable .
+	$(TRY_BIN)/python -m pip install $(TRY_QUICKLY) hatchling editables
+	$(TRY_BIN)/python -m pip install $(TRY_QUICKLY) --no-build-isolation --editable .
 	touch $@
 
 clean:

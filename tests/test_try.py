@@ -33,3 +33,4 @@ def test_trying_it_needs_neither_the_tests_nor_go() -> None:
     assert "demo.without_cluster" in recipe
     assert "--group" not in recipe
     assert "controlplane" not in recipe
+    assert "--no-build-isolation" in recipe  # nor all that it needs a second time
