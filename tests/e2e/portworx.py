@@ -16,7 +16,7 @@ from controlplane import build
 from controlplane.node import Cluster
 from controlplane.node_images import SHELL
 from tests.conftest import SHARED_SECRET
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import eventually, kubectl_until_done
 from tests.portworx_site import Site
 
 DRIVER = "pxd.portworx.com"
@@ -55,8 +55,7 @@ class Storage:
 
     def wait(self, namespace: str, condition: str, *what: str) -> None:
         """Wait as `kubectl wait` does, for as long as the other stories wait."""
-        words = ("wait", f"--for={condition}", *what, "-n", namespace, "--timeout=60s")
-        eventually(lambda: self.site.kubectl(*words).code == 0, " ".join(words))
+        kubectl_until_done(self.site, "wait", f"--for={condition}", *what, "-n", namespace)
 
     def claim(self, name: str, namespace: str, storage_class: str, **spec: Any) -> None:
         """Ask for a volume of 1 Gi."""
@@ -132,8 +131,7 @@ class Storage:
         self.started()
 
     def started(self) -> None:
-        words = ("rollout", "status", "ds/portworx", "-n", "kube-system", "--timeout=60s")
-        eventually(lambda: self.site.kubectl(*words).code == 0, " ".join(words))
+        kubectl_until_done(self.site, "rollout", "status", "ds/portworx", "-n", "kube-system")
 
 
 def volume_claim(name: str, storage_class: str, **spec: Any) -> dict[str, Any]:
@@ -280,9 +278,10 @@ def _remove_what_tests_made(site: Site) -> None:
     tenants = ["-l", "px-tenant=true"]
     found = site.done("get", "namespaces", *tenants, "-o", "jsonpath={.items[*].metadata.name}")
     for namespace in found.split():
-        site.done("delete", "pods,volumesnapshots,pvc", "--all", "-n", namespace)
-    site.done("delete", "pv", "--all", "--timeout=60s")
-    site.done("delete", "namespaces", *tenants)
+        made = "pods,volumesnapshots,pvc"
+        kubectl_until_done(site, "delete", made, "--all", "-n", namespace)
+    kubectl_until_done(site, "delete", "pv", "--all")
+    kubectl_until_done(site, "delete", "namespaces", *tenants)
     site.done("delete", "storageclasses,volumesnapshotclasses", "-l", ours)
     site.done("delete", "secrets", "-n", "portworx", "--all")
 

@@ -14,7 +14,7 @@ import pytest
 from controlplane.node import Cluster
 from controlplane.node_images import PAUSE, SHELL
 from tests.conftest import BIN, Run
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import eventually, kubectl_until_done
 from tests.portworx_site import Site
 
 _POD = "portworx"
@@ -51,7 +51,7 @@ class Portworx:
         self.site.create({"kind": "Pod", "metadata": metadata, "spec": spec})
 
     def wait_until(self, condition: str) -> None:
-        self.site.done("wait", f"--for={condition}", f"pod/{_POD}", "--timeout=180s")
+        kubectl_until_done(self.site, "wait", f"--for={condition}", f"pod/{_POD}")
 
     def context(self, *arguments: str, pxctl: str = "good") -> Run:
         return self.site.pxauth(*self.words(*arguments, pxctl=pxctl))
@@ -103,8 +103,8 @@ def test_a_context_is_saved_listed_chosen_and_deleted(running: Portworx) -> None
 
 
 def test_a_silent_pxctl_is_given_up(running: Portworx) -> None:
-    line = running.fails("create", "admin", "--request-timeout", "5s", pxctl="silent")
-    assert "no end within 5 s" in line
+    line = running.fails("create", "admin", "--request-timeout", "10s", pxctl="silent")
+    assert "no end within 10 s" in line
 
 
 def test_the_end_of_what_a_failing_pxctl_says_is_kept(running: Portworx) -> None:
@@ -136,7 +136,7 @@ def test_a_pod_that_is_killed_meanwhile(running: Portworx) -> None:
         ps = ("exec", _POD, "--", "sh", "-c", "cat /proc/[0-9]*/cmdline")
         eventually(lambda: "sleep\x00600" in running.site.done(*ps), "a pxctl that runs")
         running.site.done("delete", "pod", _POD, "--now")
-        out, errors = create.communicate(timeout=60)
+        out, errors = create.communicate(timeout=120)
     assert (create.returncode, out) == (1, "")
     assert "node node: " in errors
     assert "exit code 137" in errors or "the connection broke before the command ended" in errors
@@ -150,10 +150,10 @@ def test_a_pod_that_is_not_ready(portworx: Portworx) -> None:
 
 def test_a_node_that_is_frozen(running: Portworx, cluster: Cluster) -> None:
     with _frozen(cluster):
-        line = running.fails("create", "admin", "--request-timeout", "5s")
-        listed = running.context("list", "--request-timeout", "5s")
+        line = running.fails("create", "admin", "--request-timeout", "10s")
+        listed = running.context("list", "--request-timeout", "10s")
     assert cluster.plane.server not in line
-    assert "no answer in 5 s from the kubelet of its node" in line
+    assert "no answer in 10 s from the kubelet of its node" in line
     assert (listed.code, listed.out) == (1, "")
     assert "No contexts found" not in listed.err
     eventually(lambda: running.context("create", "admin").code == 0, "a node that is back")

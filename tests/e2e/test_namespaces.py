@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from controlplane.node_images import PXAUTH
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import eventually, kubectl_until_done
 from tests.portworx_site import Site
 
 _KINDS = "cronjobs,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
@@ -17,7 +17,7 @@ def test_a_tenants_job_goes_with_the_namespace(site: Site) -> None:
     assert done.code == 0, done.err
     label = f"kubectl-pxauth/job=pxauth-renew-{site.namespace}"
     assert _left(site, label)
-    site.done("delete", "namespace", site.namespace, "--timeout=120s")
+    kubectl_until_done(site, "delete", "namespace", site.namespace, "--ignore-not-found")
     eventually(lambda: not _left(site, label), "nothing of the job is left")
     again = site.pxauth("unschedule", "-n", site.namespace)
     assert again.code == 0, again.err
@@ -29,7 +29,7 @@ def test_the_rights_of_all_namespaces_go_with_the_jobs_own(site: Site) -> None:
     assert done.code == 0, done.err
     label = "kubectl-pxauth/job=pxauth-renew"
     assert _left(site, label)
-    site.done("delete", "namespace", site.namespace, "--timeout=120s")
+    kubectl_until_done(site, "delete", "namespace", site.namespace, "--ignore-not-found")
     eventually(lambda: not _left(site, label), "nothing of the job is left")
 
 
@@ -42,7 +42,7 @@ def test_a_namespace_that_is_being_deleted_gets_no_token(site: Site) -> None:
         assert (done.code, done.err) == (0, "No namespaces found\n")
         done = site.refused("issue", "kubernetes", "-n", site.namespace)
         assert f"namespace {site.namespace} because it is being terminated" in done.err
-    site.done("wait", "--for=delete", f"namespace/{site.namespace}", "--timeout=120s")
+    kubectl_until_done(site, "wait", "--for=delete", f"namespace/{site.namespace}")
 
 
 def _left(site: Site, label: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from controlplane.node import NAME, Cluster
 from tests.conftest import BIN, claims_of, decode, forge
 from tests.e2e.conftest import items
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import eventually, kubectl_until_done
 from tests.portworx_site import Site
 
 _EACH_MINUTE = "* * * * *"
@@ -75,8 +75,7 @@ class Job:
 
     def wait_for(self, condition: str, run: str) -> None:
         """Wait until a run is Complete or Failed."""
-        wait = ["wait", f"--for=condition={condition}", f"job/{run}", "--timeout=5s"]
-        eventually(lambda: self.site.kubectl(*wait).code == 0, f"a run that is {condition}")
+        kubectl_until_done(self.site, "wait", f"--for=condition={condition}", f"job/{run}")
 
     def doctor(self) -> str:
         """What the doctor says of jobs."""
@@ -151,8 +150,8 @@ def test_a_drained_pod_says_what_it_did_and_another_goes_on(job: Job, cluster: C
         eventually(lambda: 0 < job.renewed() < _MANY, "a run that is under way")
         drain = ["drain", NAME, f"--pod-selector=kubectl-pxauth/job={job.name}", "--force"]
         try:
-            job.site.done(*drain, "--timeout=60s")
-            said, _ = followed.communicate(timeout=60)
+            kubectl_until_done(job.site, *drain)
+            said, _ = followed.communicate(timeout=120)
         finally:
             job.site.done("uncordon", NAME)
     assert said.count("renewed") >= 1

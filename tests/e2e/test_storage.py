@@ -105,10 +105,10 @@ def test_a_volume_outlives_its_namespace_until_the_tenants_token_is_there_again(
     holder = '{"metadata":{"finalizers":["example.com/held"]}}'
     storage.site.done("patch", "pvc", "data", "-n", "brown", "--type=merge", "-p", holder)
     storage.site.done("delete", "namespace", "brown", "--wait=false")
-    storage.site.done("wait", "--for=delete", f"secret/{_TOKEN}", "-n", "brown", "--timeout=90s")
+    storage.wait("brown", "delete", f"secret/{_TOKEN}")
     let_go = '{"metadata":{"finalizers":null}}'
     storage.site.done("patch", "pvc", "data", "-n", "brown", "--type=merge", "-p", let_go)
-    storage.site.done("wait", "--for=delete", "namespace/brown", "--timeout=90s")
+    storage.wait("", "delete", "namespace/brown")
     storage.told("default", volume, f"Access denied to volume {handle}")
     assert storage.is_there(handle)
     found = storage.site.pxauth("doctor")
