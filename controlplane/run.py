@@ -1,7 +1,6 @@
 """Start and stop etcd and kube-apiserver on this host's loopback."""
 
 import contextlib
-import ctypes
 import datetime
 import ipaddress
 import json
@@ -9,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from base64 import b64encode
@@ -30,8 +28,6 @@ _START_SECONDS = 120
 _SERVICE_ADDRESS = "10.0.0.1"  # the first of --service-cluster-ip-range, always the API server's
 _POLL_SECONDS = 0.05
 _READY = ("/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-system")
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 
 class ControlPlane:
@@ -320,7 +316,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
+            preexec_fn=build.die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
         )
 
 
@@ -328,11 +324,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and wait for its end."""
     process.kill()  # nothing that it holds is to last
     process.wait()
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_ports(count: int) -> list[int]:
