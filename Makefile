@@ -27,7 +27,7 @@ test-fast: $(VENV)/installed
 # A cluster with a real node; where this machine can have none, it says what lacks.
 e2e: $(VENV)/installed
 	$(BIN)/python -m controlplane.node  # packages, programs and images; pytest would hide it
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest --verbose tests/e2e
 
 soak: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group soak
