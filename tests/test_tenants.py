@@ -316,6 +316,16 @@ def test_a_single_issue_gives_no_user_that_another_secret_has(tenant: Tenant) ->
     assert tenant.shell.secret() == before
 
 
+def test_a_single_issue_takes_the_place_of_a_token_that_names_nobody(tenant: Tenant) -> None:
+    """What renew suggests for one."""
+    tenant.keep(forge({"iss": "portworx.com", "sub": 5, "exp": 1}), "nobody")
+    said = tenant.boss.pxauth("renew", "nobody", "-n", tenant.namespace).err
+    command = said.partition("kubectl pxauth ")[2].partition(")")[0].split()
+    done = tenant.boss.pxauth(*command)
+    assert done.code == 0, done.err
+    assert tenant.shell.claims("nobody")["sub"] == f"nobody.{tenant.namespace}@portworx.com"
+
+
 def test_a_single_issue_keeps_what_the_secret_itself_was_given(tenant: Tenant) -> None:
     """An administrator's role too, as long as that token has not been dead for long."""
     issue = ("issue", "kubernetes", "-n", tenant.namespace)

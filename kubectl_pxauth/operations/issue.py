@@ -30,6 +30,7 @@ from kubectl_pxauth.text import command_line, printable, shown
 from kubectl_pxauth.token.claims import CLOCK_SKEW
 from kubectl_pxauth.token.duration import format_duration
 from kubectl_pxauth.token.identity import (
+    NOBODY,
     OWNER_CLAIMS,
     Identity,
     PartialIdentity,
@@ -512,7 +513,7 @@ def _check_kept(
     )
     others = holders or Holders(cluster, [signer.trust], found.namespace, now, signer.namespaces)
     reason, instead = None, "give this Secret a user of its own with --change-identity"
-    if asked.sub is None:
+    if asked.sub is None and verdict.user.owner != NOBODY:
         # Without the old token it would be just the same user that gets a new one.
         is_default = default_secret(verdict.user, verdict.issuer) == here
         grace = timedelta.max if is_default else GRACE
