@@ -268,10 +268,13 @@ def test_no_cluster_is_needed_with_a_key_at_hand(offline: Shell) -> None:
         (["issue"], "there is no user to make a token for"),
         (["issue", "nobody"], 'there is no profile "nobody"'),
         (["issue", "kubernetes", "--no-such-flag"], "No such option: --no-such-flag"),
-        (["issue", "kubernetes", "--duration", "1w"], '"1w" is not a duration for a token'),
+        (
+            ["issue", "kubernetes", "--duration", "1w"],
+            '--duration: "1w" is not a duration',
+        ),
         (
             ["issue", "kubernetes", "--duration", "0d"],
-            'a token that lives "0d" is expired when it is made',
+            '--duration: "0d" is not a duration for a token: it is zero',
         ),
         (["issue", "kubernetes", "--duration=-1d"], '"-1d" is not a duration for a token'),
         (["issue", "kubernetes", "--duration", "9000y"], "would end after the year 9999"),

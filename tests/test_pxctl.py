@@ -55,7 +55,7 @@ def test_a_pod_that_is_ready_is_taken(portworx: Portworx) -> None:
     name = f"{portworx.shell.namespace}/portworx-node-a"
     assert (refused.code, refused.err) == (1, f"error: pod {name} is not ready\n")
     nowhere = pxctl(portworx, "status", flags=("--node", "node-z"))
-    assert nowhere.err == "error: no Portworx pod is there\n"
+    assert nowhere.err == "error: node node-z: no Portworx pod is there\n"
 
 
 def test_without_a_pxctl(portworx: Portworx) -> None:

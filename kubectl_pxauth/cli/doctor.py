@@ -17,13 +17,13 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
 )
 from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
+from kubectl_pxauth.cli.inputs import read_duration
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.operations.doctor import DoctorRequest, diagnose
 from kubectl_pxauth.operations.doctor.assumption import Assumption
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis
-from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.verdict import Severity
 
 HELP = """Checks the key and the issuer, every token in a Secret, and the storage classes and
@@ -64,7 +64,7 @@ def command(
     """Parse, diagnose, print."""
     connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
-    due, now = parse_duration(within), datetime.now(UTC)
+    due, now = read_duration("--within", within), datetime.now(UTC)
 
     def ask(connection: Connection) -> Iterator[Diagnosis]:
         request = DoctorRequest(connection.kubeconfig.namespace, due, now, assume)

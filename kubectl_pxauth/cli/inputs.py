@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -75,6 +75,14 @@ def optional(given: Given | None, read: Callable[[Given], Read]) -> Read | None:
     return None if given is None else read(given)
 
 
+def read_duration(flag: str, text: str) -> timedelta:
+    """Read the duration of that flag, which the UsageError names that this raises."""
+    try:
+        return parse_duration(text)
+    except UsageError as error:
+        raise UsageError(f"{flag}: {error}", error.hint) from None
+
+
 def read_key_reference(text: str) -> SecretKeyReference:
     """Read [NAMESPACE/]NAME[:KEY] of a shared secret; raises UsageError."""
     from kubectl_pxauth.portworx.settings import PXKEYS
@@ -134,7 +142,7 @@ def read_token_request(
             hint="name a profile (kubernetes or admin), or a user file with -f",
         )
     now = datetime.now(UTC)
-    duration = optional(token.duration, parse_duration)
+    duration = optional(token.duration, lambda text: read_duration("--duration", text))
     if duration:
         lifetime(now, duration)  # which raises where there is no such date
     return TokenRequest(

@@ -20,6 +20,7 @@ from kubectl_pxauth.cli.flags import (
     WriteFlags,
 )
 from kubectl_pxauth.cli.inputs import (
+    read_duration,
     read_metadata,
     read_namespace,
     read_signing_source,
@@ -37,7 +38,6 @@ from kubectl_pxauth.operations.issue import (
     issue,
 )
 from kubectl_pxauth.portworx.key_source import KeySource
-from kubectl_pxauth.token.duration import parse_duration
 
 if TYPE_CHECKING:
     from kubectl_pxauth.cli.many import Stop
@@ -135,7 +135,7 @@ def command(
         key=check_data_key(key),
         change_identity=change_identity,
         allow_shared_subject=allow_shared_subject,
-        due_within=parse_duration(within) if if_needed else None,
+        due_within=read_duration("--within", within) if if_needed else None,
         dry_run=write.dry_run,
         metadata=read_metadata(metadata),
     )

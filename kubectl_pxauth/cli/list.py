@@ -26,7 +26,7 @@ from kubectl_pxauth.cli.fleet import (
     of_context,
     tell_failures,
 )
-from kubectl_pxauth.cli.inputs import optional, read_scope
+from kubectl_pxauth.cli.inputs import optional, read_duration, read_scope
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
 from kubectl_pxauth.errors import PxauthError, UsageError
@@ -34,7 +34,6 @@ from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.list import list_tokens
 from kubectl_pxauth.portworx.signing import find_trusted_keys
 from kubectl_pxauth.portworx.token_secrets import Scope, Status, StoredToken
-from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.identity import placeholders
 
 HELP = """Lists every Secret whose data key auth-token holds a JWT, whichever tool made it."""
@@ -95,7 +94,7 @@ def command(
     """Parse, list, print."""
     connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
-    due, now = parse_duration(within), datetime.now(UTC)
+    due, now = read_duration("--within", within), datetime.now(UTC)
     field = optional(sort_by, _read_field)
 
     def ask(connection: Connection) -> _Answer:

@@ -20,7 +20,12 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
 )
 from kubectl_pxauth.cli.fleet import in_context, note_nothing, outcomes_of_each
-from kubectl_pxauth.cli.inputs import read_scope, read_secret_name, read_signing_source
+from kubectl_pxauth.cli.inputs import (
+    read_duration,
+    read_scope,
+    read_secret_name,
+    read_signing_source,
+)
 from kubectl_pxauth.cli.many import (
     ConcurrencyFlag,
     count_again,
@@ -39,7 +44,6 @@ from kubectl_pxauth.errors import PxauthError, UsageError
 from kubectl_pxauth.operations.renew import Outcome, RenewRequest, RenewResult, renew
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.portworx.token_secrets import Scope
-from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """Each token keeps its user, roles, groups and duration, whichever tool made it.
 Without SECRET, renew looks at every Secret that holds a token. It leaves alone
@@ -126,10 +130,10 @@ def command(
         names=tuple(dict.fromkeys(read_secret_name(text, namespace) for text in secrets or ())),
         scope=Scope(None),  # which each cluster has of its own
         key=check_data_key(key),
-        due_within=None if everything else parse_duration(within),
+        due_within=None if everything else read_duration("--within", within),
         resign=resign,
-        grace=parse_duration(grace),
-        duration=None if duration is None else parse_duration(duration),
+        grace=read_duration("--grace", grace),
+        duration=None if duration is None else read_duration("--duration", duration),
         dry_run=dry_run,
         now=datetime.now(UTC),
     )

@@ -16,7 +16,13 @@ from kubectl_pxauth.cli.flags import (
     SelectorFlag,
     WriteFlags,
 )
-from kubectl_pxauth.cli.inputs import optional, read_namespace, read_pairs, read_signing_source
+from kubectl_pxauth.cli.inputs import (
+    optional,
+    read_duration,
+    read_namespace,
+    read_pairs,
+    read_signing_source,
+)
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import Change
@@ -25,7 +31,6 @@ from kubectl_pxauth.operations.schedule import ObjectChanges, ScheduleRequest, s
 from kubectl_pxauth.operations.schedule.settings import JobChanges
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.renewal_job import Issuing, Toleration
-from kubectl_pxauth.token.duration import parse_duration
 from kubectl_pxauth.token.profile import PROFILES, find_profile
 
 HELP = """The CronJob runs `kubectl pxauth renew` in the namespace of the Secret that holds the
@@ -262,7 +267,7 @@ def _cron(text: str) -> str:
 
 
 def _within(text: str) -> str:
-    parse_duration(text)
+    read_duration("--within", text)
     return text
 
 

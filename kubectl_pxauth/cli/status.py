@@ -21,6 +21,7 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
 )
 from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
+from kubectl_pxauth.cli.inputs import read_duration
 from kubectl_pxauth.cli.keys.status import NO_FINGERPRINT, key_as_json, key_rows, pod_rows
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
@@ -32,7 +33,6 @@ from kubectl_pxauth.operations.doctor.status import (
     find_status,
 )
 from kubectl_pxauth.portworx.token_secrets import Status, StoredToken
-from kubectl_pxauth.token.duration import parse_duration
 
 HELP = """Shows which key and issuer the cluster has, whether a rotation is under way, which
 tokens end next, which job renews them, and what is wrong. It changes nothing.
@@ -109,7 +109,7 @@ def command(
     """Parse, look, print."""
     connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
-    due, now = parse_duration(within), datetime.now(UTC)
+    due, now = read_duration("--within", within), datetime.now(UTC)
 
     def ask(connection: Connection) -> ClusterStatus:
         namespace = connection.kubeconfig.namespace

@@ -163,5 +163,8 @@ def _read_token(cluster: Cluster, reference: SecretKeyReference) -> bytes:
     except NotFoundError as error:
         hint = "name the key with --key"
         if secret is None:
-            hint = "name another Secret: SECRET -n NAMESPACE; kubectl pxauth list -A shows them all"
+            hint = (
+                "name another Secret, SECRET -n NAMESPACE, or a file, --token-file FILE;"
+                " kubectl pxauth list -A shows the Secrets with a token"
+            )
         raise NotFoundError(str(error), hint) from None

@@ -30,7 +30,7 @@ def parse_duration(text: str) -> timedelta:
     except (OverflowError, ValueError):
         raise UsageError("the duration is too long for any date", hint=_EXAMPLES) from None
     if not duration:
-        raise UsageError(f'a token that lives "{text}" is expired when it is made', hint=_EXAMPLES)
+        raise UsageError(f'"{text}" is not a duration for a token: it is zero', hint=_EXAMPLES)
     return duration
 
 
