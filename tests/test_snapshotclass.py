@@ -148,6 +148,7 @@ def test_who_may_not_is_told(made: Class) -> None:
         ["Not_A_Name"],
         ["px", "--secret", "${pvc.name}"],
         ["px", "-n", "${volumesnapshot.name}"],
+        ["px", "-n", "red", "--multitenant"],
         ["px", "-p", "csi.storage.k8s.io/snapshotter-secret-name=mine"],
         ["px", "--deletion-policy", "Recycle"],
     ],

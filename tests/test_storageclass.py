@@ -403,6 +403,7 @@ def test_many_at_once_leave_one_class(made: Class) -> None:
         ),
         (["px-sc", "--secret", "Not_A_Name"], '"Not_A_Name" is not a name for a Secret'),
         (["px-sc", "-n", "a.b"], '"a.b" is not a name for a namespace'),
+        (["px-sc", "-n", "red", "--multitenant"], "--namespace and --multitenant can't be used"),
         (["px-sc", "-o", "table"], "'table' is not one of 'name', 'json', 'yaml'"),
     ],
 )

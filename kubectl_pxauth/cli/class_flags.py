@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kubectl_pxauth.cli.connection import Connection
-from kubectl_pxauth.cli.inputs import read_namespace
+from kubectl_pxauth.cli.inputs import check_exclusive, read_namespace
 from kubectl_pxauth.cluster.secret_templates import SecretTemplates, is_template
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.portworx.volumes import SECRET_PARAMETERS
@@ -24,6 +24,7 @@ def read_class_namespace(
 
     Raises UsageError and ClusterError.
     """
+    check_exclusive({"--namespace": given, "--multitenant": tenants})
     if given is not None and is_template(given):
         return templates.check_namespace(given)
     plain = read_namespace(given, connection)
