@@ -22,7 +22,7 @@ test: lint
 	$(BIN)/pytest --numprocesses=2 --dist=loadgroup
 
 test-fast: $(VENV)/installed
-	$(BIN)/pytest --numprocesses=2 --dist=loadgroup -m "not slow and not unsettled"
+	$(BIN)/pytest --numprocesses=2 --dist=loadgroup -m "not slow"
 
 # A cluster with a real node; where this machine can have none, it says what lacks.
 e2e: $(VENV)/installed

@@ -177,10 +177,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what asks for a control plane, or for the archive, which is built for it."""
     slow = {"plane", "own_plane", "archive"}
-    unsettled = set(Path(__file__).with_name("unsettled.txt").read_text().split())
     for item in items:
-        if item.nodeid.partition("[")[0] in unsettled:
-            item.add_marker(pytest.mark.unsettled)
         if isinstance(item, pytest.Function) and slow & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
 
