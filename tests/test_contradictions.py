@@ -41,7 +41,7 @@ def secured(site: Site) -> Site:
 
 
 def issued(site: Site, *arguments: str) -> list[str]:
-    """What is said beside the token that is issued anew."""
+    """What is said next to the token that is issued again."""
     done = site.pxauth("issue", *arguments, "--change-identity")
     assert done.code == 0, done.err
     return done.err.splitlines()

@@ -262,7 +262,7 @@ def test_a_server_that_keeps_its_version_to_itself(patient: Patient) -> None:
 
 
 def without_versions(items: dict[str, Any]) -> dict[str, Any]:
-    """A list of objects that can be made anew."""
+    """A list of objects that can be made again."""
     for item in items["items"]:
         del item["metadata"]["resourceVersion"], item["metadata"]["uid"]
     return items

@@ -52,8 +52,8 @@ AllContextsFlag = Annotated[
     bool,
     typer.Option(
         "--all-contexts",
-        help="Ask the clusters of all contexts in the kubeconfig. --context that is repeated asks"
-        " those that it names.",
+        help="Ask the clusters of all contexts in the kubeconfig; to ask some of them, repeat"
+        " --context.",
     ),
 ]
 
@@ -296,7 +296,12 @@ class ConnectionFlags:
         str | None, typer.Option(metavar="FILE", help="Path to the kubeconfig file.")
     ] = None
     context: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Context of the kubeconfig to use.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Context of the kubeconfig to use; repeatable for issue, renew, list, status and"
+            " doctor.",
+        ),
     ] = None
     cluster: Annotated[
         str | None, typer.Option(metavar="NAME", help="Cluster of the kubeconfig to use.")

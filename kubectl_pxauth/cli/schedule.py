@@ -127,7 +127,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Namespace to run the job in. Who can create pods there can read the key.",
+            help="Namespace to run the job in. Whoever can create pods there can read the key.",
             show_default="the namespace of the key's Secret",
         ),
     ] = None,

@@ -451,7 +451,8 @@ def _named(
     references: Iterable[SecretKeyReference], values: StatedValues, places: dict[str, str]
 ) -> list[FoundKey]:
     found = []
-    refused = False  # one refusal says enough of the others
+    # One refusal says enough of the others.
+    refused = any(outcome.endswith("is forbidden") for outcome in places.values())
     for reference in references:
         where = f"Secret {reference.namespace}/{reference.name}"
         try:

@@ -237,7 +237,7 @@ def test_storage_classes(shell: Shell, proxy: FaultProxy) -> None:
     shell.kubectl("delete", "storageclass", name)
 
 
-def test_a_secret_that_is_deleted_before_the_write_is_made_anew(
+def test_a_secret_that_is_deleted_before_the_write_is_made_again(
     shell: Shell, proxy: FaultProxy
 ) -> None:
     shell.issue("kubernetes")
