@@ -203,6 +203,14 @@ def test_flags_go_before_the_kubeconfig_as_kubectls_do(
     assert found["pxauth"] == found["kubectl"]
 
 
+def test_the_name_of_a_server_is_not_that_of_another(plane: ControlPlane, place: Shell) -> None:
+    path = place.home / "config"
+    write_kubeconfig(path, plane, CLUSTER + "\ntls-server-name: elsewhere.example", USER)
+    shell = place.with_environment(KUBECONFIG=str(path))
+    assert users(shell) == {"kubectl": None, "pxauth": None}
+    assert users(shell, "--server", plane.server) == {"kubectl": "alice", "pxauth": "alice"}
+
+
 def test_whoever_names_a_thing_first_wins(plane: ControlPlane, place: Shell) -> None:
     home = place.home
     first = write_kubeconfig(home / "first", plane, CLUSTER, USER)
@@ -294,6 +302,10 @@ def test_the_pods_own_service_account(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (target.server, target.user["token"]) == (server, "of the pod")
     target = read_kubeconfig(ConnectionOptions(token="another"), {}).target()
     assert target.user["token"] == "another"
+    (tmp_path / "namespace").write_text("red\n")
+    for variables, namespace in ({}, "red"), ({"POD_NAMESPACE": "blue"}, "blue"):
+        inside = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"} | variables
+        assert read_kubeconfig(ConnectionOptions(), inside).namespace == namespace
 
 
 def test_without_the_variable_no_home_is_searched(
