@@ -106,6 +106,11 @@ def test_what_differs_is_changed_and_the_rest_stays(made: Class) -> None:
 def test_what_is_worth_a_warning(made: Class) -> None:
     other = Class(made.shell, f"{made.name}-other")
     other.make("--default")
+    # Each driver may have one.
+    drivers = other.read() | {"driver": "csi.example"}
+    drivers["metadata"] = {"name": f"{made.name}-driver", "annotations": {IS_DEFAULT: "true"}}
+    assert made.shell.kubectl("create", "-f", "-", stdin=json.dumps(drivers)).code == 0
+    made.make("--default")
     done = made.make("--default", "--secret", "nope")
     defaults, secret = done.err.splitlines()
     assert defaults == (
