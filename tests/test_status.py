@@ -211,6 +211,16 @@ def test_a_rotation_and_pods_that_have_the_old_key(patient: Patient) -> None:
         patient.remove("pod", "px-1", "-n", "kube-system", "--force")
 
 
+def test_tokens_that_may_not_be_listed_are_not_none(patient: Patient) -> None:
+    done = patient.pxauth("status", "--as", "nobody")
+    assert (done.code, done.err) == (1, "")
+    assert rows(done.out)["Tokens"] == ["not known"]
+    report = patient.pxauth("status", "--all-contexts", "--as", "nobody", "-o", "csv").out
+    assert ",unknown,,,,,,,," in report
+    patient.remove("secret", "px-k8s-user", "-n", "px")
+    assert rows(patient.pxauth("status").out)["Tokens"] == ["none"]
+
+
 def test_a_terminal_has_a_picture_of_the_coming_year(patient: Patient) -> None:
     patient.lay(token("red/px-k8s-user", SOON))
     done, shown = run_on_terminal(patient.with_environment(TERM="dumb", LANG="C.UTF-8"),

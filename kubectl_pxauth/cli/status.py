@@ -162,8 +162,8 @@ def _as_line(context: str, status: ClusterStatus | None) -> dict[str, Any]:
         "status": str(status.health),
         "fingerprint": key and key.shared_secret.fingerprint,
         "rotation": str(rotation.direction) if rotation else None,
-        "tokens": len(status.tokens),
-        "valid": status.count(Status.VALID),
+        "tokens": len(status.tokens) if status.tokens_are_known else None,
+        "valid": status.count(Status.VALID) if status.tokens_are_known else None,
         "expiresAt": timestamp(end) or None,
         "daysLeft": whole_days(end, status.now),
         "withoutToken": len(status.tenants.without_token) if status.tenants else None,
@@ -280,7 +280,7 @@ def _rows(status: ClusterStatus, context: str | None, *, wide: bool) -> Iterator
         yield output.Row("Jobs", [line for run in status.jobs for line in _job_lines(run)])
     counts = {state: status.count(state) for state in reversed(Status)}
     states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    yield output.Row("Tokens", [states or "none"])
+    yield output.Row("Tokens", [states or ("none" if status.tokens_are_known else "not known")])
     if ending := status.ending:
         shown = ending if wide else ending[:_SHOWN]
         yield output.Row("Next to end", list(_ending_lines(shown, status.now)))

@@ -117,6 +117,12 @@ class ClusterStatus:
         return Health.WORTH_A_LOOK if self.findings else Health.WELL
 
     @property
+    def tokens_are_known(self) -> bool:
+        """Whether there are tokens, or it could be looked whether there are."""
+        unread = any(one.check == "tokens" and one.unchecked for one in self.findings)
+        return bool(self.tokens) or not unread
+
+    @property
     def ending(self) -> tuple[StoredToken, ...]:
         """The tokens that have not ended and that nobody makes again by himself, by their end."""
         tokens = [one.stored for one in self.tokens if not one.is_operators]
