@@ -66,7 +66,7 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
         f'ok       key       Secret kube-system/pxkeys key "shared-secret", {len(OURS)} bytes,'
         f" fingerprint {fingerprint(OURS)}, named by {DAEMON_SET} env {SECRET_VARIABLE}",
         f'ok       issuer    "portworx.com", named by {DAEMON_SET} -jwt_issuer',
-        "ok       portworx  is started with this key",
+        "ok       portworx  takes this key when it starts",
         "ok       subjects  each token has its own sub",
         "ok       job       no job renews tokens, so you have to: kubectl pxauth renew -A",
         "ok       classes   StorageClass px-sc: Secret px/px-k8s-user",
@@ -536,6 +536,30 @@ def test_the_operators_classes_are_worth_one_warning(patient: Patient) -> None:
     )
     patient.lay(claim("px/guest", "px-csi-db"))
     assert "warning claims" in {one.kind for one in patient.doctor()}
+
+
+@pytest.mark.parametrize(
+    ("access", "severity", "ends"),
+    [
+        (None, "ok", "and guests are let in"),
+        ("Enabled", "ok", "and guests are let in"),
+        ("Managed", "warning", "as a guest"),
+        ("Disabled", "warning", "and spec.security.auth.guestAccess turns guests away"),
+    ],
+)
+def test_the_operators_classes_by_its_guests(
+    patient: Patient, access: str | None, severity: str, ends: str
+) -> None:
+    patient.remove("daemonset", "portworx", "-n", "kube-system")
+    auth = {"selfSigned": {"sharedSecret": "px-keys"}, "guestAccess": access}
+    patient.storage_cluster("px/cluster", security={"enabled": True, "auth": auth})
+    patient.lay(storage_class("px-csi-db", {}), claim("px/guest", "px-csi-db"))
+    found = patient.pxauth("doctor", "-o", "json")
+    says = [one for one in json.loads(found.out)["findings"] if "px-csi-db" in one["message"]]
+    classes = next(one for one in says if one["check"] == "classes")
+    assert classes["severity"] == severity
+    assert classes["message"].endswith(ends)
+    assert ("claims" in {one["check"] for one in says}) is (severity == "warning")
 
 
 def test_a_class_with_a_pair_missing(patient: Patient) -> None:

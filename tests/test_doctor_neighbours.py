@@ -315,7 +315,8 @@ def test_what_would_fail_before_security_is_switched_on(bare: Patient) -> None:
     ]
     without = assumed(bare, "no-guests", 1, "classes", "volumes")
     assert without[2:4] == [
-        "StorageClass px-csi-db names no Secret: its volumes are asked for without a token",
+        "the operator's StorageClasses px-csi-db name no Secret: their volumes are asked for as a"
+        " guest, and spec.security.auth.guestAccess turns guests away",
         "PersistentVolume pvc-1 (claim red/data), pvc-2 (claim red/old) can't be mounted: no Secret"
         " is named",
     ]

@@ -501,7 +501,14 @@ def test_while_one_is_under_way_it_is_said_where_keys_are_used(keys: Keys) -> No
         said = keys.shell.pxauth(*arguments).err
         assert "warning: a rotation of kube-system/pxkeys:shared-secret is under way" in said
         assert "kubectl pxauth keys rotate continues it" in said
-    assert "a rotation of it is under way" in keys.shell.pxauth("doctor").out
+    doctor = keys.shell.pxauth("doctor").out
+    assert "a rotation of it is under way" in doctor
+    assert "made with the other key of the rotation that is under way" in doctor
+    assert "the rotation signs it again" in doctor
+    assert "--resign" not in doctor
+    listed = json.loads(keys.shell.pxauth("list", "-o", "json").out)
+    assert {one["status"] for one in listed["items"]} == {"other key", "valid"}
+    assert keys.shell.pxauth("status").code == 3  # worth a look, and not broken
     keys.run("rotate", "--rollback")
     assert "under way" not in keys.shell.issue("kubernetes").err
 

@@ -207,20 +207,23 @@ def read_key_state(
     return replace(state, rotation=KeyRotation(direction, since, key, other, noted))
 
 
-def rotation_notice(reference: SecretKeyReference, secret: Secret) -> str:
-    """What to say of a rotation that is under way in the Secret; empty where none is."""
+def with_rotation(
+    shared_secret: SharedSecret, reference: SecretKeyReference, secret: Secret
+) -> SharedSecret:
+    """The shared secret of that place, and a rotation of it that the Secret says is under way."""
     try:
-        state = read_key_state(reference, secret)
+        rotation = read_key_state(reference, secret).rotation
     except PxauthError:
-        return ""
-    if state.rotation is None:
-        return ""
-    since = f" since {state.rotation.since}" if state.rotation.since else ""
-    back = " back to the old key" if state.rotation.direction is Direction.BACKWARD else ""
-    return (
-        f"a rotation of {reference}{back} is under way{since}: {state.rotation.next_command}"
+        return shared_secret
+    if rotation is None:
+        return shared_secret
+    since = f" since {rotation.since}" if rotation.since else ""
+    back = " back to the old key" if rotation.direction is Direction.BACKWARD else ""
+    notice = (
+        f"a rotation of {reference}{back} is under way{since}: {rotation.next_command}"
         " continues it, and kubectl pxauth keys status shows how far it is"
     )
+    return replace(shared_secret, rotation=notice, other=rotation.other.value)
 
 
 def data_of_state(reference: SecretKeyReference, secret: Secret) -> Mapping[str, bytes | None]:

@@ -114,7 +114,9 @@ class PortworxSpec:
     owner is the object that it is in, a StorageCluster if it is the operator's. apps_key and
     stork_key are the keys of Portworx' own applications. not_used are a key and an issuer that
     the object states and the operator does not use. unseen is whether Portworx gets variables
-    that are not in the object; secured is whether spec.security switches authorization on.
+    that are not in the object; secured is whether spec.security switches authorization on, and
+    guests whether the operator then lets in those who bring no token, None where it leaves that to
+    others.
     """
 
     owner: str
@@ -130,6 +132,7 @@ class PortworxSpec:
     not_used: Mapping[str, Stated] = field(default_factory=dict)
     unseen: bool = False
     secured: bool = False
+    guests: bool | None = None
 
     @property
     def is_operators(self) -> bool:
@@ -202,9 +205,12 @@ def read_storage_cluster(
         stated |= by_security
         if not_used.get("issuer") == by_security["issuer"]:
             del not_used["issuer"]
+    # The operator's defaults: setSecuritySpecDefaults in drivers/storage/portworx/portworx.go.
+    access = _get(auth, "spec.security.auth", "guestAccess", str) or "Enabled"
+    guests = {"Enabled": True, "Disabled": False}.get(access) if secured else None
     arguments = _arguments(words, environment, f"{where} annotation {_MISC_ARGS}")
     return (
-        PortworxSpec(where, namespace, not_used=not_used, secured=secured, **stated),
+        PortworxSpec(where, namespace, not_used=not_used, secured=secured, guests=guests, **stated),
         PortworxSpec(where, namespace, **arguments),
     )
 

@@ -235,6 +235,14 @@ class TrustedKeys:
         verdict = judge(token, Trust(issuer), now)
         return _signed_elsewhere(verdict, "of Portworx' own applications, whose key is not at hand")
 
+    def is_of_rotation(self, token: bytes, now: datetime) -> bool:
+        """Whether the other key of a rotation that is under way made the token's signature."""
+        from kubectl_pxauth.token.verdict import Trust, judge
+
+        if self.key is None or not self.key.shared_secret.other:
+            return False
+        return judge(token, Trust(None, self.key.shared_secret.other), now).signed
+
     def maker(self, issuer: str) -> str | None:
         """Who else makes the tokens of that issuer, where the cluster takes such tokens."""
         if issuer == self.trust.issuer and self.trust.shared_secret:

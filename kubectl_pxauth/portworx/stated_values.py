@@ -12,7 +12,7 @@ from kubectl_pxauth.errors import (
 )
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
-from kubectl_pxauth.portworx.key_secret import rotation_notice
+from kubectl_pxauth.portworx.key_secret import with_rotation
 from kubectl_pxauth.portworx.settings import (
     PXKEYS,
     ConfigMapKeyReference,
@@ -94,9 +94,9 @@ class StatedValues:
 
     def shared_secret(self, reference: SecretKeyReference) -> SharedSecret:
         """The shared secret in that key, with a word on a rotation of it."""
-        value, secret = self._value(reference), self.find(reference)
-        rotation = rotation_notice(reference, secret) if secret else ""
-        return SharedSecret(value, reference.display_name, rotation)
+        found = SharedSecret(self._value(reference), reference.display_name)
+        secret = self.find(reference)
+        return with_rotation(found, reference, secret) if secret else found
 
     def key(self, stated: Stated) -> FoundKey:
         """The shared secret that is stated."""

@@ -17,11 +17,13 @@ from kubectl_pxauth.token.verdict import Trust, Verdict, judge
 class Status(StrEnum):
     """What is to be said of a token, the worst first.
 
-    A foreign one names another issuer and was signed by another key: it is another product's.
+    A foreign one names another issuer and was signed by another key: it is another product's. One
+    of the other key was signed by the key that a rotation under way has next to the cluster's.
     """
 
     FOREIGN = "foreign"
     BAD_SIGNATURE = "bad signature"
+    OTHER_KEY = "other key"
     WRONG_ISSUER = "wrong issuer"
     EXPIRED = "expired"
     INVALID = "invalid"
@@ -32,6 +34,9 @@ class Status(StrEnum):
 
 UNSIGNED = (Status.FOREIGN, Status.BAD_SIGNATURE)
 """What is said of tokens that no key of the cluster's made."""
+
+
+_OF_ROTATION = "signature: made with the other key of the rotation that is under way"
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,12 @@ def stored(
     secret: Secret, verdict: Verdict, trusted: TrustedKeys, now: datetime, within: timedelta
 ) -> StoredToken:
     """What is kept of a token that was read; one that ends within that time is expiring."""
+    status = status_of(verdict, now, within, key_known=trusted.no_key is None)
+    problems = trusted.problems(verdict)
+    token = secret.data.get(AUTH_TOKEN, b"").strip()
+    if status is Status.BAD_SIGNATURE and trusted.is_of_rotation(token, now):
+        status = Status.OTHER_KEY
+        problems = tuple(_OF_ROTATION if one.startswith("signature: ") else one for one in problems)
     return StoredToken(
         namespace=secret.namespace,
         secret=secret.name,
@@ -130,8 +141,8 @@ def stored(
         issuer=verdict.issuer,
         issued_at=verdict.issued_at,
         expires_at=verdict.expires_at,
-        status=status_of(verdict, now, within, key_known=trusted.no_key is None),
-        problems=trusted.problems(verdict),
+        status=status,
+        problems=problems,
     )
 
 

@@ -30,12 +30,14 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 class SharedSecret:
     """The shared secret as Portworx gets it: byte for byte, and where it was found.
 
-    rotation says how a rotation of it stands that is under way, if one is.
+    rotation says how a rotation of it stands that is under way, if one is; other is then the key
+    next to it, whose tokens the rotation signs again.
     """
 
     value: bytes = field(repr=False)
     source: str
     rotation: str = field(default="", compare=False)
+    other: bytes = field(default=b"", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.value:

@@ -33,6 +33,7 @@ from kubectl_pxauth.operations.doctor.tokens import (
 )
 from kubectl_pxauth.operations.doctor.volumes import check_volumes, find_volumes
 from kubectl_pxauth.parallel import Background, attempt
+from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 
@@ -63,7 +64,6 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
     Only reads, and asks what the user may do. Errors are findings.
     """
     namespace, now, assumed = request.namespace, request.now, request.assumed
-    guests = assumed is not Assumption.NO_GUESTS
     version = None
     try:
         version = server_version(cluster)
@@ -73,7 +73,7 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
         if not isinstance(error, ForbiddenError):
             return
     rights = Background(lambda: list(check_rights(cluster, namespace)))
-    classes = Background(lambda: find_classes(cluster, guests=guests))
+    classes = Background(lambda: find_classes(cluster))
     claims = Background(lambda: find_volume_claims(cluster, classes.result()))
     snapshots = Background(lambda: find_snapshot_classes(cluster))
     volumes = Background(lambda: find_volumes(cluster))
@@ -98,8 +98,10 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
         look = partial(
             trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now, secured=secured
         )
+    guests = _lets_in_guests(signing.search, assumed)
     yield from errors_as_diagnoses(
-        "classes", lambda: check_storage(classes, claims, look, version, secured=secured)
+        "classes",
+        lambda: check_storage(classes, claims, look, version, secured=secured, guests=guests),
     )
     yield from errors_as_diagnoses(
         "classes",
@@ -114,3 +116,12 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
         yield from errors_as_diagnoses(
             "stork", lambda: check_stork(cluster, signing.search, trusted)
         )
+
+
+def _lets_in_guests(search: Search, assumed: Assumption | None) -> bool | None:
+    """Whether Portworx lets in those who bring no token; None where that is not known."""
+    if assumed:
+        return False if assumed is Assumption.NO_GUESTS else None
+    specs = attempt(search.specs)
+    known = () if isinstance(specs, PxauthError) else specs.specs
+    return next((spec.guests for spec in known if spec.guests is not None), None)

@@ -158,7 +158,7 @@ def _check_job(
         for one in served
         if one.token.issued_at
         and one.token.expires_at
-        and one.token.status not in (Status.BAD_SIGNATURE, Status.INVALID)
+        and one.token.status not in (Status.BAD_SIGNATURE, Status.OTHER_KEY, Status.INVALID)
         and not one.storage_cluster
     ]
     for lapse in find_lapses(times, job.settings, now):

@@ -270,7 +270,7 @@ def _compared(stated: FoundKey, key: FoundKey) -> Diagnosis:
             "leave out --shared-secret-from, --shared-secret-file and PORTWORX_AUTH_SHARED_SECRET",
         )
     if stated.stated_by == key.stated_by:
-        return ok("portworx", "is started with this key")
+        return ok("portworx", "takes this key when it starts")
     if stated.reference == key.reference:
         return ok("portworx", f"{stated.stated_by} takes this key")
     return ok("portworx", f"{stated.stated_by} takes {place}, which is the same key")

@@ -18,7 +18,8 @@ from kubectl_pxauth.cluster.snapshot_classes import (
     list_group_snapshot_classes,
     list_snapshot_classes,
 )
-from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem
+from kubectl_pxauth.operations.doctor.storage import as_guests
 from kubectl_pxauth.operations.doctor.tokens import Place
 from kubectl_pxauth.parallel import Background
 from kubectl_pxauth.portworx.volumes import GROUP_SNAPSHOT_PAIRS, SNAPSHOT_PAIRS, Provisioner
@@ -69,12 +70,12 @@ def check_snapshot_classes(
     look: Callable[[Place], Diagnosis | None],
     *,
     secured: bool,
-    guests: bool = True,
+    guests: bool | None,
 ) -> Iterator[Diagnosis]:
     """Whether those of Portworx' driver name a Secret with a good token.
 
-    secured is whether Portworx wants tokens, and guests whether it may let in those without one.
-    Raises ClusterErrors where the classes can't be read.
+    secured is whether Portworx wants tokens, and guests whether it lets in those without one, None
+    where that is not known. Raises ClusterErrors where the classes can't be read.
     """
     for kind, one in reading.result():
         yield from _check(kind, one, look, secured=secured, guests=guests)
@@ -86,7 +87,7 @@ def _check(
     look: Callable[[Place], Diagnosis | None],
     *,
     secured: bool,
-    guests: bool,
+    guests: bool | None,
 ) -> Iterator[Diagnosis]:
     who = f"{kind.name} {one.name}"
     remedy = kind.remedy.format(name=one.name)
@@ -112,8 +113,8 @@ def _check(
         yield ok("classes", f"{who}: {secrets}")
     yield from found
     if secured and not named and not found:
-        message = f"{who} names no Secret: its snapshots are asked for "
-        if one.name == _OPERATORS and guests:
-            yield warning("classes", f"{message}as a guest", remedy)
+        message = f"{who} names no Secret: its snapshots are asked for"
+        if one.name == _OPERATORS:
+            yield as_guests(message, guests, remedy)
         else:
-            yield bad(message=f"{message}without a token")
+            yield bad(message=f"{message} without a token")

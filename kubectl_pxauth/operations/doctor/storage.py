@@ -42,6 +42,8 @@ _OPERATORS = re.compile(
     r"px-(csi-)?(db|replicated|db-local-snapshot|db-cloud-snapshot)(-encrypted)?"
 )
 
+_OF_ONES_OWN = "use a class with a token: kubectl pxauth storageclass NAME -n NAMESPACE"
+
 Look = Callable[[Place], Diagnosis | None]
 """Says what is wrong with a Secret that should hold a token."""
 
@@ -51,8 +53,7 @@ class VolumeClass:
     """A StorageClass of Portworx's; for each pair of parameters that it has the Secret.
 
     Namespace and name may have templates, and one of them is empty where it is missing.
-    serves_guests is whether it is one of the operator's, which need no Secret where guests are
-    let in.
+    is_operators is whether the operator makes it, for guests.
     """
 
     name: str
@@ -60,7 +61,7 @@ class VolumeClass:
     pairs: Mapping[str, Place]
     expands: bool
     direct_access: bool
-    serves_guests: bool
+    is_operators: bool
 
     @property
     def provisioner_secret(self) -> Place:
@@ -114,19 +115,16 @@ class VolumeClaims:
         return {place for one in self.of_class.values() for place in (*one.tenants, *one.annotated)}
 
 
-def find_classes(cluster: Cluster, *, guests: bool = True) -> dict[str, VolumeClass]:
-    """The StorageClasses whose volumes Portworx makes, by name; raises ClusterErrors.
-
-    guests is whether Portworx may let in those who bring no token.
-    """
+def find_classes(cluster: Cluster) -> dict[str, VolumeClass]:
+    """The StorageClasses whose volumes Portworx makes, by name; raises ClusterErrors."""
     return {
-        one.name: _volume_class(one, guests=guests)
+        one.name: _volume_class(one)
         for one in list_classes(cluster, StorageClass)
         if one.provisioner in tuple(Provisioner)
     }
 
 
-def _volume_class(found: StorageClass, *, guests: bool) -> VolumeClass:
+def _volume_class(found: StorageClass) -> VolumeClass:
     provisioner = Provisioner(found.provisioner)
     parameters = found.parameters
     if provisioner is Provisioner.IN_TREE:
@@ -143,7 +141,7 @@ def _volume_class(found: StorageClass, *, guests: bool) -> VolumeClass:
         {pair: place for pair, place in pairs.items() if any(place)},
         found.allows_expansion,
         is_direct_access(parameters),
-        serves_guests=guests and bool(_OPERATORS.fullmatch(found.name)),
+        is_operators=bool(_OPERATORS.fullmatch(found.name)),
     )
 
 
@@ -178,11 +176,12 @@ def check_storage(
     version: str | None,
     *,
     secured: bool,
+    guests: bool | None,
 ) -> Iterator[Diagnosis]:
     """Whether classes and claims come to good tokens; secured is whether Portworx wants any.
 
-    version is the API server's, None where it is not known. Raises ClusterErrors where the classes
-    can't be read.
+    version is the API server's. guests is whether Portworx lets in those without a token. Both are
+    None where that is not known. Raises ClusterErrors where the classes can't be read.
     """
     classes, answer = reading_classes.result(), attempt(reading_claims.result)
     claims = VolumeClaims({}, ()) if isinstance(answer, PxauthError) else answer
@@ -190,11 +189,19 @@ def check_storage(
     places = {place for place in places if not _is_template(place)} | claims.places()
     found = run_concurrently(lambda place: (place, look(place)), places, _AT_ONCE, Event())
     troubles = {place: trouble for place, trouble in found if trouble}
-    yield from _check_classes(classes, claims, troubles, version, secured=secured)
+    yield from _check_classes(classes, claims, troubles, version, secured=secured, guests=guests)
     if isinstance(answer, PxauthError):
         yield from_error("claims", answer)
     elif classes:
-        yield from _check_claims(classes, claims, troubles, secured=secured)
+        yield from _check_claims(classes, claims, troubles, secured=secured, guests=guests)
+
+
+def as_guests(asked: str, guests: bool | None, remedy: str) -> Diagnosis:
+    """What the operator's own class comes to, which names no Secret; asked is what is asked for."""
+    if guests:
+        return ok("classes", f"{asked} as a guest, and guests are let in")
+    refused = ", and spec.security.auth.guestAccess turns guests away" if guests is False else ""
+    return warning("classes", f"{asked} as a guest{refused}", remedy)
 
 
 def _check_classes(
@@ -204,6 +211,7 @@ def _check_classes(
     version: str | None,
     *,
     secured: bool,
+    guests: bool | None,
 ) -> Iterator[Diagnosis]:
     """Whether each class names Secrets, and such as hold a good token."""
     if not classes:
@@ -215,30 +223,26 @@ def _check_classes(
             yield from found or [_well(one, asked)]
     bare = [one.name for one in classes.values() if one.names_no_secret]
     if secured:
-        operators = [name for name in bare if classes[name].serves_guests]
+        operators = [name for name in bare if classes[name].is_operators]
         for name in bare:
             if name not in operators:
-                yield _check_bare(name, claims.of_class.get(name, ClaimsOfClass()))
+                asked = claims.of_class.get(name, ClaimsOfClass())
+                yield _check_bare(name, asked, guests=guests is True)
         if operators:
-            yield warning(
-                "classes",
-                f"the operator's StorageClasses {', '.join(operators)} name no Secret: their"
-                " volumes are asked for as a guest",
-                "use a class with a token: kubectl pxauth storageclass NAME -n NAMESPACE",
-            )
+            named = f"the operator's StorageClasses {', '.join(operators)} name no Secret"
+            yield as_guests(f"{named}: their volumes are asked for", guests, _OF_ONES_OWN)
     elif bare:
         yield ok("classes", f"{', '.join(bare)}: no Secret, and no security that would ask for one")
 
 
-def _check_bare(name: str, asked: ClaimsOfClass) -> Diagnosis:
+def _check_bare(name: str, asked: ClaimsOfClass, *, guests: bool) -> Diagnosis:
     """A class that names no Secret, where Portworx wants tokens; its claims can name theirs."""
     if asked.annotated and not asked.without_annotation:
         return ok("classes", f"StorageClass {name}: no Secret, as each claim names its own")
-    return problem(
-        "classes",
-        f"StorageClass {name} names no Secret: its volumes are asked for without a token",
-        _anew(name),
-    )
+    says = f"StorageClass {name} names no Secret: its volumes are asked for"
+    if guests:
+        return warning("classes", f"{says} as a guest", _anew(name))
+    return problem("classes", f"{says} without a token", _anew(name))
 
 
 def _check_class(
@@ -299,12 +303,17 @@ def _check_claims(
     troubles: Mapping[Place, Diagnosis],
     *,
     secured: bool,
+    guests: bool | None,
 ) -> Iterator[Diagnosis]:
     """The claims that are Pending, and get no volume because of a token."""
     found = [
         finding
         for claim in claims.pending
-        if (finding := _check_claim(claim, classes[claim.storage_class], troubles, secured=secured))
+        if (
+            finding := _check_claim(
+                claim, classes[claim.storage_class], troubles, secured=secured, guests=guests
+            )
+        )
     ]
     for name, asked in claims.of_class.items():
         found += _check_annotated(classes[name], asked, troubles)
@@ -334,14 +343,22 @@ def _check_annotated(
 
 
 def _check_claim(
-    claim: VolumeClaim, of: VolumeClass, troubles: Mapping[Place, Diagnosis], *, secured: bool
+    claim: VolumeClaim,
+    of: VolumeClass,
+    troubles: Mapping[Place, Diagnosis],
+    *,
+    secured: bool,
+    guests: bool | None,
 ) -> Diagnosis | None:
     if _annotated(claim):
         return None  # _check_annotated says it
     who = f"PersistentVolumeClaim {claim.namespace}/{claim.name} is Pending: StorageClass {of.name}"
     if not all(of.provisioner_secret):
-        says = warning if of.names_no_secret and of.serves_guests else problem
-        return says("claims", f"{who} names no Secret", _anew(of.name)) if secured else None
+        if not secured or (of.names_no_secret and guests):
+            return None
+        for_guests = of.names_no_secret and of.is_operators and guests is None
+        says = warning if for_guests else problem
+        return says("claims", f"{who} names no Secret", _anew(of.name))
     place = _filled_in(of.provisioner_secret, claim)
     if place is None and not STORAGE_CLASS.wrong(*of.provisioner_secret):
         name = "/".join(of.provisioner_secret)

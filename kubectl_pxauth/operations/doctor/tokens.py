@@ -65,6 +65,11 @@ class Kept:
         """What findings call it."""
         return f"Secret {self.token.namespace}/{self.token.secret}"
 
+    def trouble(self, message: str) -> Diagnosis:
+        """That Portworx would refuse it, or will once the rotation's new key is in use."""
+        of_rotation = self.token.status is Status.OTHER_KEY
+        return (warning if of_rotation else problem)("tokens", message, self.remedy)
+
     @property
     def remedy(self) -> str:
         """How it gets a new token."""
@@ -77,6 +82,8 @@ class Kept:
             return f"{maker}: see its log"
         if any(NO_KEY in problem for problem in self.token.problems):
             return "name its public key: --rsa-public-keyfile or --ecdsa-public-keyfile"
+        if self.token.status is Status.OTHER_KEY:
+            return "the rotation signs it again; the next command: kubectl pxauth keys status"
         command = f"{self.renewal} --all" if self.padded else self.renewal
         if self.token.status is Status.BAD_SIGNATURE:
             return f"if you know that it is genuine: {command}"
@@ -142,7 +149,7 @@ def trouble_with(
     if one := kept.found.get(place):
         problems = "; ".join(one.token.problems)
         says = f"{one.display_name} holds no valid token: {problems}"
-        return problem("tokens", says, one.remedy) if problems else None
+        return one.trouble(says) if problems else None
     namespace, name = place
     issue = once_there_is_a_key(
         trusted,
@@ -209,10 +216,7 @@ def check_tokens(kept: KeptTokens, trusted: TrustedKeys, now: datetime) -> Itera
     tokens = [one for one in kept.found.values() if one.token.status is not Status.FOREIGN]
     bad = [one for one in tokens if one.token.status not in _FINE]
     fine = [one for one in tokens if one.token.status in _FINE]
-    refused = [
-        problem("tokens", f"{one.display_name}: {'; '.join(one.token.problems)}", one.remedy)
-        for one in bad
-    ]
+    refused = [one.trouble(f"{one.display_name}: {'; '.join(one.token.problems)}") for one in bad]
     yield from limited(refused, _ALL)
     ending = [
         warning("tokens", f"{one.display_name}: ends {_moment(one, now)}", one.remedy)
