@@ -335,7 +335,7 @@ def test_on_a_terminal_it_asks(keys: Keys, answer: str, arguments: list[str]) ->
         while b"Go on?" not in said:
             said += os.read(master, 1000)
         assert b"2 tokens are signed" in said
-        assert b"Until Portworx is restarted on every node, it refuses every token" in said
+        assert b"Portworx refuses every token of the new key until you restart it" in said
         assert keys.read() == before
         os.write(master, f"{answer}\n".encode())
     assert ended(process).code == (1 if answer == "n" else 0)
