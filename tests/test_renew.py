@@ -7,11 +7,23 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from controlplane.build import openstorage_tool
-from tests.conftest import BIN, SHARED_SECRET, Shell, claims_of, decode, forge, judge
+from controlplane.run import ControlPlane
+from tests.conftest import (
+    BIN,
+    SHARED_SECRET,
+    Shell,
+    claims_of,
+    decode,
+    forge,
+    furnish,
+    judge,
+    new_shell,
+)
 from tests.portworx_site import OPERATOR
 
 DAY = 86400
@@ -82,23 +94,25 @@ def test_what_is_not_due_is_left_alone(shell: Shell) -> None:
     assert abs(shell.claims()["exp"] - (now() + 90 * DAY)) < 60
 
 
-@pytest.mark.parametrize(("age", "is_due"), [(15, False), (21, True)])
 def test_a_short_token_is_due_in_the_last_third_of_its_life_for_every_command(
-    shell: Shell, age: int, is_due: bool
+    own_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    sub = f"px-k8s-user.{shell.namespace}@portworx.com"
-    user = {"name": f"px-k8s-user.{shell.namespace}", "email": sub}
-    shell.keep("px-k8s-user", forge(claims_of(sub, days=30, age_days=age, **user)))
-    before = shell.secret()
-    (item,) = json.loads(shell.pxauth("list", "-o", "json").out)["items"]
-    assert item["status"] == ("expiring" if is_due else "valid")
-    for command in ("renew", "-n", shell.namespace), ("issue", "kubernetes", "--if-needed"):
-        done = shell.pxauth(*command, "--dry-run=server")
-        assert ("unchanged" in done.out) is not is_due
-    found = json.loads(shell.pxauth("doctor", "-o", "json").out)["findings"]
-    said = [one for one in found if f"{shell.namespace}/px-k8s-user: ends" in one["message"]]
-    assert bool(said) is is_due
-    assert shell.secret() == before
+    furnish(own_plane)  # for the doctor shows ten of all tokens that end
+    for age, is_due in (15, False), (21, True):
+        shell = new_shell(own_plane, tmp_path)
+        sub = f"px-k8s-user.{shell.namespace}@portworx.com"
+        user = {"name": f"px-k8s-user.{shell.namespace}", "email": sub}
+        shell.keep("px-k8s-user", forge(claims_of(sub, days=30, age_days=age, **user)))
+        before = shell.secret()
+        (item,) = json.loads(shell.pxauth("list", "-o", "json").out)["items"]
+        assert item["status"] == ("expiring" if is_due else "valid")
+        for command in ("renew", "-n", shell.namespace), ("issue", "kubernetes", "--if-needed"):
+            done = shell.pxauth(*command, "--dry-run=server")
+            assert ("unchanged" in done.out) is not is_due
+        found = json.loads(shell.pxauth("doctor", "-o", "json").out)["findings"]
+        said = [one for one in found if f"{shell.namespace}/px-k8s-user: ends" in one["message"]]
+        assert bool(said) is is_due
+        assert shell.secret() == before
 
 
 def test_a_new_token_is_not_due(shell: Shell) -> None:
