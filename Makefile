@@ -15,7 +15,7 @@ TRY_BIN := $(TRY)/bin
 export PATH := $(BIN):$(PATH)
 endif
 
-.PHONY: test test-fast e2e soak lint demo bench docs tutorial transcripts archive release requirements audit clean
+.PHONY: test test-fast e2e old-servers soak lint demo bench docs tutorial transcripts archive release requirements audit clean
 
 test: lint
 	$(BIN)/python -m controlplane.build  # here, as pytest would hide its progress
@@ -34,6 +34,11 @@ soak: $(VENV)/installed
 	nice -n 15 env ROTATION_EXAMPLES=5000 $(BIN)/pytest tests/test_rotation.py -k whatever
 	nice -n 15 $(BIN)/python -m soak.mutants
 	nice -n 15 $(BIN)/python -m soak.fuzz
+
+# The main commands, on a Kubernetes that Portworx' users still run.
+old-servers: $(VENV)/installed
+	KUBEBUILDER_ASSETS=$$($(BIN)/python -c "from controlplane import build; print(build.old_assets())") \
+	  $(BIN)/pytest $(foreach command,issue list renew keys_rotate schedule doctor,tests/test_$(command).py)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

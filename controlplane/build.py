@@ -25,6 +25,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 _HERE = Path(__file__).parent
 _KWOK = _HERE / "kwok"
+_OLD = _HERE / "old"
 _OPENSTORAGE = _HERE / "openstorage"
 _CSI = _HERE / "csi"
 _SIDECARS = _HERE / "sidecars"
@@ -56,6 +57,15 @@ def assets() -> Path:
         return Path(given)
     tool("etcd")
     return tool("kube-apiserver").parent
+
+
+def old_assets() -> Path:
+    """Return a folder for KUBEBUILDER_ASSETS, whose API server is the one of controlplane/old."""
+    server = _built("kube-apiserver", _PACKAGES["kube-apiserver"], _OLD, [])
+    etcd = server.with_name("etcd")
+    if not etcd.exists():
+        etcd.symlink_to(tool("etcd"))
+    return server.parent
 
 
 def tool(name: str) -> Path:
