@@ -562,6 +562,22 @@ def test_verify_asks_the_cluster_for_the_user_name_claim(site: Site) -> None:
     assert ", from name" in site.pxauth("verify", "--username-claim", "name").out
 
 
+def test_a_user_is_whom_portworx_takes_for_one(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    env = [from_secret(SECRET_VARIABLE, "pxkeys")]
+    site.daemon_set(args=["-jwt_issuer", "px.example", "-username_claim", "email"], env=env)
+    issue, team = ("issue", "kubernetes"), ("--email", "team@example.com")
+    assert site.pxauth(*issue, "-n", "px", *team).code == 0
+    said = site.refused(*issue, "-n", "other", *team).err
+    assert 'the email "team@example.com" is that of Secret px/px-k8s-user already' in said
+    said = site.refused(*issue, "-n", "other", "-n", "portworx", *team).err
+    assert '2 namespaces would share the email "team@example.com"' in said
+    assert site.pxauth(*issue, "-n", "px", *team).code == 0  # its own, again
+    assert site.pxauth(*issue, "-n", "other", *team, "--allow-shared-subject").code == 0
+    items = json.loads(site.pxauth("list", "-A", "-o", "json").out)["items"]
+    assert [item["status"] for item in items] == ["duplicate subject", "duplicate subject"]
+
+
 def test_a_key_that_only_the_nodes_have_leaves_the_verdict_open(site: Site) -> None:
     site.lay_secret("kube-system/pxkeys")
     site.daemon_set(args=["-jwt_issuer", "px.example", "-jwt_ecds_pubkey_file", "/etc/pwx/key"])

@@ -289,6 +289,9 @@ def _check_types(entry: Entry, where: str) -> None:
         for key in keys & entry.keys():
             if not isinstance(entry[key], kind | None):
                 raise ClusterError(f"{where}: {key} is not {words}")
+    for key in (*_CLUSTER_FILES, *_USER_FILES):
+        if "\0" in (entry.get(key) or ""):
+            raise ClusterError(f"{where}: {key} holds a null byte")
 
 
 def _absolute(entry: Entry, files: tuple[str, ...], folder: Path) -> Entry:

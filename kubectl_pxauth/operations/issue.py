@@ -121,6 +121,8 @@ def issue(
     signer = find_signer(cluster, source)
     secret = finding.result()
     checking.result()
+    if signer.username_claim != "sub":
+        _check_subject(request, (namespace,), cluster, signer.username_claim)
     done = _issue_one(request, namespace, signer, cluster, secret)
     *_, outcome = _look_at_the_key_again(request, signer, cluster, [done])
     if isinstance(outcome, SecretFailure):
@@ -170,6 +172,8 @@ def issue_into_many(
         names = find_namespaces(cluster, namespaces.selector)
     _check_subject(request, names, cluster)
     signer = finding.result()
+    if signer.username_claim != "sub":
+        _check_subject(request, names, cluster, signer.username_claim)
     holders = Holders(cluster, [signer.trust], None, request.token.now, signer.namespaces)
 
     def work(found: _FoundSecret) -> IssueResult | SecretFailure:
@@ -250,24 +254,27 @@ def _find_secrets(
         yield _FoundSecret(namespace, known=known)
 
 
-def _check_subject(request: IssueRequest, namespaces: tuple[str, ...], cluster: Cluster) -> None:
-    """Refuse a sub that the user names and another token has; a default sub is the Secret's own."""
-    user = request.token.user or request.token.named
-    if user.sub is None or request.allow_shared_subject:
+def _check_subject(
+    request: IssueRequest, namespaces: tuple[str, ...], cluster: Cluster, claim: str = "sub"
+) -> None:
+    """Refuse a sub that the user names and another token has; a default sub is the Secret's own.
+
+    claim is sub, or the one that Portworx takes for the user in its place.
+    """
+    user = getattr(request.token.user or request.token.named, claim)
+    if user is None or request.allow_shared_subject:
         return
-    hint = "volumes belong to a sub: leave it out, or share it with --allow-shared-subject"
+    hint = f"volumes belong to a {claim}: leave it out, or share it with --allow-shared-subject"
     if len(namespaces) > 1:
-        raise IdentityError(
-            f'{len(namespaces)} namespaces would share the sub "{user.sub}"', hint=hint
-        )
+        raise IdentityError(f'{len(namespaces)} namespaces would share the {claim} "{user}"', hint)
     for namespace in namespaces:
-        from kubectl_pxauth.portworx.token_secrets import find_subject
+        from kubectl_pxauth.portworx.token_secrets import find_user
 
         own = (namespace, request.token.secret)
         keys = {AUTH_TOKEN, request.key}
-        taken = find_subject(cluster, user.sub, own, keys=keys, now=request.token.now)
+        taken = find_user(cluster, claim, user, own, keys=keys, now=request.token.now)
         if taken:
-            raise IdentityError(f'the sub "{user.sub}" is that of {taken} already', hint=hint)
+            raise IdentityError(f'the {claim} "{user}" is that of {taken} already', hint)
 
 
 def _issue_one(

@@ -24,4 +24,4 @@ def list_tokens(
         stored(secret, verdict, trusted, now, within)
         for secret, verdict in read_tokens(cluster, scope, trusted, now)
     ]
-    return list(mark_duplicates(found))
+    return list(mark_duplicates(found, trusted.trust.username_claim))

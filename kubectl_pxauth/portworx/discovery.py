@@ -299,13 +299,11 @@ class Search:
         """
         reading, specs = self.specs(), self._specs_of(key)
         public = _first(specs, "public_key_file")
-        claims = (spec.username_claim for spec in specs if spec.username_claim)
         return VerifierSettings(
             issuer=FoundText(issuer, "as given")
             if issuer
             else self.stated_issuer(key) or FoundText(default, BY_DEFAULT),
-            username_claim=self._values.one_text("user name claims", claims, _CHOOSE)
-            or FoundText("sub", BY_DEFAULT),
+            username_claim=self.username_claim(key),
             public_key_file=FoundText(str(public.value), public.stated_by) if public else None,
             not_read=reading.forbidden,
             provider=self.provider(key),
@@ -327,6 +325,12 @@ class Search:
             ]
         hint = f"choose one with --issuer, or {_CHOOSE.removeprefix('choose ')}"
         return self._values.one_text("issuers", stated, hint)
+
+    def username_claim(self, key: FoundKey | None = None) -> FoundText:
+        """The claim that Portworx takes for the user."""
+        stated = [spec.username_claim for spec in self._specs_of(key) if spec.username_claim]
+        found = self._values.one_text("user name claims", stated, _CHOOSE)
+        return found or FoundText("sub", BY_DEFAULT)
 
     def provider(self, key: FoundKey | None = None) -> FoundText | None:
         """The OpenID Connect provider that Portworx trusts, by its issuer."""

@@ -70,14 +70,15 @@ class KeySource:
 
         given = self.signing_key if isinstance(self.signing_key, SharedSecret) else None
         shared_secret = key.shared_secret if key else given
-        # Portworx takes any other word for sub.
-        found: UsernameClaim = (
-            "email" if username_claim == "email" else "name" if username_claim == "name" else "sub"
-        )
         return Trust(
             issuer=issuer,
             shared_secret=shared_secret.value if shared_secret else None,
             rsa_public_pem=self.rsa_public_pem,
             ecdsa_public_pem=self.ecdsa_public_pem,
-            username_claim=self.username_claim or found,
+            username_claim=self.username_claim or known_claim(username_claim),
         )
+
+
+def known_claim(stated: str) -> "UsernameClaim":
+    """The claim that Portworx takes for the user where this is stated: sub for any other word."""
+    return "email" if stated == "email" else "name" if stated == "name" else "sub"

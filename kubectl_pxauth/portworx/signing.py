@@ -20,7 +20,7 @@ from kubectl_pxauth.errors import (
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import BY_DEFAULT, Search, VerifierSettings, default_issuer
-from kubectl_pxauth.portworx.key_source import KeySource
+from kubectl_pxauth.portworx.key_source import KeySource, known_claim
 from kubectl_pxauth.portworx.settings import APPLICATION_ISSUERS
 from kubectl_pxauth.portworx.stated_values import FoundKey, FoundText, read_shared_secret
 from kubectl_pxauth.text import shown
@@ -146,8 +146,10 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
     specs = attempt(discovery.specs)
     if isinstance(specs, PxauthError):
         return signer
+    claim = attempt(lambda: discovery.username_claim(key))
     return replace(
         signer,
+        username_claim=known_claim("" if isinstance(claim, PxauthError) else claim.value),
         operators_namespace=specs.operators_namespace,
         namespaces=signer.namespaces | discovery.namespaces_of(key),
     )

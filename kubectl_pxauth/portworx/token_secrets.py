@@ -82,10 +82,16 @@ def unusable(secret: Secret, trusted: TrustedKeys, now: datetime) -> str | None:
     return None
 
 
-def find_subject(
-    cluster: Cluster, sub: str, other_than: tuple[str, str], *, keys: set[str], now: datetime
+def find_user(
+    cluster: Cluster,
+    claim: str,
+    user: str,
+    other_than: tuple[str, str],
+    *,
+    keys: set[str],
+    now: datetime,
 ) -> str | None:
-    """A Secret that has a token with this sub, other than the one with that namespace and name.
+    """A Secret that has a token with this claim, other than the one with that namespace and name.
 
     All namespaces are searched, or this one alone where that is forbidden.
     """
@@ -94,8 +100,8 @@ def find_subject(
         try:
             for secret in list_secrets(cluster, namespace):
                 tokens = [secret.data.get(key, b"").strip() for key in keys]
-                subjects = {judge(token, nobody, now).user.sub for token in tokens}
-                if sub in subjects and (secret.namespace, secret.name) != other_than:
+                users = {getattr(judge(token, nobody, now).user, claim) for token in tokens}
+                if user in users and (secret.namespace, secret.name) != other_than:
                     return secret.display_name
         except ForbiddenError:
             continue
@@ -146,16 +152,21 @@ def stored(
     )
 
 
-def mark_duplicates(tokens: list[StoredToken]) -> Iterator[StoredToken]:
-    """The tokens, with those that Portworx takes for one user told from those that are valid."""
-    subjects: dict[str | None, int] = {}
+def mark_duplicates(tokens: list[StoredToken], claim: str) -> Iterator[StoredToken]:
+    """The tokens, with those that Portworx takes for one user told from those that are valid.
+
+    claim is the one that it takes for the user.
+    """
+    users: dict[str | None, int] = {}
     for token in tokens:
         # Whoever has no key could claim to be anybody.
         if token.status not in UNSIGNED:
-            subjects[token.user.sub] = subjects.get(token.user.sub, 0) + 1
+            user = getattr(token.user, claim)
+            users[user] = users.get(user, 0) + 1
     for token in tokens:
         fine = token.status in (Status.VALID, Status.EXPIRING)
-        if fine and token.user.sub and subjects[token.user.sub] > 1:
+        user = getattr(token.user, claim)
+        if fine and user and users[user] > 1:
             yield replace(token, status=Status.DUPLICATE_SUBJECT)
         else:
             yield token

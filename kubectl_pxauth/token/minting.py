@@ -22,7 +22,7 @@ from kubectl_pxauth.token.roles import ADMIN, meant_role
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
-    from kubectl_pxauth.token.verdict import Trust
+    from kubectl_pxauth.token.verdict import Trust, UsernameClaim
 
 
 DEFAULT_DURATION = timedelta(days=365)
@@ -36,8 +36,8 @@ class Signer:
     warnings say what is only guessed of them, what is odd about the key, and where what was given
     is not what the cluster has. operators_namespace is the one in which the Portworx operator
     keeps tokens of its own, if it does. namespaces are where Portworx, or the Secret with its key,
-    was found to be. read_again reads the key where the cluster keeps it; None for a key that the
-    user gave.
+    was found to be. username_claim is what Portworx takes for the user. read_again reads the key
+    where the cluster keeps it; None for a key that the user gave.
     """
 
     issuer: str
@@ -45,6 +45,7 @@ class Signer:
     warnings: tuple[str, ...] = ()
     operators_namespace: str | None = None
     namespaces: frozenset[str] = frozenset()
+    username_claim: "UsernameClaim" = "sub"
     read_again: Callable[[], SharedSecret] | None = field(default=None, repr=False, compare=False)
 
     def latest(self) -> "Signer":

@@ -308,6 +308,28 @@ def test_the_pods_own_service_account(tmp_path: Path, monkeypatch: pytest.Monkey
         assert read_kubeconfig(ConnectionOptions(), inside).namespace == namespace
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"cluster": {"certificate-authority": "a\0b"}},
+        {"user": {"client-certificate": "a\0b", "client-key": "k"}},
+        {"user": {"tokenFile": "a\0b"}},
+    ],
+)
+def test_a_files_name_with_a_null_byte(tmp_path: Path, entry: dict[str, dict[str, str]]) -> None:
+    config = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [
+            {"name": "c", "cluster": {"server": "https://127.0.0.1:1"} | entry.get("cluster", {})}
+        ],
+        "users": [{"name": "u", "user": entry.get("user", {})}],
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    said = Shell("x", tmp_path).refused("list", "--kubeconfig", "config").err
+    assert "holds a null byte" in said
+
+
 def test_without_the_variable_no_home_is_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,8 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
         *errors_as_diagnoses("job", lambda: check_jobs(cluster, jobs.result(), kept, now)),
         *_check_tenants(tenants, trusted),
     ]
-    tokens = mark_duplicates([one.token for one in kept.found.values()])
+    claim = trusted.trust.username_claim
+    tokens = mark_duplicates([one.token for one in kept.found.values()], claim)
     return replace(
         status,
         jobs=runs,
