@@ -170,6 +170,14 @@ def test_a_secret_that_a_tenant_names_and_that_is_missing_stops_nobody(secured: 
     assert not [one for one in found["findings"] if one["severity"] == "problem"]
 
 
+def test_a_key_of_a_tenant_does_not_outdo_the_real_one_that_is_missing(secured: Site) -> None:
+    secured.done("delete", "secret", "px-shared-secret", "-n", "px")  # not made yet, or deleted
+    secured.lay_secret("other/px-shared-secret", EVIL)
+    as_tenant(secured, PATH, storage_cluster(spec={"security": {"enabled": True}}))
+    said = secured.refused("token", "admin").err
+    assert "Secret px/px-shared-secret not found" in said
+
+
 def test_a_daemon_set_that_trusts_a_provider_alone_is_not_given_a_key(site: Site) -> None:
     site.lay_secret("other/px-shared-secret", EVIL)
     site.daemon_set(args=["-oidc_issuer", "https://login.example.com"])
@@ -321,7 +329,7 @@ def test_what_is_not_believed_is_not_read_and_costs_nothing(secured: Site) -> No
     secured.daemon_set("other", args, [variable(ISSUER_VARIABLE, "x" * 20_000)])
     # The same object is read, and found to be odd, where it is believed.
     odd = secured.refused("token", "admin", "--portworx-namespace", "other").err
-    assert "DaemonSet other/portworx is ignored" not in odd  # no key there: that is the error
+    assert "; DaemonSet other/portworx is ignored: " in odd
     read = secured.pxauth(
         "token",
         "admin",

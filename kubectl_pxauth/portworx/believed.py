@@ -206,7 +206,8 @@ def _read(objects: Iterable[PortworxObject]) -> tuple[tuple[PortworxSpec, ...], 
     malformed = []
     for one in objects:
         try:
-            specs += one.read()
+            read = one.read()
+            specs += [replace(spec, made=one.made) if spec.is_operators else spec for spec in read]
         except MalformedError as error:
             malformed.append(f"{one.name} is ignored: {error}")
     return tuple(specs), tuple(malformed)

@@ -142,10 +142,10 @@ class Search:
         return self._without_missing_keys(believe(*objects, self._trusted_namespaces))
 
     def _without_missing_keys(self, reading: PortworxSpecs) -> PortworxSpecs:
-        """Pass over a StorageCluster whose key is not there, where another object's is in a Secret.
+        """Pass over a StorageCluster whose key is missing, where an older object's is in a Secret.
 
-        Else a tenant's would stop every command. A key that stands in the object itself does not
-        outdo one that is missing: it is quickly written, and the other may be the real one's.
+        Else a tenant's would stop every command. What is younger, or stands in the object itself,
+        does not outdo a key that is missing: that may be the real one's.
         """
         stating = {spec.owner: spec for spec in reading.specs if spec.shared_secret}
         if len(stating) <= 1:
@@ -158,13 +158,19 @@ class Search:
             owner: attempt(lambda spec=spec: self._values.key_of(spec))  # type: ignore[misc]
             for owner, spec in stating.items()
         }
-        if not any(isinstance(key, FoundKey) and key.reference for key in keys.values()):
-            return reading
+        found = [
+            stating[owner].made
+            for owner, key in keys.items()
+            if isinstance(key, FoundKey) and key.reference
+        ]
         missing = {
             owner: error
             for owner, error in keys.items()
-            if isinstance(error, SharedSecretError) and stating[owner].is_operators
+            if isinstance(error, SharedSecretError)
+            and any(stating[owner].made > it for it in found)
         }
+        if not missing:
+            return reading
         return replace(
             reading,
             specs=tuple(spec for spec in reading.specs if spec.owner not in missing),

@@ -112,7 +112,8 @@ class PortworxSpec:
     """What one list of variables or of arguments says; None where it says nothing.
 
     owner is the object that it is in, a StorageCluster if it is the operator's. apps_key and
-    stork_key are the keys of Portworx' own applications. not_used are a key and an issuer that
+    stork_key are the keys of Portworx' own applications. made is when a StorageCluster was made, to
+    be compared, and earlier than any for another object. not_used are a key and an issuer that
     the object states and the operator does not use. unseen is whether Portworx gets variables
     that are not in the object; secured is whether spec.security switches authorization on, and
     guests whether the operator then lets in those who bring no token, None where it leaves that to
@@ -133,6 +134,7 @@ class PortworxSpec:
     unseen: bool = False
     secured: bool = False
     guests: bool | None = None
+    made: tuple[str, int, str] = ("", 0, "")
 
     @property
     def is_operators(self) -> bool:
