@@ -474,6 +474,10 @@ def test_what_could_not_be_read_is_said_where_it_matters(site: Site) -> None:
     assert "StorageClusters in all namespaces: not allowed to list them" in said
     assert 'Secret kube-system/pxkeys: user "nobody" may not get' in said
     assert said.count("is forbidden") == 1
+    assert (
+        "hint: kubectl --as nobody auth can-i get secrets/pxkeys -n kube-system; or name the"
+        in said
+    )
     site.allow("lister", "portworx", "list", f"storageclusters.{GROUP}")
     site.allow("half", "px", "list", f"storageclusters.{GROUP}")
     said = site.refused("token", "admin", "--as", "half", "--portworx-namespace", "px").err

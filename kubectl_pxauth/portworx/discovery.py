@@ -438,31 +438,33 @@ def _key_by_name(
     places = dict.fromkeys(widest(reading.forbidden), "not allowed to list them")
     if not places and not reading.ignored:
         places["StorageClusters and DaemonSets"] = "say nothing of it" if reading.specs else "none"
-    found = _named(usual, values, places)
+    refusals: list[ForbiddenError] = []
+    found = _named(usual, values, places, refusals)
     # A StorageCluster that could not be read may be why Portworx uses another.
     if reading.forbidden or not found:
         values.ask(others)
-        found += _named(others, values, places)
+        found += _named(others, values, places, refusals)
     if key := _one_key(found):
         return key
     looked = "; ".join(
         f"{place}: {outcome}" if outcome else f"nor {place}" for place, outcome in places.items()
     )
-    hint = (
-        NAME_IT
-        if reading.forbidden or reading.ignored
-        else f"make the first keys: kubectl pxauth keys create; or {NAME_IT}"
-    )
+    hint = NAME_IT
+    if refusals:
+        hint = f"{refusals[0].hint}; or {NAME_IT}"
+    elif not (reading.forbidden or reading.ignored):
+        hint = f"make the first keys: kubectl pxauth keys create; or {NAME_IT}"
     ignored = "".join(f"; {message}" for message in reading.ignored)
     raise NoKeyError(f"no shared secret was found{ignored}; looked at {looked}", hint)
 
 
 def _named(
-    references: Iterable[SecretKeyReference], values: StatedValues, places: dict[str, str]
+    references: Iterable[SecretKeyReference],
+    values: StatedValues,
+    places: dict[str, str],
+    refusals: list[ForbiddenError],
 ) -> list[FoundKey]:
     found = []
-    # One refusal says enough of the others.
-    refused = any(outcome.endswith("is forbidden") for outcome in places.values())
     for reference in references:
         where = f"Secret {reference.namespace}/{reference.name}"
         try:
@@ -472,8 +474,8 @@ def _named(
                 continue
             found.append(FoundKey(values.shared_secret(reference), reference, BY_NAME))
         except ForbiddenError as error:
-            places[where] = "" if refused else str(error)
-            refused = True
+            places[where] = "" if refusals else str(error)  # one says enough of the others
+            refusals.append(error)
         except SharedSecretError as error:
             places[where] = str(error).removeprefix(f"{where} ")
     return found
