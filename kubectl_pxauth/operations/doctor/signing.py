@@ -77,7 +77,10 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
             errors_as_diagnoses("portworx", lambda: _check_started(cluster, found, discovery)),
         )
     odd = (warning("portworx", message) for message in ignored)
-    return SigningCheck(trusted, asks, (*diagnoses, *odd), discovery)
+    each: dict[str, Diagnosis] = {}
+    for one in (*diagnoses, *odd):
+        each.setdefault(one.message, one)  # one error may be in the way of several checks
+    return SigningCheck(trusted, asks, tuple(each.values()), discovery)
 
 
 def _asks(search: Search, no_key: PxauthError | None) -> bool | None:

@@ -74,7 +74,8 @@ def _check_no_other_key(cluster: Cluster, reference: SecretKeyReference) -> tupl
         raise DiscoveryError(
             f"nothing would read Secret {reference.namespace}/{reference.name}: the operator starts"
             f" Portworx ({owners}), and gives it no key from there",
-            hint="set spec.security.enabled of the StorageCluster to true; the operator then makes"
+            hint="set spec.security.enabled of the StorageCluster to true, and leave"
+            " spec.security.auth.enabled out or set it to true as well; the operator then makes"
             " the keys by itself",
         )
     if not stated:
