@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controlplane import build
 
-_START_SECONDS = 120
+_START_SECONDS = 240
 _SERVICE_ADDRESS = "10.0.0.1"  # the first of --service-cluster-ip-range, always the API server's
 _POLL_SECONDS = 0.05
 _READY = ("/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-system")
@@ -274,15 +274,17 @@ class ControlPlane:
     ) -> None:
         """Wait until an object is there and as it is wanted; raises TimeoutError."""
         deadline = time.monotonic() + _START_SECONDS
+        said = "no answer"
         with self._pool() as pool:
-            while True:
-                answer = pool.request("GET", self.server + path, timeout=5)
-                if answer.status == HTTPStatus.OK and done(answer.json()):
-                    return
-                if time.monotonic() > deadline:
-                    problem = f"{path} is not as it is wanted: {answer.data.decode()}"
-                    raise TimeoutError(problem)
+            while time.monotonic() < deadline:
+                with contextlib.suppress(urllib3.exceptions.HTTPError):  # the machine is busy
+                    answer = pool.request("GET", self.server + path, retries=False, timeout=5)
+                    if answer.status == HTTPStatus.OK and done(answer.json()):
+                        return
+                    said = answer.data.decode()
                 time.sleep(_POLL_SECONDS)
+        problem = f"{path} is not as it is wanted: {said}"
+        raise TimeoutError(problem)
 
     def _pool(self) -> urllib3.PoolManager:
         """Make connections for an administrator."""
