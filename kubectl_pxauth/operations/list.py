@@ -1,4 +1,4 @@
-"""List the tokens that lie in Secrets, and what state each is in."""
+"""List the tokens in Secrets, and what state each is in."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Nothing is signed with a key that is gone: who signs looks at the key again after the write.
+"""Nothing is signed with a key that is gone: whoever signs looks at the key again after the write.
 
 A token that was signed with the old key of a rotation, and is written while that is under way, is
 found in one of two ways, and there is no third. Either it was written before the rotation's last

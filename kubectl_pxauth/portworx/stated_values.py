@@ -1,4 +1,4 @@
-"""What is stated of the key, the issuer and the like, read where it lies."""
+"""What is stated of the key, the issuer and the like, read from where it is."""
 
 from collections.abc import Iterable
 

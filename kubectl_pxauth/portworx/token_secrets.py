@@ -1,4 +1,4 @@
-"""The tokens that lie in Secrets: how they are found, and what state each is in."""
+"""The tokens in Secrets: how they are found, and what state each is in."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

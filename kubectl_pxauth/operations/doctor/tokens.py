@@ -1,4 +1,4 @@
-"""Whether Portworx takes the tokens that lie in Secrets, and for how long."""
+"""Whether Portworx takes the tokens in Secrets, and for how long."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

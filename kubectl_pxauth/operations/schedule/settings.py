@@ -1,4 +1,4 @@
-"""What is said of a job: laid over what the job has already."""
+"""What is said of a job, on top of what the job has already."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
