@@ -416,8 +416,11 @@ def test_the_job_goes_where_the_key_goes(job: Job) -> None:
     assert job.name not in found.out
     moved_job = replace(job, home=job.shell.namespace)
     assert not moved_job.may("get", "secret", "pxkeys", "-n", HOME)
-    # It was said, and so it stays.
-    assert "deleted" not in job.schedule().values()
+    # It was said, but a tenant could have laid all of that there.
+    said = job.shell.refused("schedule").err
+    assert "may be anybody's, and takes the key" in said
+    named = job.schedule("--shared-secret-from", f"{job.shell.namespace}/keys")
+    assert set(named.values()) == {"unchanged"}
     assert job.get(job.cron_job, job.shell.namespace)["spec"]
 
 
@@ -474,6 +477,73 @@ def test_a_job_of_0_1_0_is_moved(job: Job, touch: str) -> None:
     assert role["metadata"]["name"] == job.name
     labels = job.get(job.cron_job)["metadata"]["labels"]
     assert "app.kubernetes.io/instance" not in labels
+
+
+@pytest.mark.parametrize(
+    ("release", "given"), [("today's", "issuer,shared-secret-from"), ("0.1.0's", "issuer")]
+)
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_cron_job_of_a_tenant_sets_nothing(
+    job: Job, job_everywhere: Job, elsewhere: Shell, release: str, given: str, *, everywhere: bool
+) -> None:
+    """Its image would run with the job's rights, and its key would say where."""
+    made = job_everywhere if everywhere else job
+    labels = {
+        "app.kubernetes.io/managed-by": "kubectl-pxauth",
+        "app.kubernetes.io/name": "pxauth-renew",
+    } | ({"kubectl-pxauth/job": made.name} if release == "today's" else {})
+    # 0.1.0 had the job in the namespace that it served.
+    place = made.shell if release == "0.1.0's" and not everywhere else elsewhere
+    scope = ["--all-namespaces"] if everywhere else ["--namespace", made.shell.namespace]
+    theirs = f"{place.namespace}/px-shared-secret:shared-secret"
+    container = {
+        "name": "pxauth-renew",
+        "image": "evil:1",
+        "args": ["renew", *scope, "--issuer=x", "--shared-secret-from", theirs],
+    }
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    place.create(
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": {
+                "name": "pxauth-renew",
+                "labels": labels,
+                "annotations": {"kubectl-pxauth/given": given},
+            },
+            "spec": {
+                "schedule": "0 4 * * *",
+                "jobTemplate": {"spec": {"template": {"spec": pod}}},
+            },
+        }
+    )
+    account = {"kind": "ServiceAccount", "name": "pxauth-renew", "namespace": place.namespace}
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "admin"}
+    place.create(
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "pxauth-renew", "labels": labels},
+            "roleRef": role,
+            "subjects": [account],
+        }
+    )
+    flags = [*(["-A"] if everywhere else []), "--image", "ours:1"]
+    if "shared-secret-from" in given:
+        said = made.shell.refused("schedule", *flags).err
+        assert f"may be anybody's, and takes the key {theirs}" in said
+        flags += ["--shared-secret-from", "kube-system/pxkeys"]
+    done = made.shell.pxauth("schedule", *flags)
+    assert done.code == 0, done.err
+    whose = f"CronJob {place.namespace}/pxauth-renew may be anybody's, so none of its settings"
+    assert whose in done.err
+    container = made.pod()["spec"]["containers"][0]
+    assert (container["image"], made.get(made.cron_job)["spec"]["schedule"]) == (
+        "ours:1",
+        "0 3 * * *",
+    )
+    assert "kube-system/pxkeys:shared-secret" in container["args"]
+    assert "evil" not in json.dumps(made.pod())
 
 
 @pytest.mark.parametrize("scope", [["--namespace", "NAMESPACE"], ["--all-namespaces"]])

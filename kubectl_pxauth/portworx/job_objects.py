@@ -1,6 +1,6 @@
 """The objects of a renewal job, wherever they are, also those that release 0.1.0 made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
@@ -18,6 +18,7 @@ from kubectl_pxauth.portworx.renewal_job import (
     OLD_OBJECTS,
     RENEWING,
     ROLE,
+    ROLE_BINDING,
     job_name,
 )
 
@@ -101,6 +102,24 @@ def old_home(found: Applied, old: list[Applied]) -> str | None:
         if found.name != RENEWING:
             return found.name.removeprefix(f"{RENEWING}-")
     return found.namespace
+
+
+def is_administrators(
+    cron_job: Applied, objects: Iterable[Applied], trusted_namespaces: Iterable[str]
+) -> bool:
+    """Whether an administrator made that CronJob, of which these are all the objects.
+
+    Whoever may make CronJobs in one namespace can give one our labels, with an image of theirs. It
+    is a job's that is in one of the namespaces, or has rights there or in all namespaces.
+    """
+    trusted = {*trusted_namespaces}
+    homes = {
+        bound_namespace(found)
+        for found in objects
+        if found.kind is CLUSTER_ROLE_BINDING
+        or (found.kind is ROLE_BINDING and found.namespace in trusted)
+    }
+    return cron_job.namespace in trusted | homes
 
 
 def bound_namespace(binding: Applied) -> str | None:

@@ -6,6 +6,7 @@ where it issues.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
@@ -13,6 +14,7 @@ from kubectl_pxauth.cluster.access import Rule
 from kubectl_pxauth.cluster.applied import Applied, Kind, manifest_of
 from kubectl_pxauth.cluster.objects import FIELD_MANAGER, MANAGED_BY
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.rights import JOB_RENEWS
 
@@ -324,10 +326,12 @@ def read_job(cron_job: Applied) -> RenewalJob | None:
         return None
     container = containers[RENEWING]
     flags = _Flags(container)
-    key = flags.get("--shared-secret-from")
+    key = None
+    if named := flags.get("--shared-secret-from"):
+        with suppress(UsageError):  # anybody may have written it
+            key = SecretKeyReference.parse(named, default=SecretKeyReference("", "", ""))
     if key is None:
         return None
-    no_key = SecretKeyReference("", "", "")
     issuing = None
     if ISSUING in containers:
         issue = _Flags(containers[ISSUING])
@@ -362,7 +366,7 @@ def read_job(cron_job: Applied) -> RenewalJob | None:
         namespace=cron_job.namespace,
         settings=settings,
         issuer=flags.get("--issuer") or "",
-        key=SecretKeyReference.parse(key, default=no_key),
+        key=key,
         given=tuple(given.split(",")) if given else (),
     )
 

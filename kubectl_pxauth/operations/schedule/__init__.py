@@ -34,8 +34,8 @@ from kubectl_pxauth.operations.schedule.checks import (
     lapse_warnings,
 )
 from kubectl_pxauth.operations.schedule.settings import JobChanges
-from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.job_objects import find_job_objects
+from kubectl_pxauth.parallel import Background, attempt
+from kubectl_pxauth.portworx.job_objects import find_job_objects, is_administrators
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
@@ -45,8 +45,9 @@ from kubectl_pxauth.portworx.renewal_job import (
     job_name,
     read_job,
 )
+from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.portworx.signing import KeySearch, TrustedKeys, trusted_keys
-from kubectl_pxauth.portworx.stated_values import NAME_IT
+from kubectl_pxauth.portworx.stated_values import NAME_IT, FoundKey
 
 # kubernetes/kubernetes, plugin/pkg/admission/namespace/lifecycle: nobody deletes these.
 _IMMORTAL = ("default", "kube-system", "kube-public")
@@ -102,12 +103,12 @@ def schedule(
         return _preview(job, ())
     cluster = connect()
     ours = find_job_objects(cluster, request.scope, _likely_places(request, source))
-    there = _job_that_is_there(ours.objects, request.scope)
+    there, not_ours = _job_that_is_there(cluster, request, source, ours.objects)
     present = read_job(there) if there else None
     source = _with_given(source, present)
     issuer, key, trusted, guessed = _resolve_key(cluster, source)
     job = _job(request, source, present, issuer, key)
-    warnings = [*guessed, *ours.warnings, *_gives_away(job)]
+    warnings = [*guessed, *ours.warnings, *not_ours, *_gives_away(job)]
     if request.dry_run is DryRun.CLIENT:
         return _preview(job, tuple(warnings))
     namespaces = check_namespaces(cluster, job)
@@ -163,10 +164,37 @@ def _likely_places(request: ScheduleRequest, source: KeySource) -> tuple[str, ..
     return tuple(dict.fromkeys(place for place in named if place))
 
 
-def _job_that_is_there(ours: tuple[Applied, ...], scope: str | None) -> Applied | None:
-    """The job's CronJob; of this release's rather than of 0.1.0's."""
+def _job_that_is_there(
+    cluster: Cluster, request: ScheduleRequest, source: KeySource, ours: tuple[Applied, ...]
+) -> tuple[Applied | None, list[str]]:
+    """The job's CronJob, of this release's rather than of 0.1.0's; warnings of those of others.
+
+    What they say would be run with the job's rights. Raises DiscoveryError where one of others, or
+    one that can't be told from those, says that the user named its key.
+    """
+    reference = source.shared_secret_from
+    named = (request.job_namespace, reference.namespace if reference else None)
+    trusted = {USUAL_NAMESPACES[0], *filter(None, named)}
     jobs = [found for found in ours if found.kind is CRON_JOB]
-    return min(jobs, key=lambda found: found.name != job_name(scope), default=None)
+    if not reference and any(not is_administrators(found, ours, trusted) for found in jobs):
+        key = attempt(KeySearch(cluster, source).key)
+        if isinstance(key, FoundKey) and key.reference:
+            trusted.add(key.reference.namespace)
+    believed = [found for found in jobs if is_administrators(found, ours, trusted)]
+    warnings = []
+    for found in jobs:
+        if found in believed:
+            continue
+        said = read_job(found)
+        if not reference and said and "shared-secret-from" in said.given:
+            raise DiscoveryError(
+                f"{found.display_name} may be anybody's, and takes the key {said.key}",
+                hint="name the key that the job is to take: --shared-secret-from"
+                " NAMESPACE/NAME:KEY",
+            )
+        warnings.append(f"{found.display_name} may be anybody's, so none of its settings is kept")
+    job = min(believed, key=lambda found: found.name != job_name(request.scope), default=None)
+    return job, warnings
 
 
 def _with_given(source: KeySource, present: RenewalJob | None) -> KeySource:
