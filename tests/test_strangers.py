@@ -112,6 +112,17 @@ def test_of_two_that_are_taken_up_none_is_guessed(site: Site) -> None:
     site.signs_with(OURS, "operator.portworx.io", "--portworx-namespace", "px")
 
 
+def test_the_token_of_the_docs_that_ended_is_issued_again_for_its_user(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.daemon_set(env=[from_secret(SECRET_VARIABLE, "pxkeys")])
+    dead = forge(claims_of("kubernetes@example.com", days=365, age_days=405), OURS)
+    site.lay_secret("portworx/px-k8s-user", dead.encode(), "auth-token")
+    done = site.pxauth("issue", "kubernetes", "-n", "portworx")
+    assert (done.code, done.err) == (0, "")
+    (one,) = json.loads(site.pxauth("list", "-n", "portworx", "-o", "json").out)["items"]
+    assert (one["subject"], one["status"]) == ("kubernetes@example.com", "valid")
+
+
 @pytest.mark.parametrize("spec", [{}, {"security": {"enabled": True}}], ids=["bare", "secured"])
 @pytest.mark.parametrize("is_real_one_taken_up", [True, False])
 def test_a_finalizer_that_a_tenant_wrote_outdoes_nobodys(
