@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kubectl_pxauth.cluster.cron import longest_gap, next_run
-from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue
+from kubectl_pxauth.portworx.lapses import Lapse, TokenTimes, find_lapses, is_overdue
 from kubectl_pxauth.portworx.renewal_job import JobSettings
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -37,17 +37,16 @@ def test_when_a_job_runs(
     assert longest_gap(schedule, zone, NOW) == gap
 
 
-def remedies(schedule: str, within: str, *tokens: tuple[timedelta, timedelta]) -> list[str]:
-    """What to do about tokens for so long that were made so long ago."""
+def lapses(settings: JobSettings, *tokens: tuple[timedelta, timedelta]) -> list[Lapse]:
+    """What goes wrong with tokens for so long that were made so long ago."""
     times = [
         TokenTimes(f"Secret a/{index}", NOW - age - SKEW, NOW - age + span)
         for index, (span, age) in enumerate(tokens)
     ]
-    settings = JobSettings(image="i", schedule=schedule, within=within)
-    return [lapse.remedy for lapse in find_lapses(times, settings, NOW)]
+    return list(find_lapses(times, settings, NOW))
 
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NEW = timedelta()
 
 
@@ -77,7 +76,55 @@ NEW = timedelta()
 def test_what_would_lapse(
     schedule: str, within: str, tokens: list[tuple[timedelta, timedelta]], expected: list[str]
 ) -> None:
-    assert remedies(schedule, within, *tokens) == expected
+    settings = JobSettings(image="i", schedule=schedule, within=within)
+    assert [lapse.remedy for lapse in lapses(settings, *tokens)] == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "within", "tokens", "says"),
+    [
+        (
+            "@weekly",
+            None,
+            "3d",
+            [],
+            "the job runs every 7d and renews what ends within 3d: a token can end in between",
+        ),
+        (
+            "@daily",
+            None,
+            "30d",
+            [(12 * HOUR, NEW), (90 * MINUTE, NEW), (365 * DAY, NEW)],
+            "the job runs every 1d, and the token in Secret a/1 (and 1 more) lives 90m and is"
+            " renewed in the last third of that: it can end before the job runs again",
+        ),
+        (
+            "@every 90m",
+            None,
+            "30d",
+            [(3 * HOUR, NEW)],
+            "the job runs every 90m, and the token in Secret a/0 lives 3h and is renewed in the"
+            " last third of that: it can end before the job runs again",
+        ),
+        (
+            "0 3 * * *",
+            "Asia/Tokyo",
+            "30d",
+            [(365 * DAY, 365 * DAY - HOUR)],
+            "the token in Secret a/0 ends at 2026-11-25 13:00 UTC, before the job runs at"
+            " 2026-11-25 18:00 UTC",
+        ),
+    ],
+)
+def test_what_is_said(
+    schedule: str,
+    zone: str | None,
+    within: str,
+    tokens: list[tuple[timedelta, timedelta]],
+    says: str,
+) -> None:
+    settings = JobSettings(image="i", schedule=schedule, time_zone=zone, within=within)
+    assert [lapse.message for lapse in lapses(settings, *tokens)] == [says]
 
 
 @pytest.mark.parametrize(
