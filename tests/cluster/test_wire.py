@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -118,6 +119,18 @@ def test_a_read_that_is_answered_with_something_else(
     assert shell.kubectl("get", "secret", "px-k8s-user").code == 1
 
 
+def test_no_other_server_is_shown_whom_this_one_knows(shell: Shell, proxy: FaultProxy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as never_called:
+        never_called.setblocking(False)
+        there = f"https://127.0.0.1:{never_called.getsockname()[1]}/"
+        elsewhere = Answer(Reply(307, headers=(("Location", there),)))
+        proxy.spoil(elsewhere, method="GET", path="/secrets/pxkeys")
+        done = proxy.shell(shell).refused(*ISSUE, "-n", shell.namespace, "--request-timeout=5s")
+        with pytest.raises(BlockingIOError):
+            never_called.accept()
+    assert "redirects to https://127.0.0.1 (HTTP status 307)" in done.err
+
+
 WRITES = {"POST": SECRETS, "PATCH": SECRET}
 DONE = [
     Reset(done=True),
@@ -193,6 +206,19 @@ def test_another_write_that_came_first_is_heeded(shell: Shell, proxy: FaultProxy
     nothing = Answer(Reply(404, status(404, "NotFound", "not there yet")))
     proxy.spoil(nothing, method="GET", path=SECRET)
     proxy.spoil(refusal(502), method="POST", path=SECRETS)
+    done = issue(shell, proxy)
+    assert done.code == 1
+    assert "was meanwhile given a token of another key" in done.err
+    assert shell.token() == theirs
+
+
+def test_a_write_that_came_in_between_is_heeded(shell: Shell, proxy: FaultProxy) -> None:
+    shell.issue("kubernetes")
+    theirs = forge(claims_of("theirs"), b"another key")
+    change = shell.home / "change"
+    change.write_text(json.dumps({"stringData": {"auth-token": theirs}}))
+    patch = ("patch", "secret", "px-k8s-user", "-n", shell.namespace, "--patch-file", change)
+    proxy.spoil(First(lambda: shell.kubectl(*patch)), method="PATCH", path=SECRET)
     done = issue(shell, proxy)
     assert done.code == 1
     assert "was meanwhile given a token of another key" in done.err
