@@ -14,7 +14,8 @@ _DECISIONS = (
     "kubectl_pxauth.token.*",
     "kubectl_pxauth.operations.issue.x__identity__*",
     "kubectl_pxauth.operations.issue.x__changes__*",
-    "kubectl_pxauth.operations.renew.x__sign_again__*",
+    "kubectl_pxauth.operations.renew.x__check_signature__*",
+    "kubectl_pxauth.operations.renew.x__identity__*",
     "kubectl_pxauth.operations.renew.x__duration__*",
     "kubectl_pxauth.portworx.token_secrets.x_status_of__*",
 )
