@@ -40,17 +40,18 @@ def print_table(
     headings. rich's own tables take a millisecond for each row, and keep all of them.
     """
     console = Console(highlight=False, soft_wrap=True)
-    rows = [[_cell(text, console) for text in row] for row in rows]
+    is_terminal, encoding = console.is_terminal, console.encoding  # each time they ask the system
+    rows = [[_cell(text, encoding, is_terminal) for text in row] for row in rows]
     headings = [column.heading if headed else "" for column in columns]
     widths = [max(map(cell_len, cells)) for cells in zip(headings, *rows, strict=True)]
-    if console.is_terminal and not wide:
+    if is_terminal and not wide:
         _shrink(widths, columns, console.width)
     cut = "~" if console.options.ascii_only else "…"
     if headed:
         print(_line(headings, widths, cut))
     for row, colour in zip(rows, colours or [""] * len(rows), strict=True):
         line = _line(row, widths, cut)
-        if console.is_terminal:
+        if is_terminal:
             text = Text(line)
             text.stylize(colour, start=len(line) - len(row[-1]))
             console.print(text)
@@ -71,17 +72,17 @@ def _shrink(widths: list[int], columns: Sequence[Column], limit: int) -> None:
             widths[index] -= 1
 
 
-def _cell(text: str, console: Console) -> str:
+def _cell(text: str, encoding: str, is_terminal: bool) -> str:
     """What is shown of a text; a script gets its blanks escaped, and so finds each column."""
     shown = printable(text) or _NOTHING
-    if not console.is_terminal:
+    if not is_terminal:
         shown = shown.replace(" ", r"\x20")
-    return _encodable(shown, console)
+    return _encodable(shown, encoding)
 
 
-def _encodable(text: str, console: Console) -> str:
-    """The text with what this locale's encoding lacks as it will be escaped, for its width."""
-    return text.encode(console.encoding, "backslashreplace").decode(console.encoding)
+def _encodable(text: str, encoding: str) -> str:
+    """The text with what the locale's encoding lacks as it will be escaped, for its width."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], cut: str) -> str:
@@ -105,9 +106,9 @@ def print_rows(rows: Iterable[Row]) -> None:
     console = Console()
     for row in rows:
         label = f"{printable(row.label)}:" if row.label else ""
-        text = Text(_encodable("\n".join(map(printable, row.lines)), console))
+        text = Text(_encodable("\n".join(map(printable, row.lines)), console.encoding))
         text.stylize(row.style)  # the letters alone, not the blanks behind them
-        grid.add_row(Text(_encodable(label, console)), text)
+        grid.add_row(Text(_encodable(label, console.encoding)), text)
     if not console.is_terminal:
         console.width = _UNLIMITED
     with console.capture() as captured:
