@@ -16,9 +16,12 @@ _OTHER_WORDS = {
 }
 """What other tools call our commands."""
 
-
 _OTHER_FLAGS = {"-A": "--namespace-selector", "--all-namespaces": "--namespace-selector"}
 """What is meant by a flag that other commands have, where a command has the second one alone."""
+
+_EVERYWHERE = ("status", "doctor", "discover", "keys rotate", "keys status")
+"""Commands that take no namespace, as they look in all."""
+_OF_NAMESPACES = ("-n", "--namespace", "-A", "--all-namespaces")
 
 
 def explain(error: Any, arguments: list[str]) -> UsageError:
@@ -34,12 +37,15 @@ def explain(error: Any, arguments: list[str]) -> UsageError:
 def _hint_for(error: Any, arguments: list[str]) -> str:
     path = error.ctx.command_path if error.ctx else _called(arguments)
     meant: list[str] = []
+    see = f"see `{path} --help`"
     if isinstance(error, NoSuchOption) and error.ctx:
+        command = path.removeprefix(f"{PROGRAM} ")
+        if command in _EVERYWHERE and error.option_name in _OF_NAMESPACES:
+            return f"leave it out: {command} looks in all namespaces; {see}"
         meant = _flags_like(error.option_name, error.ctx.command.params)
     elif hasattr(getattr(error.ctx, "command", None), "commands"):
         group = path.removeprefix(PROGRAM).split()
         meant = [f"`{PROGRAM} {name}`" for name in _commands_like(arguments, group)]
-    see = f"see `{path} --help`"
     return f"did you mean {' or '.join(meant)}? {see}" if meant else see
 
 

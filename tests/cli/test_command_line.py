@@ -176,6 +176,16 @@ def test_misuse_names_what_is_wrong(offline: Shell, line: str, says: str) -> Non
             "token admin --output json",
             "hint: leave it out to print the token, or name the file ./json",
         ),
+        (
+            "doctor -n red",
+            "hint: leave it out: doctor looks in all namespaces; see"
+            " `kubectl pxauth doctor --help`",
+        ),
+        (
+            "keys status -A",
+            "hint: leave it out: keys status looks in all namespaces; see"
+            " `kubectl pxauth keys status --help`",
+        ),
         ("issue kubernetes --secret red/t", "hint: name the namespace with -n: --secret t -n red"),
     ],
 )
