@@ -437,6 +437,7 @@ def test_with_rights_for_the_key_alone_the_issuer_is_a_guess_and_said_to_be(site
     assert "StorageClusters in all namespaces" in said
     assert site.signs_with(OURS, "given", "--as", "reader", "--issuer", "given") == ""
     site.allow("reader", "px", "list", "secrets")
+    assert site.pxauth("issue", "kubernetes", "-n", "px").code == 0  # else there is nothing to say
     for command in ("list", "renew"):
         done = site.pxauth(command, "-n", "px", "--as", "reader")
         assert done.code == 0
