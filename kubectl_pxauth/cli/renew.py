@@ -33,6 +33,7 @@ from kubectl_pxauth.cli.many import (
     failed,
     failed_cluster,
     finish,
+    give_memory_back,
     interruptible,
     with_progress,
 )
@@ -136,10 +137,13 @@ def command(
         duration=None if duration is None else read_duration("--duration", duration),
         dry_run=dry_run,
         now=datetime.now(UTC),
+        wants_objects=form in (output.Format.JSON, output.Format.YAML),
     )
     counts, counted = counter(Outcome), dict[str, str]()
     manifests: dict[str, dict[str, Any]] = {}
     scopes: dict[str, Scope] = {}
+    if not request.names:
+        give_memory_back()
     with interruptible() as stop:
 
         def renew_in(context: str, connection: Connection) -> Iterator[RenewResult | SecretFailure]:

@@ -30,7 +30,7 @@ def misfit(answer: dict[str, Any], method: str, path: tuple[str, ...]) -> str | 
 
 def _fits(kind: str, plural: str, *, is_list: bool) -> bool:
     """Whether a kind is that of a resource: StorageClass is of storageclasses."""
-    if is_list and kind == "PartialObjectMetadataList":
+    if kind == ("PartialObjectMetadataList" if is_list else "PartialObjectMetadata"):
         return True
     singular = (kind.removesuffix("List") if is_list else kind).lower()
     plurals = (f"{singular}s", f"{singular}es", f"{singular[:-1]}ies", singular)

@@ -32,6 +32,12 @@ _MOST_BYTES = 16 << 20  # of an answer; what holds more is asked for in smaller 
 _MOST_EXPIRED = 10  # continue tokens in sequence that the server has forgotten
 _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_MERGE_PATCH = "application/merge-patch+json"
+
+WHOLE = _JSON
+METADATA = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""What a write may be answered with: the object, or its metadata alone."""
+
 _REDIRECT, _REFUSED, _UNAUTHORIZED, _BROKEN = 300, 400, 401, 500  # HTTP's own bounds
 
 _UNKNOWN_AUTHORITY = (
@@ -136,9 +142,14 @@ class Cluster:
         """Let the server answer a question that has to be posted; nothing is written."""
         return self._request("POST", path, {}, body, _JSON, writes=False)
 
-    def merge_patch(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
-        """Change what the body names; raises ConflictError where its resourceVersion is old."""
-        return self._request("PATCH", path, query, body, "application/merge-patch+json")
+    def merge_patch(
+        self, *path: str, body: dict[str, Any], answer: str = WHOLE, **query: str
+    ) -> dict[str, Any]:
+        """Change what the body names; raises ConflictError where its resourceVersion is old.
+
+        With METADATA for an answer the server sends nothing else of the object.
+        """
+        return self._request("PATCH", path, query, body, _MERGE_PATCH, accept=answer)
 
     def apply(self, *path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """Make the object or change it, by server-side apply.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any, TypeVar
 
-from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.connection import WHOLE, Cluster
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace, check_secret_name
 from kubectl_pxauth.cluster.objects import (
     FIELD_MANAGER,
@@ -106,6 +106,11 @@ class Secret:
     def resource_version(self) -> str:
         """The precondition of a write that follows this read."""
         return str(self.manifest["metadata"]["resourceVersion"])
+
+    def with_only(self, key: str) -> "Secret":
+        """The same without its other data, which may be large: where many are kept at a time."""
+        manifest = {name: part for name, part in self.manifest.items() if name != "data"}
+        return replace(self, data={key: self.data[key]}, manifest=manifest)
 
 
 @dataclass(frozen=True)
@@ -242,10 +247,13 @@ def update_secret(
     content: SecretContent,
     dry_run: DryRun,
     manager: str = FIELD_MANAGER,
+    *,
+    answer: str = WHOLE,
 ) -> Secret:
     """Lay the content over the Secret as it was read; a client-side dry run returns the content.
 
-    manager is the field manager that the API server notes.
+    manager is the field manager that the API server notes. With METADATA for an answer the Secret
+    that is returned has no data.
 
     Raises ConflictError where the Secret has changed since, and other ClusterErrors.
     """
@@ -254,11 +262,11 @@ def update_secret(
     try:
         path, query = (*_path(secret.namespace), secret.name), write_query(dry_run, manager)
         body = content.patch(secret.resource_version)
-        answer = write_for_sure(
+        written = write_for_sure(
             cluster,
             secret.display_name,
             path,
-            lambda: cluster.merge_patch(*path, body=body, **query),
+            lambda: cluster.merge_patch(*path, body=body, answer=answer, **query),
             done=content.is_in,
             free=lambda there: holds(
                 there, {"metadata": {"resourceVersion": secret.resource_version}}
@@ -268,7 +276,7 @@ def update_secret(
         raise ConflictError(f"{secret.display_name}: {error}") from None
     except ForbiddenError as error:
         raise _forbidden(error, secret.display_name, secret.namespace, secret.name) from None
-    return secret_of(answer)
+    return secret_of(written)
 
 
 def write_secret(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from threading import Event
 from typing import Any
 
-from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.connection import METADATA, WHOLE, Cluster
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import (
     Secret,
@@ -62,7 +62,8 @@ class RenewRequest:
     due_within is how near its end a token is renewed; None renews it whenever its end is.
     resign also renews, in named Secrets, tokens that the present key did not sign or that were
     issued for another Secret. grace is how long ago a token of a Secret that nobody named may have
-    ended. duration is None to keep it.
+    ended. duration is None to keep it. wants_objects is whether results have the Secrets, which may
+    be large: the job that renews has little memory.
     """
 
     names: tuple[tuple[str | None, str], ...]
@@ -74,13 +75,14 @@ class RenewRequest:
     duration: timedelta | None
     dry_run: DryRun
     now: datetime
+    wants_objects: bool = True
 
 
 @dataclass(frozen=True)
 class RenewResult:
     """What became of one token, and until when it lives now; reason is why it was skipped.
 
-    manifest is the Secret as an object, if it was renewed.
+    manifest is the Secret as an object, if it was renewed and the objects are wanted.
     """
 
     namespace: str
@@ -156,9 +158,11 @@ def renew(
     def mended(
         outcome: RenewResult | SecretFailure, now: Secret | PxauthError
     ) -> RenewResult | SecretFailure:
+        if isinstance(outcome, SecretFailure):
+            return outcome
         if isinstance(now, PxauthError):
             return SecretFailure(outcome.namespace, outcome.secret, now)
-        return outcome
+        return replace(outcome, manifest=now.manifest if request.wants_objects else {})
 
     if request.dry_run is not DryRun.NONE:
         return signer, outcomes()
@@ -172,7 +176,7 @@ def _places(request: RenewRequest, cluster: Cluster) -> Iterator[tuple[str, str,
         return
     for secret in list_secrets(cluster, request.scope.namespace, selector=request.scope.selector):
         if request.key in secret.data:
-            yield secret.namespace, secret.name, secret
+            yield secret.namespace, secret.name, secret.with_only(request.key)
 
 
 def _there(secret: Secret | None, namespace: str, name: str) -> Secret:
@@ -211,14 +215,15 @@ def _renew_one(
     times = lifetime(request.now, duration)
     minted = mint_claims(signer, identity, *times, place=(secret.namespace, secret.name))
     content = token_secret_content(request.key, minted, secret)
-    written = update_secret(cluster, secret, content, request.dry_run)
+    answer = WHOLE if request.wants_objects else METADATA
+    written = update_secret(cluster, secret, content, request.dry_run, answer=answer)
     return replace(
         left_alone,
         outcome=Outcome.RENEWED,
         expires_at=minted.claims.expires_at,
         signer=minted.signer,
         warnings=keeper_warnings(secret),
-        manifest=written.manifest,
+        manifest=written.manifest if request.wants_objects else {},
     )
 
 

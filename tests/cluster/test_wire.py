@@ -1,12 +1,13 @@
 """Where kubectl gets through to a server that has its moments, so does the plugin."""
 
+import base64
 import json
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -453,28 +454,32 @@ def test_a_list_that_the_server_can_not_decrypt(shell: Shell, proxy: FaultProxy)
     assert again.out == "secret/px-k8s-user\n"
 
 
-def test_large_secrets_fit_a_small_memory(shell: Shell, proxy: FaultProxy) -> None:
-    """A hundred Secrets of a megabyte; the server keeps two, and the proxy copies them."""
-    shell.issue("kubernetes")
-    done = shell.kubectl("get", "--raw", f"/api/v1/namespaces/{shell.namespace}/secrets?limit=1")
-    page = json.loads(done.out)
-    (item,) = page["items"]
-    item["data"]["more"] = "A" * (1 << 20)
+@pytest.mark.parametrize("command", ["list -o=name", "renew --all -o=name"])
+def test_large_secrets_fit_a_small_memory(shell: Shell, proxy: FaultProxy, command: str) -> None:
+    """A hundred Secrets, each with a due token and, behind the proxy, a megabyte more."""
+    names = [f"s-{i:02}" for i in range(100)]
+    tokens = {
+        name: forge(claims_of(f"{shell.namespace}-{name}", days=90, age_days=80)) for name in names
+    }
+    secrets = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": shell.namespace},
+            "stringData": {"auth-token": token},
+        }
+        for name, token in tokens.items()
+    ]
+    shell.create({"kind": "List", "metadata": {}, "items": secrets})
 
-    def copies(reply: Reply) -> Reply:
-        query = proxy.requests[-1].path
-        if "labelSelector" in query:  # Secrets of Helm's type, of which there are none
-            return Reply(200, json.dumps(page | {"items": [], "metadata": {}}).encode())
-        limit = int(query.partition("limit=")[2].partition("&")[0])
-        begun = int(query.partition("continue=")[2].partition("&")[0] or 0)
-        end = min(100, begun + limit)
-        items = [
-            item | {"metadata": item["metadata"] | {"name": f"s-{i:02}"}} for i in range(begun, end)
-        ]
-        metadata = {"resourceVersion": "1"} | ({"continue": str(end)} if end < 100 else {})
-        return Reply(200, json.dumps(page | {"items": items, "metadata": metadata}).encode())
+    def inflate(reply: Reply) -> Reply:
+        said = json.loads(reply.body)
+        for item in said.get("items", [said]):
+            if "data" in item:
+                item["data"]["more"] = "A" * (1 << 20)
+        return replace(reply, body=json.dumps(said).encode())
 
-    proxy.spoil(Alter(copies), method="GET", path=SECRETS, times=None)
+    proxy.spoil(Alter(inflate), path="/secrets(/s-|[?]|$)", times=None)
     memory = shell.home / "memory"
     through = proxy.shell(shell)
     script = (
@@ -482,22 +487,19 @@ def test_large_secrets_fit_a_small_memory(shell: Shell, proxy: FaultProxy) -> No
         "subprocess.run(sys.argv[2:], check=True);"
         "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))"
     )
+    plugin = [str(BIN / "kubectl-pxauth"), *command.split(), "-n", shell.namespace]
     ended = subprocess.run(
-        [
-            BIN / "python",
-            "-c",
-            script,
-            memory,
-            BIN / "kubectl-pxauth",
-            "list",
-            "-n",
-            shell.namespace,
-            "-o=name",
-        ],
+        [BIN / "python", "-c", script, memory, *plugin],
         env=through.environment | {"HOME": str(shell.home)},
         capture_output=True,
         text=True,
     )
     assert ended.returncode == 0, ended.stderr
-    assert len(ended.stdout.split()) == 100
+    assert sorted(ended.stdout.split()) == [f"secret/{name}" for name in names]
+    there = json.loads(shell.kubectl("get", "secrets", "-n", shell.namespace, "-o", "json").out)[
+        "items"
+    ]
+    now = {item["metadata"]["name"]: item["data"]["auth-token"] for item in there}
+    kept = [name for name in names if now[name] == base64.b64encode(tokens[name].encode()).decode()]
+    assert kept == ([] if "renew" in command else names)
     assert int(memory.read_text()) < 150 * 1024
