@@ -17,7 +17,7 @@ import pytest
 
 from controlplane.run import ControlPlane
 from tests.conftest import Portworx, Run, Shell, claims_of, decode, forge, judge
-from tests.fault_proxy import FaultProxy, Stall
+from tests.fault_proxy import FaultProxy, Stall, refusal
 from tests.terminal import run_on_terminal
 
 NODES = Portworx.nodes
@@ -471,6 +471,19 @@ def user(shell: Shell, name: str, namespace: str, *rules: dict[str, Any]) -> lis
 
 def rule(verb: str, *resources: str) -> dict[str, Any]:
     return {"apiGroups": [""], "resources": list(resources), "verbs": [verb]}
+
+
+def test_a_server_that_puts_it_off_is_asked_again(portworx: Portworx, plane: ControlPlane) -> None:
+    """With `kubectl exec` one gets through as well, by another protocol."""
+    with FaultProxy(plane) as proxy:
+        proxy.spoil(refusal(429, Retry_After="1"), path="/pods/portworx-node-b/exec")
+        through = replace(portworx, shell=proxy.shell(portworx.shell))
+        assert saved(through.context("create", "admin")) == list(NODES)
+        assert len(proxy.met) == 1
+        proxy.spoil(refusal(429, Retry_After="1"), path="/exec", times=None)
+        done = through.context("list", "--request-timeout=2s")
+    assert done.code == 1
+    assert done.err.count("spoilt with 429") == len(NODES)
 
 
 def test_rights(portworx: Portworx, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ class Cluster:
         protocols: Sequence[str],
         timeout: timedelta,
     ) -> "WebSocket":
-        """Open a WebSocket, as a pod's exec wants it.
+        """Open a WebSocket, as a pod's exec wants it; again where the server puts it off (429).
 
         Raises NoAnswerError where the server is reached and the way on from it is not open in time,
         NotFoundError and other ClusterErrors.
@@ -183,7 +183,7 @@ class Cluster:
         import websocket
 
         from kubectl_pxauth.cluster.stream import BoundedWebSocket
-        from kubectl_pxauth.cluster.wire import Answer
+        from kubectl_pxauth.cluster.wire import Answer, seconds_of
 
         url = self._url(path, query)
         stream = BoundedWebSocket(_MOST_BYTES)
@@ -205,18 +205,27 @@ class Cluster:
             status = 101
         except websocket.WebSocketBadStatusException as error:
             status = error.status_code
-            answer = Answer(status, error.resp_body or b"", None, None)
-            said = _json_object(answer.body) or {}
-            raise _refusal(self._target, answer, said) from None
+            retry_after = seconds_of((error.resp_headers or {}).get("retry-after", ""))
+            wait = max(1, retry_after or 0)
+            left = timeout.total_seconds() - (time.monotonic() - started) - wait
+            answer = Answer(status, error.resp_body or b"", retry_after, None)
+            if not answer.put_off or retry_after is None or left <= 0:
+                said = _json_object(answer.body) or {}
+                raise _refusal(self._target, answer, said) from None
         except (websocket.WebSocketException, urllib3.exceptions.HTTPError, OSError) as error:
             status = 0
             if reached and isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):
                 raise NoAnswerError(f"no answer in {timeout.total_seconds():g} s") from None
             asked = f"GET {urlsplit(url).path}"
             raise _unreachable(self._transport.route, asked, error, None) from None
+        else:
+            return stream
         finally:
             self._log_request("GET", url, status, started)
-        return stream
+        self.pause(wait, f"{status} from the server, asked again in {wait} s: {urlsplit(url).path}")
+        return self.open_stream(
+            *path, query=query, protocols=protocols, timeout=timedelta(seconds=left)
+        )
 
     def _url(self, path: Sequence[str], query: Sequence[tuple[str, str]]) -> str:
         url = self.server + "".join(f"/{quote(part, safe='')}" for part in path)

@@ -168,7 +168,7 @@ class Wire:
         return Answer(
             response.status,
             _read(response, request.most_bytes),
-            _seconds(response.headers.get("Retry-After", "")),
+            seconds_of(response.headers.get("Retry-After", "")),
             response.headers.get("Location"),
         )
 
@@ -224,7 +224,7 @@ def _is_over(deadline: float | None, seconds: float) -> bool:
     return deadline is not None and time.monotonic() + seconds >= deadline
 
 
-def _seconds(retry_after: str) -> int | None:
+def seconds_of(retry_after: str) -> int | None:
     """How long to wait; None for a date, which client-go does not heed either."""
     try:
         return int(retry_after)
