@@ -13,6 +13,7 @@ import base64
 import gzip
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.run import ControlPlane
-from tests.conftest import SHARED_SECRET, Shell, claims_of, forge
+from tests.conftest import SHARED_SECRET, Portworx, Shell, claims_of, forge
 from tests.fault_proxy import (
     Alter,
     Answer,
@@ -51,15 +52,16 @@ class Command:
     """A command line, {} being its namespace; what is made ready for it, and what it has to do.
 
     reads and writes are the requests to spoil, writes as a method and a path. done is a command
-    line of kubectl with what it prints where the work is done.
+    line of kubectl with what it prints where the work is done. reads is None where it has none.
     """
 
     line: str
-    reads: str
+    reads: str | None
     writes: tuple[str, str] | None = None
     before: Callable[[Shell], None] = lambda _: None
     done: tuple[str, str] | None = None
     fails: bool = False
+    in_pods: bool = False
 
     @property
     def name(self) -> str:
@@ -97,6 +99,8 @@ _SECRET = "get secret px-k8s-user -o=name"
 _ISSUER = "get secret px-k8s-user -o=jsonpath={.metadata.annotations.kubectl-pxauth/issuer}"
 _PATH = r"/secrets/px-k8s-user"
 _LIST = r"/secrets\?"
+_PODS = r"/pods\?"
+_EXEC = ("GET|POST", "/pods/portworx-node-a/exec")
 
 COMMANDS = (
     Command(
@@ -158,11 +162,21 @@ COMMANDS = (
         _own_key,
         ("get secret keys -o=jsonpath={.data.shared-secret}", f"not {_base64(b'k' * 64)}"),
     ),
+    Command("pxctl -- status", _PODS, _EXEC, in_pods=True),
+    Command(
+        "context create admin",
+        _PODS,
+        _EXEC,
+        done=("exec portworx-node-a -- cat .pxctl/contextconfig", "not "),
+        in_pods=True,
+    ),
+    Command("context list", _PODS, _EXEC, in_pods=True),
 )
 KUBECTL = (
     Command("get secret px-k8s-user", _PATH, before=_token),
-    Command("create secret generic new", "/new", ("POST", _LIST)),
+    Command("create secret generic new", None, ("POST", _LIST)),
     Command("label secret px-k8s-user a=b", _PATH, ("PATCH", _PATH), _token),
+    Command("exec portworx-node-a -- true", "/pods/portworx-node-a$", _EXEC, in_pods=True),
 )
 
 
@@ -247,7 +261,7 @@ class Cell:
         if isinstance(fault, BadConnection):
             proxy.spoil_connections(fault)
             return
-        method, path = "GET", self.command.reads
+        method, path = "GET", self.command.reads or ""
         if self.place == "write" and self.command.writes:
             method, path = self.command.writes
         proxy.spoil(fault, method=method, path=path, times=None if self.for_ever else 1)
@@ -259,7 +273,10 @@ def _cells(commands: tuple[Command, ...]) -> Iterator[Cell]:
             if isinstance(spoiling, BadConnection):
                 yield Cell(command, fault, "connection")
                 continue
-            for place in ("read", "write") if command.writes else ("read",):
+            places = {"read": command.reads, "write": command.writes}
+            if command.in_pods and isinstance(spoiling, Alter | Cut | CloseAfter):
+                del places["write"]  # a stream has no answer to spoil
+            for place in (place for place, requests in places.items() if requests):
                 yield Cell(command, fault, place)
                 if fault in FOR_EVER:
                     yield Cell(command, fault, place, for_ever=True)
@@ -283,17 +300,33 @@ def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
     _chosen(),
     ids=lambda value: f"{value.command.name}: {value.row}" if isinstance(value, Cell) else "",
 )
-def test_a_fault(shell: Shell, proxy: FaultProxy, cell: Cell, of_kubectl: bool) -> None:
+def test_a_fault(
+    shell: Shell,
+    proxy: FaultProxy,
+    cell: Cell,
+    of_kubectl: bool,
+    request: pytest.FixtureRequest,
+) -> None:
     command = cell.command
     command.before(shell)
     cell.spoil(proxy)
     line = command.line.replace("{}", shell.namespace).split()
     flags = ["--request-timeout=4s"]
-    if not line[-1].startswith(_NO_NAMESPACE):
+    if command.in_pods:
+        portworx: Portworx = request.getfixturevalue("portworx")
+        flags += [] if of_kubectl else ["--pxctl", str(portworx.pxctl), *portworx.there]
+    elif not line[-1].startswith(_NO_NAMESPACE):
         flags += ["-n", shell.namespace]
     began = time.monotonic()
     through = proxy.shell(shell)
-    done = (through.kubectl if of_kubectl else through.pxauth)(*line, *flags)
+    run = through.kubectl if of_kubectl else through.pxauth
+    try:
+        # Behind the first word, as what stands behind `--` is the pod's.
+        done = run(line[0], *flags, *line[1:])
+    except subprocess.TimeoutExpired:
+        assert of_kubectl
+        _keep(cell, "hangs")
+        return
     seconds = time.monotonic() - began
     is_done = None
     if command.done:
