@@ -719,6 +719,30 @@ def test_a_job_that_is_well(scheduled: Patient) -> None:
     assert said.message.endswith("03:00 UTC")
 
 
+def test_cron_jobs_of_a_tenant_are_not_looked_at(scheduled: Patient) -> None:
+    """Whatever they say: neither do they stop the doctor, nor stand for a job."""
+    for number, arguments in enumerate((
+        ["--shared-secret-from", "bad///:::"],
+        ["--shared-secret-from", "red/x:y", "--selector", "!!odd,,"],
+        ["--all-namespaces", "--shared-secret-from", "red/x:y"],
+    )):  # fmt: skip
+        container = {"name": "pxauth-renew", "image": "evil:1", "args": ["renew", *arguments]}
+        pod = {"restartPolicy": "Never", "containers": [container]}
+        metadata = {"name": f"mine-{number}", "namespace": "red", "labels": {
+            "kubectl-pxauth/job": "pxauth-renew",
+        }}  # fmt: skip
+        job = {"template": {"spec": pod}}
+        spec = {"schedule": "0 4 * * *", "jobTemplate": {"spec": job}}
+        kind = {"apiVersion": "batch/v1", "kind": "CronJob"}
+        scheduled.lay(kind | {"metadata": metadata, "spec": spec})
+    said = scheduled.ill("warning job")
+    names = ", ".join(f"CronJob red/mine-{number}" for number in range(3))
+    assert said.message == f"ignored: {names}, with the labels of a job and without its rights"
+    status = json.loads(scheduled.pxauth("status", "-o", "json").out)
+    assert "mine-" not in json.dumps(status["jobs"])
+    scheduled.remove("cronjobs", "--all", "-n", "red")
+
+
 def test_tokens_that_no_job_comes_for(scheduled: Patient) -> None:
     scheduled.lay(token("red/a"), token("red/b"), token("green/a"))
     said = scheduled.ill("warning job")

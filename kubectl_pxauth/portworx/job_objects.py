@@ -104,13 +104,14 @@ def old_home(found: Applied, old: list[Applied]) -> str | None:
     return found.namespace
 
 
-def is_administrators(
-    cron_job: Applied, objects: Iterable[Applied], trusted_namespaces: Iterable[str]
-) -> bool:
-    """Whether an administrator made that CronJob, of which these are all the objects.
+def homes_of_jobs(
+    objects: Iterable[Applied], trusted_namespaces: Iterable[str | None]
+) -> frozenset[str | None]:
+    """The namespaces in which an administrator has put a job that has some of these objects.
 
     Whoever may make CronJobs in one namespace can give one our labels, with an image of theirs. It
-    is a job's that is in one of the namespaces, or has rights there or in all namespaces.
+    is a job's where it is in one of the trusted namespaces, or its account has rights there or in
+    all namespaces.
     """
     trusted = {*trusted_namespaces}
     homes = {
@@ -119,7 +120,7 @@ def is_administrators(
         if found.kind is CLUSTER_ROLE_BINDING
         or (found.kind is ROLE_BINDING and found.namespace in trusted)
     }
-    return cron_job.namespace in trusted | homes
+    return frozenset(trusted | homes)
 
 
 def bound_namespace(binding: Applied) -> str | None:

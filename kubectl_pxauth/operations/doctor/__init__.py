@@ -94,7 +94,9 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
         kept = read_kept_tokens(cluster, trusted, usual, now, request.within)
         yield from check_tokens(kept, trusted, now)
         yield from check_subjects(kept, trusted.trust.username_claim)
-        yield from errors_as_diagnoses("job", lambda: check_jobs(cluster, jobs.result(), kept, now))
+        yield from errors_as_diagnoses(
+            "job", lambda: check_jobs(cluster, jobs.result().of_key(trusted.key), kept, now)
+        )
         look = partial(
             trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now, secured=secured
         )

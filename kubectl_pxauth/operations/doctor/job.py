@@ -1,6 +1,7 @@
 """Whether the jobs that renew tokens do so, for which tokens, and what jobs left behind."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
@@ -11,7 +12,7 @@ from kubectl_pxauth.cluster.secrets import list_secrets
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens, Place
-from kubectl_pxauth.portworx.job_objects import bound_namespace, list_objects
+from kubectl_pxauth.portworx.job_objects import bound_namespace, homes_of_jobs, list_objects
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
@@ -23,6 +24,8 @@ from kubectl_pxauth.portworx.renewal_job import (
     RenewalJob,
     read_job,
 )
+from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.portworx.stated_values import FoundKey
 from kubectl_pxauth.portworx.token_secrets import Status
 
 _JOB = Kind("Job", "jobs", "batch")
@@ -31,7 +34,7 @@ _POD = Kind("Pod", "pods")
 # and pkg/kubelet/kuberuntime.
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _OUT_OF_MEMORY = "OOMKilled"
-_SHOWN = 3  # namespaces that are named
+_SHOWN = 3  # namespaces, or jobs, that are named
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,29 @@ class JobRuns:
 
 @dataclass(frozen=True)
 class FoundJobs:
-    """The objects of all jobs, those of 0.1.0 among them."""
+    """The objects of all jobs, those of 0.1.0 among them; homes are the namespaces with a job."""
 
     objects: tuple[Applied, ...]
+    homes: frozenset[str | None] = frozenset()
 
     @property
     def cron_jobs(self) -> list[Applied]:
         """The jobs themselves."""
+        return [found for found in self._cron_jobs if found.namespace in self.homes]
+
+    @property
+    def strangers(self) -> list[Applied]:
+        """What has the labels of a job, and may be anybody's."""
+        return [found for found in self._cron_jobs if found.namespace not in self.homes]
+
+    @property
+    def _cron_jobs(self) -> list[Applied]:
         return [found for found in self.objects if found.kind is CRON_JOB]
+
+    def of_key(self, key: FoundKey | None) -> "FoundJobs":
+        """The same where a job may be in the namespace of that key."""
+        namespace = key.reference.namespace if key and key.reference else None
+        return replace(self, homes=homes_of_jobs(self.objects, {USUAL_NAMESPACES[0], namespace}))
 
 
 def read_runs(jobs: FoundJobs, now: datetime) -> Iterator[JobRuns]:
@@ -111,6 +129,13 @@ def check_jobs(
         yield from _check_coverage(kept, covered)
     elif not jobs.cron_jobs:
         yield ok("job", "no job renews tokens, so you have to: kubectl pxauth renew -A")
+    if strangers := jobs.strangers:
+        names = ", ".join(found.display_name for found in strangers[:_SHOWN])
+        more = f" and {len(strangers) - _SHOWN} more" if len(strangers) > _SHOWN else ""
+        yield warning(
+            "job",
+            f"ignored: {names}{more}, with the labels of a job and without its rights",
+        )
     yield from _check_left_overs(cluster, jobs)
 
 

@@ -154,7 +154,7 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
     usual = sorted({request.namespace, *USUAL_NAMESPACES})
     trusted, now = signing.trusted, request.now
     kept = read_kept_tokens(cluster, trusted, usual, now, request.within)
-    found = attempt(jobs.result)
+    found = attempt(lambda: jobs.result().of_key(trusted.key))
     runs = () if isinstance(found, PxauthError) else tuple(read_runs(found, now))
     tenants = attempt(lambda: _find_tenants(request, runs, kept, cluster))
     # Another product's token is no matter of Portworx', and nobody has to look at it again.
@@ -165,7 +165,9 @@ def find_status(request: StatusRequest, source: KeySource, cluster: Cluster) -> 
         *status.findings,
         *check_tokens(KeptTokens(ours, kept.refusal), trusted, now),
         *check_subjects(kept, trusted.trust.username_claim),
-        *errors_as_diagnoses("job", lambda: check_jobs(cluster, jobs.result(), kept, now)),
+        *errors_as_diagnoses(
+            "job", lambda: check_jobs(cluster, jobs.result().of_key(trusted.key), kept, now)
+        ),
         *_check_tenants(tenants, trusted),
     ]
     claim = trusted.trust.username_claim

@@ -35,7 +35,7 @@ from kubectl_pxauth.operations.schedule.checks import (
 )
 from kubectl_pxauth.operations.schedule.settings import JobChanges
 from kubectl_pxauth.parallel import Background, attempt
-from kubectl_pxauth.portworx.job_objects import find_job_objects, is_administrators
+from kubectl_pxauth.portworx.job_objects import find_job_objects, homes_of_jobs
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
@@ -174,13 +174,14 @@ def _job_that_is_there(
     """
     reference = source.shared_secret_from
     named = (request.job_namespace, reference.namespace if reference else None)
-    trusted = {USUAL_NAMESPACES[0], *filter(None, named)}
+    trusted = {USUAL_NAMESPACES[0], *named}
     jobs = [found for found in ours if found.kind is CRON_JOB]
-    if not reference and any(not is_administrators(found, ours, trusted) for found in jobs):
+    homes = homes_of_jobs(ours, trusted)
+    if not reference and any(found.namespace not in homes for found in jobs):
         key = attempt(KeySearch(cluster, source).key)
         if isinstance(key, FoundKey) and key.reference:
-            trusted.add(key.reference.namespace)
-    believed = [found for found in jobs if is_administrators(found, ours, trusted)]
+            homes = homes_of_jobs(ours, {*trusted, key.reference.namespace})
+    believed = [found for found in jobs if found.namespace in homes]
     warnings = []
     for found in jobs:
         if found in believed:
