@@ -32,7 +32,8 @@ def pods_files(plane: ControlPlane, token: str, namespace: str) -> Iterator[dict
     """The files of a service account; gives the environment variables of its pods."""
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (_MOUNT / _OURS).exists():  # a run that was killed left it
+        is_empty = _MOUNT.exists() and not any(_MOUNT.iterdir())
+        if is_empty or (_MOUNT / _OURS).exists():  # a run that was killed left it
             shutil.rmtree(_MOUNT)
         _MOUNT.mkdir(parents=True)
         (_MOUNT / _OURS).touch()

@@ -146,6 +146,23 @@ def test_a_finalizer_that_a_tenant_wrote_outdoes_nobodys(
     assert len(findings) == 1
 
 
+def test_no_job_runs_where_a_tenant_alone_says_that_the_key_is(site: Site) -> None:
+    schedule = ("schedule", "-A", "--image=i:1", "--dry-run=server")
+    site.lay_secret("other/px-shared-secret", EVIL)
+    site.storage_cluster("other/mine", security={"enabled": True})
+    said = site.refused(*schedule).err
+    assert (
+        "the job would run in namespace other, where the key is by the word of StorageCluster"
+        in said
+    )
+    named = ("--shared-secret-from", "other/px-shared-secret:shared-secret")
+    assert f"hint: if Portworx runs there: {' '.join(named)}" in said
+    assert site.pxauth(*schedule, *named).code == 0
+    site.storage_cluster("px/cluster", taken_up=True, security={"enabled": True})
+    site.lay_secret("px/px-shared-secret")
+    assert site.pxauth(*schedule, "--portworx-namespace", "px").code == 0
+
+
 def test_one_that_was_there_before_and_asks_for_nothing_is_no_rival(site: Site) -> None:
     site.storage_cluster("other/odd", env="odd")
     site.storage_cluster("other/mine")

@@ -35,6 +35,7 @@ from kubectl_pxauth.operations.schedule.checks import (
 )
 from kubectl_pxauth.operations.schedule.settings import JobChanges
 from kubectl_pxauth.parallel import Background, attempt
+from kubectl_pxauth.portworx.believed import PortworxSpecs
 from kubectl_pxauth.portworx.job_objects import find_job_objects, homes_of_jobs
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.renewal_job import (
@@ -106,7 +107,7 @@ def schedule(
     there, not_ours = _job_that_is_there(cluster, request, source, ours.objects)
     present = read_job(there) if there else None
     source = _with_given(source, present)
-    issuer, key, trusted, guessed = _resolve_key(cluster, source)
+    issuer, key, trusted, guessed = _resolve_key(cluster, source, request.job_namespace)
     job = _job(request, source, present, issuer, key)
     warnings = [*guessed, *ours.warnings, *not_ours, *_gives_away(job)]
     if request.dry_run is DryRun.CLIENT:
@@ -234,7 +235,7 @@ def _job(
 
 
 def _resolve_key(
-    cluster: Cluster, source: KeySource
+    cluster: Cluster, source: KeySource, job_namespace: str | None
 ) -> tuple[str, SecretKeyReference, TrustedKeys, tuple[str, ...]]:
     """Issuer and key, so that the job needs no rights to look for them; and warnings."""
     if source.signing_key is not None:
@@ -244,6 +245,8 @@ def _resolve_key(
     key = search.key()  # the Secret must be there and hold a key
     if key is None or key.reference is None:
         raise _key_not_in_a_secret(f"the shared secret of {key.stated_by if key else 'the user'}")
+    if not (source.shared_secret_from or job_namespace):
+        _check_home(key, key.reference, search.discovery().specs())
     source.check_strength(key.shared_secret)
     warnings = search.contradictions(key)
     if source.issuer and source.shared_secret_from:
@@ -251,6 +254,20 @@ def _resolve_key(
     settings = search.settings(key, source.issuer)
     trusted = trusted_keys(source, key, settings)
     return settings.issuer.value, key.reference, trusted, (*settings.warnings, *warnings)
+
+
+def _check_home(key: FoundKey, reference: SecretKeyReference, specs: PortworxSpecs) -> None:
+    """Raise DiscoveryError where the job would run in what may be a tenant's namespace.
+
+    Whoever may make pods there has the job's rights.
+    """
+    if reference.namespace in {*USUAL_NAMESPACES, *specs.taken_up_in}:
+        return
+    raise DiscoveryError(
+        f"the job would run in namespace {reference.namespace}, where the key is by the word of"
+        f" {key.stated_by} alone, which anybody there may have made",
+        hint=f"if Portworx runs there: --shared-secret-from {reference}",
+    )
 
 
 def _key_not_in_a_secret(what: str) -> DiscoveryError:
