@@ -391,7 +391,12 @@ the error says that it is not known whether the object was written, as the serve
 asked.
 
 Where kubectl says `error` to a write whose answer was lost, it does not look whether the server did
-it."""
+it.
+
+For `pxctl` and `context create` the write is the request that runs pxctl in the pod of one node.
+`kubectl exec` goes on to its second protocol after any answer that opens no stream, even if the
+command may run by then; the plugin asks again only where the server has put the request off (429).
+`hangs` is what has not ended after two minutes."""
 
 
 if __name__ == "__main__":

@@ -95,11 +95,12 @@ def give_memory_back() -> None:
     """Let what large lists took go back to the system as soon as it is freed.
 
     glibc else keeps blocks up to the size of the largest one that was freed, for each thread
-    (mallopt(3)), and the job that renews has 128 MiB. Other C libraries have no such function.
+    (mallopt(3)), and the job that renews has 128 MiB. Other C libraries have no such
+    function, and some Pythons no ctypes.
     """
-    import ctypes
+    with suppress(ImportError, AttributeError, OSError, TypeError):
+        import ctypes
 
-    with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
