@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from controlplane.run import ControlPlane
 from tests.conftest import Run, claims_of, forge
+from tests.fault_proxy import FaultProxy, First
 from tests.portworx_site import OURS, SECRET_VARIABLE, Site, from_secret, site
 
 __all__ = ["site"]  # a fixture
@@ -84,6 +86,16 @@ def test_another_key_is_never_overwritten(older: Site) -> None:
     assert done.err.startswith('error: Secret px/px-shared-secret has another key "shared-secret"')
     assert data(older, "px-shared-secret")["shared-secret"] == b"never-shown: the operator's"
     assert older.kubectl("get", "secret", "px-system-secrets", "-n", "px").code == 1
+
+
+def test_nor_is_one_that_is_laid_meanwhile(older: Site, own_plane: ControlPlane) -> None:
+    theirs = b"never-shown: the operator's"
+    with FaultProxy(own_plane) as proxy:
+        lay = First(lambda: older.lay_secret("px/px-shared-secret", theirs))
+        proxy.spoil(lay, method="POST", path="/namespaces/px/secrets")
+        done = proxy.shell(older).refused("keys", "adopt", "-n", "px")
+    assert 'Secret px/px-shared-secret has another key "shared-secret"' in done.err
+    assert data(older, "px-shared-secret") == {"shared-secret": theirs}
 
 
 def test_not_in_a_rotation_and_not_without_a_place(older: Site) -> None:

@@ -154,6 +154,7 @@ def test_a_short_life_is_no_reason_to_look(patient: Patient) -> None:
 
 def test_tenants_without_a_token(patient: Patient) -> None:
     patient.done("label", "namespace", "px", "red", "green", "tenant=yes", "--overwrite")
+    patient.lay(token("red/jwt", forge(claims_of("x", iss="other.example"), OTHERS)))
     found = status(patient, "--namespace-selector", "tenant=yes", code=3)
     assert found["tenants"] == {
         "selector": "tenant=yes",

@@ -8,7 +8,7 @@ import pytest
 
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.cluster.secrets import Secret
-from kubectl_pxauth.errors import IdentityError
+from kubectl_pxauth.errors import IdentityError, LeftOutError
 from kubectl_pxauth.operations.renew import (
     RenewRequest,
     _check_signature,
@@ -130,6 +130,13 @@ def test_what_is_signed_again(
             "if you know that it is genuine, sign it again with --resign",
         ),
         (
+            OTHERS,
+            claims_of("alice", iss="old"),
+            'the present key did not sign the token, and its issuer is "old": it is probably'
+            " another product's",
+            "if you know that it is genuine, sign it again with --resign",
+        ),
+        (
             OURS,
             {"name": "n"},
             "the token names no sub and no email",
@@ -142,3 +149,16 @@ def test_what_is_not_signed_again(key: bytes, claims: dict[str, Any], says: str,
     with pytest.raises(IdentityError) as caught:
         signed_again(REQUEST, verdict)
     assert (str(caught.value), caught.value.hint) == (f"Secret red/t: {says}", hint)
+
+
+def test_what_is_not_signed_again_unasked() -> None:
+    verdict = judge(forge(claims_of("alice", iss="px.example"), OTHERS).encode(), SIGNER.trust, NOW)
+    with pytest.raises(LeftOutError) as caught:
+        signed_again(replace(REQUEST, names=()), verdict)
+    assert str(caught.value) == (
+        "Secret red/t is left out: the present key did not sign the token: it may be forged, or"
+        " older than the key"
+    )
+    assert caught.value.hint == (
+        "if the token is meant to be there: kubectl pxauth renew t -n red --resign"
+    )
