@@ -740,6 +740,14 @@ def test_cron_jobs_of_a_tenant_are_not_looked_at(scheduled: Patient) -> None:
     assert said.message == f"ignored: {names}, with the labels of a job and without its rights"
     status = json.loads(scheduled.pxauth("status", "-o", "json").out)
     assert "mine-" not in json.dumps(status["jobs"])
+    # One that has no right outside of its namespace may be theirs: it stops nobody either.
+    odd = ["--namespace", "red", "--shared-secret-from", "red/x:y", "--selector", "!!odd,,"]
+    container = {"name": "pxauth-renew", "image": "evil:1", "args": ["renew", *odd]}
+    job = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
+    metadata["name"], spec = "odd", {"schedule": "0 4 * * *", "jobTemplate": {"spec": job}}
+    scheduled.lay(kind | {"metadata": metadata, "spec": spec})
+    messages = [one.message for one in scheduled.doctor() if one.kind == "warning job"]
+    assert any(text.startswith('CronJob red/odd: the label selector "!!odd') for text in messages)
     scheduled.remove("cronjobs", "--all", "-n", "red")
 
 

@@ -416,12 +416,21 @@ def test_the_job_goes_where_the_key_goes(job: Job) -> None:
     assert job.name not in found.out
     moved_job = replace(job, home=job.shell.namespace)
     assert not moved_job.may("get", "secret", "pxkeys", "-n", HOME)
-    # It was said, but a tenant could have laid all of that there.
-    said = job.shell.refused("schedule").err
-    assert "may be anybody's, and takes the key" in said
-    named = job.schedule("--shared-secret-from", f"{job.shell.namespace}/keys")
-    assert set(named.values()) == {"unchanged"}
+    # It was said, and so it stays.
+    assert "deleted" not in job.schedule().values()
     assert job.get(job.cron_job, job.shell.namespace)["spec"]
+
+
+def test_a_job_takes_no_image_out_of_a_tenants_namespace(job: Job) -> None:
+    """Who has all rights there may have made it, for the rights that it would get."""
+    secret = {"metadata": {"name": "keys"}, "stringData": {"shared-secret": "k" * 40}}
+    job.shell.create(secret)
+    job.schedule("--shared-secret-from", f"{job.shell.namespace}/keys", "--image=evil:1")
+    done = job.shell.pxauth("schedule", "--shared-secret-from", "kube-system/pxkeys")
+    assert done.code == 0, done.err
+    whose = f"CronJob {job.shell.namespace}/{job.name} may be anybody's"
+    assert f"{whose}, so none of its settings is kept" in done.err
+    assert "evil" not in json.dumps(job.pod())
 
 
 def test_a_job_elsewhere_is_said_to_give_the_key_away(job: Job, elsewhere: Shell) -> None:

@@ -136,6 +136,11 @@ class RenewalJob:
         """What all its objects are called."""
         return job_name(self.scope)
 
+    @property
+    def is_confined(self) -> bool:
+        """Whether it has no right outside of the namespace that it serves and runs in."""
+        return self.scope == self.namespace == self.key.namespace
+
     def arguments(self) -> list[str]:
         """What it calls the plugin with."""
         scope = ["--namespace", self.scope] if self.scope else ["--all-namespaces"]

@@ -9,9 +9,11 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.cron import next_run
 from kubectl_pxauth.cluster.namespaces import find_namespace
 from kubectl_pxauth.cluster.secrets import list_secrets
+from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens, Place
+from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.job_objects import bound_namespace, homes_of_jobs, list_objects
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue
 from kubectl_pxauth.portworx.renewal_job import (
@@ -64,12 +66,16 @@ class FoundJobs:
     @property
     def cron_jobs(self) -> list[Applied]:
         """The jobs themselves."""
-        return [found for found in self._cron_jobs if found.namespace in self.homes]
+        return [found for found in self._cron_jobs if self._is_job(found)]
 
     @property
     def strangers(self) -> list[Applied]:
         """What has the labels of a job, and may be anybody's."""
-        return [found for found in self._cron_jobs if found.namespace not in self.homes]
+        return [found for found in self._cron_jobs if not self._is_job(found)]
+
+    def _is_job(self, found: Applied) -> bool:
+        job = read_job(found)
+        return found.namespace in self.homes or (job is not None and job.is_confined)
 
     @property
     def _cron_jobs(self) -> list[Applied]:
@@ -121,7 +127,10 @@ def check_jobs(
             )
             continue
         readable.append(job)
-        served = _served(cluster, job, kept)
+        served = attempt(lambda job=job: _served(cluster, job, kept))  # type: ignore[misc]
+        if isinstance(served, PxauthError):
+            yield warning("job", f"{cron_job.display_name}: {served}")
+            continue
         covered |= served.keys()
         yield from _check_job(cluster, cron_job, job, list(served.values()), now)
         yield from _check_rights(job, jobs)

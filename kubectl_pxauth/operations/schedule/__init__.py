@@ -182,13 +182,17 @@ def _job_that_is_there(
         key = attempt(KeySearch(cluster, source).key)
         if isinstance(key, FoundKey) and key.reference:
             homes = homes_of_jobs(ours, {*trusted, key.reference.namespace})
-    believed = [found for found in jobs if found.namespace in homes]
+    believed = []
     warnings = []
     for found in jobs:
-        if found in believed:
-            continue
         said = read_job(found)
-        if not reference and said and "shared-secret-from" in said.given:
+        names_key = not reference and said is not None and "shared-secret-from" in said.given
+        # With its own key it stays where it is, and who can change it gains nothing.
+        stays = said is not None and said.is_confined and not request.job_namespace
+        if found.namespace in homes or (names_key and stays):
+            believed.append(found)
+            continue
+        if said and names_key:
             raise DiscoveryError(
                 f"{found.display_name} may be anybody's, and takes the key {said.key}",
                 hint="name the key that the job is to take: --shared-secret-from"
