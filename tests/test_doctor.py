@@ -191,7 +191,7 @@ def test_every_question_that_it_tells_to_ask_is_one(patient: Patient) -> None:
     questions = [hint for hint in hints if hint.startswith("kubectl --as nobody auth can-i ")]
     assert len(questions) >= 3
     for question in questions:
-        asked = patient.kubectl(*question.split()[1:])
+        asked = patient.kubectl(*question.partition(";")[0].split()[1:])  # what else may help
         assert asked.out == "no\n", asked.err
 
 
