@@ -753,6 +753,7 @@ def test_cron_jobs_of_a_tenant_are_not_looked_at(scheduled: Patient) -> None:
 
 def test_tokens_that_no_job_comes_for(scheduled: Patient) -> None:
     scheduled.lay(token("red/a"), token("red/b"), token("green/a"))
+    scheduled.lay(token("green/operators", ownerReferences=[OPERATOR]))
     said = scheduled.ill("warning job")
     assert said.message == "3 tokens are covered by no job, in namespaces green, red"
     assert said.hint == "kubectl pxauth schedule -A"
@@ -852,3 +853,15 @@ def test_rights_that_are_left_of_a_namespace_that_is_gone(patient: Patient) -> N
     assert said.hint == "kubectl pxauth unschedule -n gone"
     assert patient.pxauth("unschedule", "-n", "gone").code == 0
     assert all(one.kind.startswith("ok") for one in patient.doctor())
+
+
+def test_rights_that_are_left_of_a_job_beside_another(scheduled: Patient) -> None:
+    scheduled.scheduled("-n", "red")
+    scheduled.remove("cronjob", "pxauth-renew-red", "-n", "kube-system")
+    said = [one for one in scheduled.doctor(code=1) if one.kind == "problem job"]
+    assert {one.message.partition(" is left of a job that is gone: ")[2] for one in said} == {
+        "whoever can create pods in kube-system has its rights"
+    }
+    assert {one.hint for one in said} == {"kubectl pxauth unschedule -n red"}
+    assert scheduled.pxauth("unschedule", "-n", "red").code == 0
+    assert all(one.kind.startswith("ok") for one in scheduled.doctor())
