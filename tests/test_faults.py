@@ -369,9 +369,8 @@ def table(results: list[list[str]]) -> str:
     rows = dict.fromkeys(cell.row for cell in _cells(COMMANDS + KUBECTL))
     lines = [_HEAD]
     for place in ("read", "write", "connection"):
-        names = {
-            command: command for command in mine + theirs if (f"{place}: 500", command) in outcomes
-        } or dict.fromkeys(mine + theirs, "")
+        first = "the first connection reset" if place == "connection" else "500"
+        names = [name for name in mine + theirs if (f"{place}: {first}", name) in outcomes]
         columns = [f"kubectl {name}" if name in theirs else name for name in names]
         lines += ["", f"## In a {place}", "", f"| Fault | {' | '.join(columns)} |"]
         lines.append(f"| --- |{' --- |' * len(names)}")
@@ -396,7 +395,8 @@ it.
 For `pxctl` and `context create` the write is the request that runs pxctl in the pod of one node.
 `kubectl exec` goes on to its second protocol after any answer that opens no stream, even if the
 command may run by then; the plugin asks again only where the server has put the request off (429).
-`hangs` is what has not ended after two minutes."""
+`hangs` is what has not ended after two minutes. A cell is empty where a stream can't meet the
+fault, or where it has not been tried yet."""
 
 
 if __name__ == "__main__":
