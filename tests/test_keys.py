@@ -167,7 +167,7 @@ def test_what_the_old_key_signed_is_signed_again_whatever_its_name(keys: Keys) -
     ]
     assert lines[-1] == "secret/pxkeys configured: shared-secret.old is removed"
     assert "3 signed again" in done.err
-    assert "restarted, on every node" in done.err
+    assert "restarted it on every node" in done.err
     now = keys.read()
     assert now.keys() == old.keys()
     assert now.pop("shared-secret") != old.pop("shared-secret")

@@ -505,7 +505,7 @@ def test_while_one_is_under_way_it_is_said_where_keys_are_used(keys: Keys) -> No
     assert "a rotation of it is under way" in doctor
     assert "made with the other key of the rotation that is under way" in doctor
     assert "the rotation signs it again" in doctor
-    assert "--resign" not in doctor
+    assert f"-n {keys.shell.namespace} --resign" not in doctor
     listed = json.loads(keys.shell.pxauth("list", "-o", "json").out)
     assert {one["status"] for one in listed["items"]} == {"other key", "valid"}
     assert keys.shell.pxauth("status").code == 3  # worth a look, and not broken
@@ -562,7 +562,7 @@ def test_portworx_that_was_restarted_need_not_be_restarted_again(keys: Keys) -> 
     keys.run("create")
     keys.tokens("a")
     try:
-        assert "restarted, on every node" in keys.run("rotate", "--phase=key").err
+        assert "restarted it on every node" in keys.run("rotate", "--phase=key").err
         pod(keys, "px-new", "2099-01-01T00:00:00Z")
         done = keys.run("rotate", "--phase=tokens")
         assert "The rotation is finished." in done.err
