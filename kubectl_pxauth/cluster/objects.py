@@ -167,15 +167,19 @@ def explain_forbidden(
     empty where the resource has none, and None where it is all of them.
     """
     found = re.search(_RBAC_REFUSAL, str(error))
-    if found is None:
+    if found:
+        # Where an object is applied the verb may be that of another step.
+        user, verb = f'user "{found["user"]}"', found["verb"]
+    elif str(error).endswith("is forbidden:"):
+        # Kubernetes 1.30.14 says no more where what is applied would have to be created.
+        user, verb = "you", "create"
+    else:
         return ForbiddenError(f"{what}: {error}")
-    verb = found["verb"]  # where an object is applied it may be that of another step
     where = f' in namespace "{namespace}"' if namespace else ""
     flag = f" -n {namespace}" if namespace else ""
     if namespace is None:
         where, flag = " in all namespaces", " -A"
     return ForbiddenError(
-        f'user "{found["user"]}" may not {verb} {what}:'
-        f' verb "{verb}" on resource "{resource}"{where} is forbidden',
+        f'{user} may not {verb} {what}: verb "{verb}" on resource "{resource}"{where} is forbidden',
         hint=f"kubectl auth can-i {verb} {resource}{f'/{name}' if name else ''}{flag}",
     )
