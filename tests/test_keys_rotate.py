@@ -493,6 +493,7 @@ def test_another_key_with_the_value_of_the_one_that_leaked(keys: Keys) -> None:
 
 
 def test_while_one_is_under_way_it_is_said_where_keys_are_used(keys: Keys) -> None:
+    keys.shell.kubectl("delete", "secrets", "--all", "-A")  # doctor and status look everywhere
     keys.run("create")
     keys.tokens("a")
     assert "rotation" not in keys.shell.pxauth("list").err
