@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from kubectl_pxauth.cli.app import COMMANDS
+from kubectl_pxauth.cli.table import relative
 from release.reference import write_man_pages
 from tests.picture import PICTURE, draw, lines_of
 from tests.transcripts import ROOT, Part, difference, differences, entries_of, parts_of, world
@@ -44,6 +46,11 @@ def test_a_transcript_that_is_not_true_is_noticed() -> None:
     (entry,) = entries_of("$ echo one\ntwo\n")
     assert difference(entry.shown, ("one",)) == "- two\n+ one"
     assert difference(("at 2026-01-01, in 3 days",), ("at 2027-02-02, in a year",)) == ""
+    now = datetime.now(UTC)
+    for seconds in (0, 1, 2, 59, 60, 150, 3600, 9000, *(86400 * days for days in range(1, 1200))):
+        ago, ahead = (relative(now + sign * timedelta(seconds=seconds), now) for sign in (-1, 1))
+        assert difference(("2 seconds ago",), (ago,)) == ""
+        assert difference(("in a year",), (ahead,)) == ""
     assert difference(("a", "…"), ("b",))
     assert not difference(("a", "…"), ("b", "a", "c"))
 

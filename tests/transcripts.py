@@ -64,7 +64,8 @@ _SECONDS = 300
 _VARYING = (
     (r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?( ?UTC|Z)?)?", "DATE"),
     (
-        r"\b(in |for )?(an?|\d+) (second|minute|hour|day|month|year)s?( ago)?(, \d+ months?)?",
+        r"\b(in |for )?(an?|\d+) (moment|second|minute|hour|day|month|year)s?"
+        r"(, \d+ (day|month)s?)?( ago)?",
         "TIME",
     ),
     (r"\bnow\b", "TIME"),
