@@ -1,6 +1,6 @@
 """Flags that several commands share, as dataclasses; a command takes each group as one value."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -157,39 +157,29 @@ class SharedSecretFlags:
     portworx_namespace: PortworxNamespaceFlag = None
 
 
-NamespaceFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--namespace",
-        "-n",
-        metavar="NAME",
-        help="Namespace of the token's Secret.",
-        show_default="the kubeconfig's current one",
-    ),
-]
+def namespace_option(text: str, default: str = "the kubeconfig's current one") -> Any:
+    """Kubectl's -n with the help that fits; default says what counts without it."""
+    return typer.Option("--namespace", "-n", metavar="NAME", help=text, show_default=default)
 
 
+def duration_option(what: str, default: str) -> Any:
+    """The lifetime of what is signed, also by the name that the generators give the flag."""
+    return typer.Option(
+        "--duration",
+        "--token-duration",
+        metavar="TIME",
+        help=f"How long {what}: 30m, 12h, 90d, 1y.",
+        show_default=default,
+    )
+
+
+NamespaceFlag = Annotated[str | None, namespace_option("Namespace of the token's Secret.")]
 UserNamespaceFlag = Annotated[
     str | None,
-    typer.Option(
-        "--namespace",
-        "-n",
-        metavar="NAME",
-        help="Namespace that the user is named after, if you name no user.",
-        show_default="the kubeconfig's current one",
-    ),
+    namespace_option("Namespace that the user is named after, if you name no user."),
 ]
-
-
 RenewedNamespaceFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--namespace",
-        "-n",
-        metavar="NAME",
-        help="Namespace whose tokens the job renews.",
-        show_default="the kubeconfig's current one",
-    ),
+    str | None, namespace_option("Namespace whose tokens the job renews.")
 ]
 
 
@@ -227,13 +217,7 @@ class TokenFlags:
     ] = None
     duration: Annotated[
         str | None,
-        typer.Option(
-            "--duration",
-            "--token-duration",
-            metavar="TIME",
-            help="How long the token lives: 30m, 12h, 90d, 1y.",
-            show_default="as long as the token in the Secret, else 1y",
-        ),
+        duration_option("the token lives", "as long as the token in the Secret, else 1y"),
     ] = None
 
 
@@ -248,16 +232,7 @@ class UnstoredTokenFlags(TokenFlags):
             help="Secret that the user is named after, in place of the profile's.",
         ),
     ] = None
-    duration: Annotated[
-        str | None,
-        typer.Option(
-            "--duration",
-            "--token-duration",
-            metavar="TIME",
-            help="How long the token lives: 30m, 12h, 90d, 1y.",
-            show_default="1y",
-        ),
-    ] = None
+    duration: Annotated[str | None, duration_option("the token lives", "1y")] = None
 
 
 @dataclass(frozen=True)

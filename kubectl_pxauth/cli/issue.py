@@ -18,6 +18,7 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
     WithinFlag,
     WriteFlags,
+    namespace_option,
 )
 from kubectl_pxauth.cli.inputs import (
     read_duration,
@@ -78,13 +79,7 @@ def command(
     profile: ProfileArgument = None,
     namespace: Annotated[
         list[str] | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            metavar="NAME",
-            help="Namespace of the token's Secret; repeatable.",
-            show_default="the kubeconfig's current one",
-        ),
+        namespace_option("Namespace of the token's Secret; repeatable."),
     ] = None,
     namespace_selector: Annotated[
         str | None,

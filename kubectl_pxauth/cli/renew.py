@@ -18,6 +18,7 @@ from kubectl_pxauth.cli.flags import (
     QuietFlag,
     SelectorFlag,
     WithinFlag,
+    duration_option,
 )
 from kubectl_pxauth.cli.fleet import in_context, note_nothing, outcomes_of_each
 from kubectl_pxauth.cli.inputs import (
@@ -93,13 +94,7 @@ def command(
     ] = "7d",
     duration: Annotated[
         str | None,
-        typer.Option(
-            "--duration",
-            "--token-duration",
-            metavar="TIME",
-            help="How long the new tokens live: 30m, 12h, 90d, 1y.",
-            show_default="as long as the old ones",
-        ),
+        duration_option("the new tokens live", "as long as the old ones"),
     ] = None,
     key: Annotated[
         str, typer.Option(metavar="KEY", help="Data key of the Secrets that holds the token.")

@@ -16,6 +16,7 @@ from kubectl_pxauth.cli.flags import (
     ProfileArgument,
     QuietFlag,
     UnstoredTokenFlags,
+    namespace_option,
 )
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.many import finish, interruptible
@@ -69,13 +70,7 @@ def command(
     ] = None,
     namespace: Annotated[
         str | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            metavar="NAME",
-            help="Namespace of --from-secret, or that the user is named after.",
-            show_default="the kubeconfig's current one",
-        ),
+        namespace_option("Namespace of --from-secret, or that the user is named after."),
     ] = None,
     token: UnstoredTokenFlags,
     identity: IdentityFlags,

@@ -2,10 +2,14 @@
 
 from typing import Annotated, Any
 
-import typer
-
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DryRunFlag, QuietFlag, SharedSecretFromFlag
+from kubectl_pxauth.cli.flags import (
+    ConnectionFlags,
+    DryRunFlag,
+    QuietFlag,
+    SharedSecretFromFlag,
+    namespace_option,
+)
 from kubectl_pxauth.cli.inputs import optional, read_key_reference
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
@@ -31,12 +35,9 @@ def command(
     *,
     namespace: Annotated[
         str | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            metavar="NAME",
-            help="Namespace that the operator runs Portworx in.",
-            show_default="the StorageCluster's, if it is a usual one",
+        namespace_option(
+            "Namespace that the operator runs Portworx in.",
+            "the StorageCluster's, if it is a usual one",
         ),
     ] = None,
     shared_secret_from: SharedSecretFromFlag = None,
