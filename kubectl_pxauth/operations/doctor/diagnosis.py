@@ -1,6 +1,6 @@
 """What the doctor says: a severity, what it looked at, what is so, and what to do."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, PxauthError
@@ -8,6 +8,7 @@ from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.verdict import Severity
 
 _MOST = 10  # diagnoses of one kind that are told one by one
+_NAMED = 3  # of what one diagnosis is about
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,9 @@ def limited(diagnoses: list[Diagnosis], more: str) -> Iterator[Diagnosis]:
     yield from diagnoses[:_MOST]
     if rest := diagnoses[_MOST:]:
         yield Diagnosis(rest[0].severity, rest[0].check, f"{len(rest)} more of this kind", more)
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"

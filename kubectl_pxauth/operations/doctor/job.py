@@ -11,7 +11,7 @@ from kubectl_pxauth.cluster.namespaces import find_namespace
 from kubectl_pxauth.cluster.secrets import list_secrets
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, few, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens, Place
 from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.job_objects import bound_namespace, homes_of_jobs, list_objects
@@ -36,7 +36,6 @@ _POD = Kind("Pod", "pods")
 # and pkg/kubelet/kuberuntime.
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _OUT_OF_MEMORY = "OOMKilled"
-_SHOWN = 3  # namespaces, or jobs, that are named
 
 
 @dataclass(frozen=True)
@@ -139,12 +138,8 @@ def check_jobs(
     elif not jobs.cron_jobs:
         yield ok("job", "no job renews tokens, so you have to: kubectl pxauth renew -A")
     if strangers := jobs.strangers:
-        names = ", ".join(found.display_name for found in strangers[:_SHOWN])
-        more = f" and {len(strangers) - _SHOWN} more" if len(strangers) > _SHOWN else ""
-        yield warning(
-            "job",
-            f"ignored: {names}{more}, with the labels of a job and without its rights",
-        )
+        names = few([found.display_name for found in strangers])
+        yield warning("job", f"ignored: {names}, with the labels of a job and without its rights")
     yield from _check_left_overs(cluster, jobs)
 
 
@@ -290,11 +285,10 @@ def _check_coverage(kept: KeptTokens, covered: set[Place]) -> Iterator[Diagnosis
     if not left:
         return
     namespaces = sorted({namespace for namespace, _ in left})
-    more = f" and {len(namespaces) - _SHOWN} more" if len(namespaces) > _SHOWN else ""
     tokens = "1 token is" if len(left) == 1 else f"{len(left)} tokens are"
     yield warning(
         "job",
-        f"{tokens} covered by no job, in namespaces {', '.join(namespaces[:_SHOWN])}{more}",
+        f"{tokens} covered by no job, in namespaces {few(namespaces)}",
         "kubectl pxauth schedule -A",
     )
 

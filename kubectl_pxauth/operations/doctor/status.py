@@ -12,6 +12,7 @@ from kubectl_pxauth.errors import ForbiddenError, PxauthError
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
     errors_as_diagnoses,
+    few,
     from_error,
     warning,
 )
@@ -34,8 +35,6 @@ from kubectl_pxauth.portworx.stated_values import FoundKey, FoundText
 from kubectl_pxauth.portworx.token_secrets import Status, StoredToken, mark_duplicates
 from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.verdict import Severity
-
-_SHOWN = 3  # namespaces that are named
 
 
 class Health(StrEnum):
@@ -236,15 +235,12 @@ def _check_tenants(
     if isinstance(tenants, PxauthError):
         yield from_error("tenants", tenants)
     elif tenants and tenants.without_token:
-        named = ", ".join(tenants.without_token[:_SHOWN])
-        more = f" and {len(tenants.without_token) - _SHOWN} more"
-        more = more if len(tenants.without_token) > _SHOWN else ""
         count, total = len(tenants.without_token), len(tenants.namespaces)
         selector = ("--namespace-selector", tenants.selector)
         issue = ("kubectl", "pxauth", "issue", "kubernetes", *selector, "--if-needed")
         yield warning(
             "tenants",
-            f"{count} of {total} namespaces have no token: {named}{more}",
+            f"{count} of {total} namespaces have no token: {few(tenants.without_token)}",
             once_there_is_a_key(trusted, command_line(*issue)),
         )
 

@@ -10,6 +10,7 @@ from kubectl_pxauth.cluster.secrets import find_secret
 from kubectl_pxauth.errors import ClusterError, NoKeyError, SharedSecretError
 from kubectl_pxauth.operations.doctor.diagnosis import (
     Diagnosis,
+    few,
     from_error,
     limited,
     ok,
@@ -34,7 +35,6 @@ from kubectl_pxauth.token.identity import placeholders
 from kubectl_pxauth.token.verdict import NO_KEY
 
 _ALL = "kubectl pxauth list -A"
-_SHOWN = 3  # Secrets of one user that are named
 _IN_DAYS = timedelta(days=2)
 _OPERATORS_TOKENS = ("px-user-token", "px-admin-token")
 _FINE = (Status.VALID, Status.EXPIRING)
@@ -306,9 +306,8 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
 
 
 def _shared(claim: str, user: str, found: list[Kept]) -> str:
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    secrets = ", ".join(one.display_name for one in found[:_SHOWN])
-    return f"one user for all volumes, {claim} {shown(user)}: {secrets}{more}"
+    secrets = few([one.display_name for one in found])
+    return f"one user for all volumes, {claim} {shown(user)}: {secrets}"
 
 
 def _is_operators(one: Kept) -> bool:

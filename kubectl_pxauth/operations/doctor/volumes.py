@@ -14,13 +14,12 @@ from threading import Event
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.volumes import Volume, list_volumes, secret_in_annotations
 from kubectl_pxauth.operations.doctor.assumption import Assumption
-from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, limited, ok, problem, warning
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, few, limited, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import NOTHING, Place
 from kubectl_pxauth.parallel import Background, run_concurrently
 from kubectl_pxauth.portworx.volumes import CLAIMS_SECRET, Provisioner, in_tree_doubt
 
 _AT_ONCE = 16
-_SHOWN = 3  # volumes that are named
 _MOUNTED, _GROWN, _MODIFIED, _DELETED = "mounted", "grown", "modified", "deleted"
 _STEPS = {
     "controllerPublish": _MOUNTED,
@@ -47,11 +46,8 @@ class VolumesOfSecret:
 
 def _names(volumes: list[Volume]) -> str:
     """Which volumes they are, each of the first ones with its claim."""
-    shown = ", ".join(
-        f"{one.name} (claim {one.claim})" if one.claim else one.name for one in volumes[:_SHOWN]
-    )
-    more = f" and {len(volumes) - _SHOWN} more" if len(volumes) > _SHOWN else ""
-    return f"PersistentVolume {shown}{more}"
+    names = [f"{one.name} (claim {one.claim})" if one.claim else one.name for one in volumes]
+    return f"PersistentVolume {few(names)}"
 
 
 def _cant_be(of_secret: VolumesOfSecret, uses: list[str]) -> str:
