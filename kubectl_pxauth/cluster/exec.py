@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import is_missing_right
+from kubectl_pxauth.cluster.objects import missing_verb
 from kubectl_pxauth.cluster.pods import Pod
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, NoAnswerError
 from kubectl_pxauth.frozen import dataclass
@@ -76,12 +76,9 @@ def run_in_pod(
 
 
 def _forbidden(error: ForbiddenError, pod: Pod) -> ForbiddenError:
-    """RBAC's refusal, with both verbs that it takes; an admission's as it is.
-
-    The API server checks "get" first, and gives no reason where "create" is what lacks.
-    """
-    lacks = "create" if str(error).rstrip(": ") == f'pods "{pod.name}" is forbidden' else "get"
-    if lacks == "get" and not is_missing_right(error):
+    """RBAC's refusal, with both verbs that it takes; an admission's as it is."""
+    lacks = missing_verb(error)
+    if lacks is None:
         return ForbiddenError(f"pod {pod}: {error}")
     return ForbiddenError(
         f'you may not execute commands in pod {pod}: verb "{lacks}" on resource "pods/exec" in'

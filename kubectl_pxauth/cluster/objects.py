@@ -24,6 +24,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 
 _ATTEMPTS = 10  # writes that lost a race are read and tried again
 _RBAC_REFUSAL = r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource'
+_NO_REASON = r'\S+ "[^"]*" is forbidden:?\s*'
 
 Found = TypeVar("Found")
 Again = TypeVar("Again")
@@ -153,9 +154,17 @@ def _there(
         ) from None
 
 
-def is_missing_right(error: ForbiddenError) -> bool:
-    """Whether it was RBAC that refused, and not a quota or a policy."""
-    return re.search(_RBAC_REFUSAL, str(error)) is not None
+def missing_verb(error: ForbiddenError) -> str | None:
+    """The verb that the user has no right to; None where a quota or a policy refused.
+
+    Where an object is applied it may be that of another step. The API server gives no reason where
+    "get" is allowed and "create" is not: for a command in a pod, and on Kubernetes 1.30.14 for an
+    object that is applied and would be created.
+    """
+    found = re.search(_RBAC_REFUSAL, str(error))
+    if found:
+        return found["verb"]
+    return "create" if re.fullmatch(_NO_REASON, str(error)) else None
 
 
 def explain_forbidden(
@@ -166,15 +175,11 @@ def explain_forbidden(
     what is the object in words; name is empty where it is all of the resource, and namespace is
     empty where the resource has none, and None where it is all of them.
     """
-    found = re.search(_RBAC_REFUSAL, str(error))
-    if found:
-        # Where an object is applied the verb may be that of another step.
-        user, verb = f'user "{found["user"]}"', found["verb"]
-    elif str(error).endswith("is forbidden:"):
-        # Kubernetes 1.30.14 says no more where what is applied would have to be created.
-        user, verb = "you", "create"
-    else:
+    verb = missing_verb(error)
+    if verb is None:
         return ForbiddenError(f"{what}: {error}")
+    found = re.search(_RBAC_REFUSAL, str(error))
+    user = f'user "{found["user"]}"' if found else "you"
     where = f' in namespace "{namespace}"' if namespace else ""
     flag = f" -n {namespace}" if namespace else ""
     if namespace is None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.namespaces import Namespace, find_namespace, find_namespaces
-from kubectl_pxauth.cluster.objects import is_missing_right
+from kubectl_pxauth.cluster.objects import missing_verb
 from kubectl_pxauth.cluster.pods import try_pod
 from kubectl_pxauth.cluster.secrets import list_secrets
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, NotFoundError
@@ -76,7 +76,7 @@ def check_pod(cluster: Cluster, job: RenewalJob, *, account_exists: bool) -> lis
         try_pod(cluster, job.namespace, job.name, template)
     except ClusterError as error:
         says = str(error)
-        if isinstance(error, ForbiddenError) and is_missing_right(error):
+        if isinstance(error, ForbiddenError) and missing_verb(error):
             return [f"you may not make pods in namespace {job.namespace}: {_NOT_TRIED}"]
         if "error looking up service account" in says:
             return []
