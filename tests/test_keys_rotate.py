@@ -507,6 +507,9 @@ def test_while_one_is_under_way_it_is_said_where_keys_are_used(keys: Keys) -> No
     assert "made with the other key of the rotation that is under way" in doctor
     assert "the rotation signs it again" in doctor
     assert f"-n {keys.shell.namespace} --resign" not in doctor
+    verified = keys.shell.pxauth("verify", "a")
+    assert verified.code == 1
+    assert "made with the other key of the rotation that is under way" in verified.out
     listed = json.loads(keys.shell.pxauth("list", "-o", "json").out)
     assert {one["status"] for one in listed["items"]} == {"other key", "valid"}
     assert keys.shell.pxauth("status").code == 3  # worth a look, and not broken

@@ -28,13 +28,16 @@ from kubectl_pxauth.token.minting import Signer
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
-    from kubectl_pxauth.token.verdict import Trust, Verdict
+    from kubectl_pxauth.token.verdict import Severity, Trust, Verdict
 
 _EXPLAINED = (DiscoveryError, SharedSecretError, ForbiddenError)
 """Errors that say something about the cluster, and not that it can't be asked."""
 
 AS_GIVEN = "as given"
 """What FoundKey.stated_by says of a key that the user named."""
+
+BY_OTHER_KEY = "made with the other key of the rotation that is under way"
+"""What a verdict says of a signature that the cluster's key did not make for this reason."""
 
 
 class KeySearch:
@@ -214,8 +217,18 @@ class TrustedKeys:
         """The verdict on a token by what its issuer's tokens are verified with.
 
         What can't be verified here, as only a provider or Portworx' own applications have the
-        key, has a warning in place of its signature's check.
+        key, has a warning in place of its signature's check. In a rotation what the other key
+        signed is told from what nobody did.
         """
+        from kubectl_pxauth.token.verdict import Severity, Trust, judge
+
+        verdict = self._judge(token, now)
+        other = self.key.shared_secret.other if self.key else b""
+        if other and verdict.problems("signature") and judge(token, Trust(None, other), now).signed:
+            return _with_signature(verdict, Severity.PROBLEM, BY_OTHER_KEY)
+        return verdict
+
+    def _judge(self, token: bytes, now: datetime) -> "Verdict":
         from kubectl_pxauth.token.verdict import judge
 
         verdict = judge(token, self.trust, now)
@@ -236,14 +249,6 @@ class TrustedKeys:
             return judge(token, Trust(issuer, key.shared_secret.value), now)
         verdict = judge(token, Trust(issuer), now)
         return _signed_elsewhere(verdict, "of Portworx' own applications, whose key is not at hand")
-
-    def is_of_rotation(self, token: bytes, now: datetime) -> bool:
-        """Whether the other key of a rotation that is under way made the token's signature."""
-        from kubectl_pxauth.token.verdict import Trust, judge
-
-        if self.key is None or not self.key.shared_secret.other:
-            return False
-        return judge(token, Trust(None, self.key.shared_secret.other), now).signed
 
     def maker(self, issuer: str) -> str | None:
         """Who else makes the tokens of that issuer, where the cluster takes such tokens."""
@@ -300,10 +305,17 @@ def made_elsewhere(issuer: str) -> str | None:
 
 
 def _signed_elsewhere(verdict: "Verdict", words: str) -> "Verdict":
-    from kubectl_pxauth.token.verdict import Finding, Severity
+    from kubectl_pxauth.token.verdict import Severity
+
+    return _with_signature(verdict, Severity.WARNING, words)
+
+
+def _with_signature(verdict: "Verdict", severity: "Severity", words: str) -> "Verdict":
+    """The verdict with another finding in place of its signature's."""
+    from kubectl_pxauth.token.verdict import Finding
 
     findings = (
-        Finding(Severity.WARNING, "signature", words) if one.check == "signature" else one
+        Finding(severity, "signature", words) if one.check == "signature" else one
         for one in verdict.findings
     )
     return replace(verdict, findings=tuple(findings))

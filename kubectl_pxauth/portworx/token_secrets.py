@@ -8,7 +8,7 @@ from enum import StrEnum
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.secrets import Secret, list_secrets
 from kubectl_pxauth.errors import ForbiddenError
-from kubectl_pxauth.portworx.signing import TrustedKeys
+from kubectl_pxauth.portworx.signing import BY_OTHER_KEY, TrustedKeys
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.token.identity import PartialIdentity
 from kubectl_pxauth.token.verdict import Trust, Verdict, judge
@@ -34,9 +34,6 @@ class Status(StrEnum):
 
 UNSIGNED = (Status.FOREIGN, Status.BAD_SIGNATURE)
 """What is said of tokens that no key of the cluster's made."""
-
-
-_OF_ROTATION = "signature: made with the other key of the rotation that is under way"
 
 
 @dataclass(frozen=True)
@@ -113,11 +110,13 @@ def status_of(
     verdict: Verdict, now: datetime, within: timedelta, *, key_known: bool = True
 ) -> Status:
     """The worst that is to be said of one token by itself."""
-    problems = {found.check for found in verdict.problems()}
-    if "signature" in problems and not key_known:
-        problems.remove("signature")
-    if {"signature", "issuer"} <= problems:
+    problems = {found.check: found.message for found in verdict.problems()}
+    if not key_known:
+        problems.pop("signature", None)
+    if {"signature", "issuer"} <= problems.keys():
         return Status.FOREIGN
+    if problems.get("signature") == BY_OTHER_KEY:
+        return Status.OTHER_KEY
     for check, status in (
         ("signature", Status.BAD_SIGNATURE),
         ("issuer", Status.WRONG_ISSUER),
@@ -134,12 +133,6 @@ def stored(
     secret: Secret, verdict: Verdict, trusted: TrustedKeys, now: datetime, within: timedelta
 ) -> StoredToken:
     """What is kept of a token that was read; one that ends within that time is expiring."""
-    status = status_of(verdict, now, within, key_known=trusted.no_key is None)
-    problems = trusted.problems(verdict)
-    token = secret.data.get(AUTH_TOKEN, b"").strip()
-    if status is Status.BAD_SIGNATURE and trusted.is_of_rotation(token, now):
-        status = Status.OTHER_KEY
-        problems = tuple(_OF_ROTATION if one.startswith("signature: ") else one for one in problems)
     return StoredToken(
         namespace=secret.namespace,
         secret=secret.name,
@@ -147,8 +140,8 @@ def stored(
         issuer=verdict.issuer,
         issued_at=verdict.issued_at,
         expires_at=verdict.expires_at,
-        status=status,
-        problems=problems,
+        status=status_of(verdict, now, within, key_known=trusted.no_key is None),
+        problems=trusted.problems(verdict),
     )
 
 
