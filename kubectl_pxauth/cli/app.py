@@ -191,7 +191,7 @@ def _bug(error: Exception) -> PxauthError:
 
 
 def application(arguments: list[str]) -> typer.Typer:
-    """The commands; the one that the arguments call is loaded, the others only have a name."""
+    """The command that the arguments call; where they call none, all of them by name alone."""
     app = typer.Typer(
         name=PROGRAM,
         cls=Group,
@@ -206,7 +206,8 @@ def application(arguments: list[str]) -> typer.Typer:
     app.callback()(_root)
     groups: dict[str, typer.Typer] = {}
     words = [argument for argument in arguments if not argument.startswith("-")]
-    for name, summary in COMMANDS.items():
+    called = [name for name in COMMANDS if words[: len(name.split())] == name.split()]
+    for name in called or COMMANDS:
         group, _, verb = name.rpartition(" ")
         if group and group not in groups:
             groups[group] = typer.Typer(
@@ -219,7 +220,8 @@ def application(arguments: list[str]) -> typer.Typer:
                 short_help=GROUPS[group][0],
             )
         parent = groups[group] if group else app
-        if words[: len(name.split())] == name.split():
+        summary = COMMANDS[name]
+        if called:
             module = load(name)
             text = help_text(f"{summary}\n\n{module.HELP}", module.EXAMPLES)
             parent.command(verb, cls=Command, help=text, short_help=summary)(module.command)
