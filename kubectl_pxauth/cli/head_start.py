@@ -31,6 +31,7 @@ def head_start(arguments: list[str]) -> None:
     ):
         return
     from kubectl_pxauth.cli.connection import Connection
+    from kubectl_pxauth.cluster.ahead import begin
     from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions
 
     connection = Connection(ConnectionOptions())
@@ -38,6 +39,8 @@ def head_start(arguments: list[str]) -> None:
         user = connection.kubeconfig.user or {}
         if "exec" not in user:  # which may ask for a login
             named = any(argument.startswith("--shared-secret") for argument in arguments)
-            connection.open().connect_ahead(_CONNECTIONS if named else _CONNECTIONS_TO_FIND_THE_KEY)
+            number = _CONNECTIONS if named else _CONNECTIONS_TO_FIND_THE_KEY
+            sockets = begin(connection.kubeconfig.target(), number)
+            connection.open().connect_ahead(number, sockets)
     except Exception:  # it is said where the command asks for the connection
         return

@@ -23,6 +23,8 @@ from kubectl_pxauth.errors import (
 from kubectl_pxauth.parallel import Background
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from websocket import WebSocket
 
     from kubectl_pxauth.cluster.wire import Answer
@@ -77,13 +79,14 @@ class Cluster:
         """The objects that were written, in their order."""
         self._ahead: list[Background[None]] = []
 
-    def connect_ahead(self, connections: int) -> None:
+    def connect_ahead(self, number: int, sockets: "Sequence[Background[socket]]" = ()) -> None:
         """Start to open connections, for requests that come later and will find them open.
 
-        One that is lost on the way is of no account: such a request opens one of its own.
+        sockets are being connected to the server already, one for each. A connection that is lost
+        on the way is of no account: such a request opens one of its own.
         """
         if self.server.startswith("https://"):
-            opening = self._transport.connections_ahead(connections)
+            opening = self._transport.connections_ahead(number, sockets)
             self._ahead = [Background(open_one) for open_one in opening]
 
     @property

@@ -6,7 +6,7 @@ multiprocessing, and has each connection load the certificates again.
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubernetes.utils.keepalive import tcp_keepalive_socket_options
@@ -15,6 +15,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
 from kubectl_pxauth.cluster.proxy import Proxy
+from kubectl_pxauth.parallel import Background
 
 # All three are client-go's.
 CONNECT_SECONDS = 30
@@ -26,6 +27,9 @@ _MOST_CONNECTIONS = 256
 
 class _Connection(HTTPSConnection):
     """A connection whose TLS handshake has a bound of its own."""
+
+    begun: Background[socket.socket] | None = None
+    """A socket that is being connected already."""
 
     @property
     def is_connected(self) -> bool:
@@ -53,8 +57,20 @@ class _Connection(HTTPSConnection):
         self.sock.settimeout(self.timeout)
 
     def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
+        made = self._begun_socket() or super()._new_conn()
         made.settimeout(min(made.gettimeout() or _HANDSHAKE_SECONDS, _HANDSHAKE_SECONDS))
+        return made
+
+    def _begun_socket(self) -> socket.socket | None:
+        begun, self.begun = self.begun, None
+        if begun is None:
+            return None
+        try:
+            made = begun.result()
+            for option in self.socket_options or ():
+                made.setsockopt(*option)
+        except (OSError, UnicodeError):  # the usual way says what is wrong, if it still is
+            return None
         return made
 
 
@@ -86,10 +102,14 @@ def new_pools(
     return pools
 
 
-def connections_ahead(pool: Any, number: int) -> list[Callable[[], None]]:
+def connections_ahead(
+    pool: Any, number: int, sockets: Sequence[Background[socket.socket]]
+) -> list[Callable[[], None]]:
     """Functions that open a connection of the pool each, for requests that come later."""
     # All are taken before the first is open: the pool would give that one out again.
     connections = [pool._get_conn() for _ in range(number)]  # noqa: SLF001
+    for connection, begun in zip(connections, sockets, strict=False):
+        connection.begun = begun
 
     def opening(connection: Any) -> Callable[[], None]:
         return lambda: pool._put_conn(_opened(pool, connection))  # noqa: SLF001

@@ -9,20 +9,13 @@ import os
 import threading
 import time
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kubectl_pxauth.cluster.kubeconfig import Entry, Target
 from kubectl_pxauth.cluster.proxy import find_proxy
-from kubectl_pxauth.cluster.tls import (
-    new_context,
-    show_certificate,
-    trust,
-    trust_everybody,
-    trust_the_system,
-)
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.imports import register_without_init
 
@@ -31,6 +24,8 @@ if TYPE_CHECKING:
     import ssl
 
     import urllib3
+
+    from kubectl_pxauth.parallel import Background
 
 _OIDC_LEEWAY = 10  # seconds, as client-go's plugin/pkg/client/auth/oidc
 
@@ -111,11 +106,13 @@ class Transport:
             # Another context is another pool: what is open shows the certificate that there was.
             self.pools.connection_pool_kw["ssl_context"] = _tls(self._cluster, user)
 
-    def connections_ahead(self, number: int) -> list[Callable[[], None]]:
+    def connections_ahead(
+        self, number: int, sockets: "Sequence[Background[socket.socket]]"
+    ) -> list[Callable[[], None]]:
         """Functions that open a connection each, for requests that come later and find it open."""
         from kubectl_pxauth.cluster.pools import connections_ahead
 
-        return connections_ahead(self._pool(), number)
+        return connections_ahead(self._pool(), number, sockets)
 
     def socket(self) -> "socket.socket":
         """A connection of its own, for what is no HTTP once it has begun."""
@@ -234,6 +231,14 @@ def _header_value(text: str) -> str:
 
 
 def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
+    from kubectl_pxauth.cluster.tls import (
+        new_context,
+        show_certificate,
+        trust,
+        trust_everybody,
+        trust_the_system,
+    )
+
     context = new_context()
     if cluster.get("insecure-skip-tls-verify"):
         trust_everybody(context)
