@@ -1,4 +1,4 @@
-"""`make bench`: the plugin beside the page's pipeline, both on a real API server."""
+"""`make bench`: the plugin beside the docs' pipeline, both on a real API server."""
 
 import argparse
 import base64
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="runs for one token (20)")
     parser.add_argument("--many-runs", type=int, default=5, help="runs for many (5)")
     arguments = parser.parse_args()
-    # As the page makes one.
+    # As the Portworx docs make one.
     shared_secret = base64.b64encode(secrets.token_bytes(64)).decode()
     with ControlPlane() as plane, tempfile.TemporaryDirectory() as name:
         workplace = prepare(plane, Path(name), shared_secret)

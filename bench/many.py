@@ -1,4 +1,4 @@
-"""Many namespaces: one command beside the page's pipeline in a loop and the server's own limit."""
+"""Many namespaces: one command beside the docs' pipeline in a loop and the server's own limit."""
 
 import json
 import subprocess
@@ -45,7 +45,7 @@ def many_namespaces(workplace: Workplace, runs: int) -> None:
         *("-certificate", str(certificate), "-key", str(key), "-namespaces", "tenants"),
     ]
     new = ["bash", "-c", f'{_ISSUE} --secret "new-$(date +%s%N)"']
-    loop = Row("the page's pipeline in a loop", ["bash", "loop.sh"], folder, environment)
+    loop = Row("the docs' pipeline in a loop", ["bash", "loop.sh"], folder, environment)
     least = Row("the ceiling", apply, folder, environment)
     rows = [
         loop,

@@ -1,4 +1,4 @@
-"""One token: the plugin beside the page's pipeline, both run in turn."""
+"""One token: the plugin beside the docs' pipeline, both run in turn."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from bench.row import Row
 from bench.workplace import Workplace
 
 _ROUND_TRIP = 0.040
-_NAMED = "the page's pipeline"
+_NAMED = "the docs' pipeline"
 _NOTHING = "kubectl noop"
 _ISSUE = "issue kubernetes -n portworx"
 _TOKEN = "token kubernetes --issuer i"

@@ -16,7 +16,7 @@ sub: kubernetes@example.com
 roles: ["system.user"]
 groups: ["kubernetes"]
 """
-# The page's steps; only the generator is another program, and the Secret may be there already.
+# The steps of the Portworx docs; only the generator is another program, and the Secret may be there already.
 _PIPELINE = """\
 set -eu -o pipefail
 PORTWORX_AUTH_SHARED_SECRET=$(kubectl -n kube-system get secret pxkeys -o json |
@@ -44,7 +44,7 @@ class Workplace:
 def prepare(plane: ControlPlane, folder: Path, shared_secret: str) -> Workplace:
     """Fill the cluster and the folder."""
     if not shutil.which("jq"):
-        raise SystemExit("the page's pipeline needs jq: apt-get install jq")
+        raise SystemExit("the docs' pipeline needs jq: apt-get install jq")
     (folder / "kubernetes.yaml").write_text(_USER_FILE)
     (folder / "pipeline.sh").write_text(_PIPELINE)
     programs = folder / "programs"

@@ -22,7 +22,7 @@ from tests.token import odd_tokens
 from tests.token.odd_tokens import KEY, Case, ask_go, ec_key, make, odd_case, pem, rsa_key
 
 CHECKS = [
-    "format", "algorithm", "signature", "claims", "issuer", "user name", "roles", "issued at",
+    "format", "algorithm", "signature", "claims", "issuer", "username", "roles", "issued-at",
     "expiry",
 ]  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_verify_has_a_line_for_each_check(shell: Shell) -> None:
     assert says.startswith(
         'made with the cluster\'s key: Secret kube-system/pxkeys key "shared-secret" (fingerprint '
     )
-    assert findings(done)["user name"][1].endswith('@portworx.com", from sub')
+    assert findings(done)["username"][1].endswith('@portworx.com", from sub')
     assert {severity for severity, _ in findings(done).values()} == {"ok"}
     assert shell.pxauth("verify", "px-k8s-user").code == 0
 
@@ -309,7 +309,7 @@ def test_inspect_is_the_same_in_json_and_yaml(apart: Shell) -> None:
     assert (found["claims"]["aud"], found["claims"]["groups"]) == (["x", 1], ["a", "b"])
     assert found["roles"] == [{"name": "system.admin", "meaning": "may do everything"}]
     assert found["accepted"] is True
-    assert [one["check"] for one in found["findings"]] == [*CHECKS[:-1], "not before", "expiry"]
+    assert [one["check"] for one in found["findings"]] == [*CHECKS[:-1], "not-before", "expiry"]
     assert yaml.safe_load(examined(apart, "inspect", token, *KNOWN, "-o", "yaml").out) == found
 
 

@@ -50,6 +50,15 @@ def test_columns_are_below_each_other(users: Shell, columns: int, locale: dict[s
         assert "".join(rows).isascii()
 
 
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_dumb_terminal_is_as_wide_as_it_says(users: Shell, columns: int) -> None:
+    other = users.with_environment(**UTF8)
+    dumb = other.with_environment(TERM="dumb")
+    for command in ("list", "inspect ours"):
+        shown = lines_at(dumb, columns, *command.split())
+        assert shown == lines_at(other, columns, *command.split())
+
+
 @pytest.mark.parametrize("locale", [UTF8, ASCII])
 @pytest.mark.parametrize("columns", [40, 80])
 def test_screens_are_folded(users: Shell, columns: int, locale: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -321,9 +322,8 @@ def _picture(status: ClusterStatus) -> Iterator[str]:
     """How many tokens end in which of the coming months, and which one is the first."""
     from rich.console import Console
 
-    console = Console()
-    block = "#" if console.options.ascii_only else "\u2588"
-    widest = max(1, min(_BAR, console.width - len("  2027-01   1000")))
+    block = "#" if Console().options.ascii_only else "\u2588"
+    widest = max(1, min(_BAR, get_terminal_size().columns - len("  2027-01   1000")))
     first = status.ending[0]
     ends = [one.expires_at for one in status.ending if one.expires_at]
     counts = Counter(f"{end:%Y-%m}" for end in ends)

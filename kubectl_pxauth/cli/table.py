@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from shutil import get_terminal_size
 
 import humanize
 from rich.cells import cell_len, set_cell_size
@@ -45,7 +46,7 @@ def print_table(
     headings = [column.heading if headed else "" for column in columns]
     widths = [max(map(cell_len, cells)) for cells in zip(headings, *rows, strict=True)]
     if is_terminal and not wide:
-        _shrink(widths, columns, console.width)
+        _shrink(widths, columns, get_terminal_size().columns)
     cut = "~" if console.options.ascii_only else "…"
     if headed:
         print(_line(headings, widths, cut))
@@ -103,7 +104,8 @@ def print_rows(rows: Iterable[Row]) -> None:
     grid = Table.grid(padding=(0, 3, 0, 0))
     grid.add_column(max_width=_WIDEST_LABEL, overflow="fold")
     grid.add_column(overflow="fold")
-    console = Console()
+    width, height = get_terminal_size()
+    console = Console(width=width, height=height)  # else a dumb terminal is 80 wide for rich
     for row in rows:
         label = f"{printable(row.label)}:" if row.label else ""
         text = Text(_encodable("\n".join(map(printable, row.lines)), console.encoding))

@@ -42,8 +42,8 @@ _CURVE_BITS = {"ES256": 256, "ES384": 384, "ES512": 521}
 _LEAST_RSA_BITS, _GOOD_RSA_BITS = 1024, 2048
 
 _CHECKS = (
-    "format", "algorithm", "signature", "claims", "issuer", "user name", "roles", "issued at",
-    "not before", "expiry",
+    "format", "algorithm", "signature", "claims", "issuer", "username", "roles", "issued-at",
+    "not-before", "expiry",
 )  # fmt: skip
 
 NO_KEY = "the cluster has no key for"
@@ -74,7 +74,7 @@ class Severity(StrEnum):
 class Finding:
     """What one check found.
 
-    check is format, algorithm, signature, claims, issuer, user name, roles, issued at, not before
+    check is format, algorithm, signature, claims, issuer, username, roles, issued-at, not-before
     or expiry; findings come in this order. message is one printable line, without token or key.
     """
 
@@ -469,18 +469,18 @@ def _check_issuer(issuer: str, trusted: str | None, notes: _Notes) -> None:
 def _check_user(texts: dict[str, str], claim: UsernameClaim, notes: _Notes) -> None:
     blank = [name for name in ("sub", "name", "email") if is_placeholder(texts[name])]
     if not texts[claim]:
-        notes.problem("user name", f"the cluster takes it from {claim}, which is empty")
+        notes.problem("username", f"the cluster takes it from {claim}, which is empty")
     elif blank:
-        notes.warning("user name", f"{blank[0]} is a placeholder: {shown(texts[blank[0]])}")
-    notes.ok("user name", f"{shown(texts[claim])}, from {claim}")
+        notes.warning("username", f"{blank[0]} is a placeholder: {shown(texts[blank[0]])}")
+    notes.ok("username", f"{shown(texts[claim])}, from {claim}")
 
 
 def _check_times(
     claims: dict[str, Any], now: int, notes: _Notes
 ) -> tuple[datetime | None, datetime | None]:
     expiry = _read_time(claims, "exp", "expiry", notes)
-    issued = _read_time(claims, "iat", "issued at", notes)
-    start = _read_time(claims, "nbf", "not before", notes)
+    issued = _read_time(claims, "iat", "issued-at", notes)
+    start = _read_time(claims, "nbf", "not-before", notes)
     if expiry is not None:
         if now >= expiry:
             notes.problem("expiry", f"expired: {_moment(expiry)}")
@@ -489,17 +489,17 @@ def _check_times(
         notes.ok("expiry", _moment(expiry))
     if issued is not None:
         if now < issued:
-            notes.problem("issued at", f"in the future: {_moment(issued)}, or a clock is wrong")
+            notes.problem("issued-at", f"in the future: {_moment(issued)}, or a clock is wrong")
         elif now - issued < _FRESH:
             notes.warning(
-                "issued at",
+                "issued-at",
                 f"{now - issued} s ago: a node whose clock is further behind refuses it as yet",
             )
-        notes.ok("issued at", _moment(issued))
+        notes.ok("issued-at", _moment(issued))
     if start is not None:
         if now < start:
-            notes.problem("not before", f"in the future: {_moment(start)}")
-        notes.ok("not before", _moment(start))
+            notes.problem("not-before", f"in the future: {_moment(start)}")
+        notes.ok("not-before", _moment(start))
     return _datetime(issued), _datetime(expiry)
 
 
