@@ -16,7 +16,7 @@ sub: kubernetes@example.com
 roles: ["system.user"]
 groups: ["kubernetes"]
 """
-# The steps of the Portworx docs; only the generator is another program, and the Secret may be there already.
+# The steps of the Portworx docs: the generator is another program, and the Secret may be there.
 _PIPELINE = """\
 set -eu -o pipefail
 PORTWORX_AUTH_SHARED_SECRET=$(kubectl -n kube-system get secret pxkeys -o json |

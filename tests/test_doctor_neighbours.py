@@ -17,6 +17,7 @@ from tests.portworx_site import (
     self_signed,
 )
 from tests.snapshots import SNAPSHOT_CRD, group_snapshot_crd, wait_for_snapshot_classes
+from tests.storks import API_VERSIONS, stork_crd, stork_object
 
 __all__ = ["bare", "patient", "plane_arguments"]  # fixtures
 
@@ -577,3 +578,43 @@ def test_a_stork_where_security_is_off(bare: Patient) -> None:
     bare.daemon_set(args=["-c", "cluster"])
     bare.lay(stork(issuer("portworx.com")))
     assert not [one for one in bare.doctor() if one.kind.endswith(" stork")]
+
+
+@pytest.fixture
+def with_storks_kinds(patient: Patient) -> Iterator[Patient]:
+    """A cluster that knows stork's objects."""
+    crds = [stork_crd(kind) for kind in API_VERSIONS]
+    patient.lay(*crds)
+    for crd in crds:
+        wait_for_snapshot_classes(patient, crd)
+    yield patient
+    patient.remove("crd", *(crd["metadata"]["name"] for crd in crds))
+
+
+def test_storks_objects_that_name_a_secret(with_storks_kinds: Patient) -> None:
+    patient = with_storks_kinds
+    patient.lay(*(stork_object(kind, "red/fine", "px/px-k8s-user") for kind in API_VERSIONS))
+    assert [one for one in patient.doctor() if one.kind.startswith(BAD)] == []
+    patient.lay(*(stork_object(kind, "red/bad", "red/gone") for kind in API_VERSIONS))
+    said = patient.ill("warning stork")
+    assert said.message == (
+        "VolumeSnapshotSchedule red/bad, MigrationSchedule red/bad, GroupVolumeSnapshot red/bad and"
+        " 2 more by annotation: Secret red/gone does not exist"
+    )
+    assert said.hint
+    assert said.hint.endswith("issue kubernetes --secret gone -n red")
+    with patient.everywhere("lister", "storageclasses", "persistentvolumeclaims"):
+        found = patient.doctor("--as", "lister")
+        assert [one for one in found if one.kind.endswith(" stork")] == []
+    assert assumed(patient, "no-security", 0, "stork") == []
+
+
+def test_storks_schedules_that_name_no_secret(with_storks_kinds: Patient) -> None:
+    """What they make asks Portworx as a guest, who is let in unless that is switched off."""
+    patient = with_storks_kinds
+    patient.lay(*(stork_object(kind, "red/bare") for kind in API_VERSIONS))
+    assert [one for one in patient.doctor() if one.kind.startswith(BAD)] == []
+    assert assumed(patient, "no-guests", 0, "stork") == [
+        "VolumeSnapshotSchedule red/bare, MigrationSchedule red/bare: no annotations name a Secret,"
+        " and guests are turned away"
+    ]

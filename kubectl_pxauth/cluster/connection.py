@@ -102,10 +102,14 @@ class Cluster:
         """The items of a list, read page by page, so that no list fills the memory."""
         return self._items(path, query, _JSON)
 
-    def names(self, *path: str, **query: str) -> Iterator[str]:
-        """The names in a list, of which the server sends nothing but metadata."""
+    def metadata(self, *path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """The metadata of what is in a list; the server sends nothing else."""
         for item in self._items(path, query, _METADATA):
-            yield item["metadata"]["name"]
+            yield item["metadata"]
+
+    def names(self, *path: str, **query: str) -> Iterator[str]:
+        """The names in a list."""
+        return (metadata["name"] for metadata in self.metadata(*path, **query))
 
     def _items(
         self, path: tuple[str, ...], query: dict[str, str], accept: str

@@ -24,6 +24,7 @@ from kubectl_pxauth.operations.doctor.snapshots import (
 )
 from kubectl_pxauth.operations.doctor.storage import check_storage, find_classes, find_volume_claims
 from kubectl_pxauth.operations.doctor.stork import check_stork
+from kubectl_pxauth.operations.doctor.stork_objects import check_stork_objects, find_stork_objects
 from kubectl_pxauth.operations.doctor.tokens import (
     check_subjects,
     check_tokens,
@@ -78,6 +79,7 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
     snapshots = Background(lambda: find_snapshot_classes(cluster))
     volumes = Background(lambda: find_volumes(cluster))
     jobs = Background(lambda: find_jobs(cluster))
+    storks = Background(lambda: find_stork_objects(cluster))
     signing = check_signing(cluster, source)
     trusted = signing.trusted
     yield from errors_as_diagnoses("rights", rights.result)
@@ -117,6 +119,10 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
     if signing.asks is True:
         yield from errors_as_diagnoses(
             "stork", lambda: check_stork(cluster, signing.search, trusted)
+        )
+    if secured:
+        yield from errors_as_diagnoses(
+            "stork", lambda: check_stork_objects(storks, look, guests=guests)
         )
 
 
