@@ -55,10 +55,20 @@ class Job:
                 return str(pod["metadata"]["name"])
         return None
 
+    def key(self) -> bytes:
+        pxkeys = json.loads(self.site.done("get", "secret", "pxkeys", "-n=kube-system", "-o=json"))
+        return base64.b64decode(pxkeys["data"]["shared-secret"])
+
+    def log(self, pod: str) -> str:
+        """What a pod has logged, which is no token and no key."""
+        log = self.site.kubectl("logs", pod).out
+        assert "eyJ" not in log
+        assert self.key().decode() not in log
+        return log
+
     def lay_tokens(self, count: int) -> None:
         """Lay tokens that end in ten days."""
-        pxkeys = json.loads(self.site.done("get", "secret", "pxkeys", "-n=kube-system", "-o=json"))
-        key = base64.b64decode(pxkeys["data"]["shared-secret"])
+        key = self.key()
         secrets = []
         for number in range(count):
             token = forge(claims_of(f"{self.site.namespace}-{number}", days=90, age_days=80), key)
@@ -93,7 +103,10 @@ def restricted(site: Site) -> None:
 
 @pytest.fixture
 def job(site: Site, pxauth_image: str) -> Iterator[Job]:
-    yield Job(site, pxauth_image)
+    job = Job(site, pxauth_image)
+    yield job
+    for pod in job.pods():
+        job.log(pod["metadata"]["name"])
     assert site.pxauth("unschedule", "-n", site.namespace).code == 0
 
 
@@ -115,6 +128,8 @@ def test_the_cluster_renews_and_issues_by_itself(job: Job) -> None:
         assert listed["status"] == "valid"
         runs = ["get", "cronjob", "pxauth-renew", "-o", "jsonpath={.status.lastSuccessfulTime}"]
         eventually(lambda: site.done(*runs), "a success that the CronJob knows of")
+        logs = [job.log(pod["metadata"]["name"]) for pod in items(site, "pods", site.namespace)]
+        assert "px-k8s-user" in "".join(logs)
     finally:
         assert site.pxauth("unschedule", "-A").code == 0
         site.done("delete", "namespace", tenant, "--ignore-not-found", "--wait=false")
@@ -134,7 +149,7 @@ def test_a_killed_pod_is_replaced_and_the_rest_is_renewed(job: Job, cluster: Clu
     assert job.renewed() == _MANY
     assert _exit_codes(job.pods()) == [0, 137]
     # What it had done it had said: nothing waits in a buffer of a program that is killed.
-    assert " renewed in namespace" in job.site.done("logs", pod["metadata"]["name"])
+    assert " renewed in namespace" in job.log(pod["metadata"]["name"])
 
 
 def test_a_drained_pod_says_what_it_did_and_another_goes_on(job: Job, cluster: Cluster) -> None:

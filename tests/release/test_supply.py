@@ -56,6 +56,15 @@ def test_actions_are_pinned_by_commit() -> None:
         assert re.search(r"uses: [\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", line), line
 
 
+def test_base_images_are_pinned_by_digest() -> None:
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    bases = dict(line.removeprefix("ARG ").split("=", 1) for line in lines if line[:4] == "ARG ")
+    used = [re.split(r"[ {}]+", line.partition("$")[2])[1] for line in lines if line[:5] == "FROM "]
+    assert used == list(bases)
+    for image in bases.values():
+        assert re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
+
+
 def test_a_pull_request_may_write_nothing() -> None:
     for path in WORKFLOWS:
         assert yaml.safe_load(path.read_text())["permissions"] == {"contents": "read"}
