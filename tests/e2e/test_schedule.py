@@ -61,7 +61,7 @@ class Job:
 
     def log(self, pod: str) -> str:
         """What a pod has logged, which is no token and no key."""
-        log = self.site.kubectl("logs", pod).out
+        log = self.site.kubectl("logs", pod, "--all-containers").out
         assert "eyJ" not in log
         assert self.key().decode() not in log
         return log
