@@ -7,7 +7,8 @@ pkg/apis/batch/validation.
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from functools import cache
+from itertools import islice, pairwise, takewhile
 
 _WORDS = {
     "@yearly": "0 0 1 1 *",
@@ -19,7 +20,7 @@ _WORDS = {
     "@hourly": "0 * * * *",
 }
 _EVERY = r"@every (?=\d)((?P<hours>\d+)h)?((?P<minutes>\d+)m)?((?P<seconds>\d+)s)?"
-_LOOKED_AT = 400  # runs: more than a year of daily ones
+_LOOKED_AT = 400  # days with a run: more than a year of them
 
 
 def next_run(schedule: str, time_zone: str | None, now: datetime) -> datetime | None:
@@ -27,29 +28,56 @@ def next_run(schedule: str, time_zone: str | None, now: datetime) -> datetime | 
     return next(_runs(schedule, time_zone, now), None)
 
 
+@cache  # most jobs of a cluster have the same schedule
 def longest_gap(schedule: str, time_zone: str | None, now: datetime) -> timedelta | None:
     """The longest time between two runs; None where the schedule is one that we can't read."""
-    runs = islice(_runs(schedule, time_zone, now), _LOOKED_AT)
-    return max((later - earlier for earlier, later in pairwise(runs)), default=None)
+    every = _every(schedule)
+    if every or next_run(schedule, time_zone, now) is None:
+        return every
+    minute, hour, *days = _fields(schedule)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    until = midnight + timedelta(days=1)
+    before = midnight - timedelta(seconds=1)
+    day = [*takewhile(lambda run: run < until, _runs(f"{minute} {hour} * * *", None, before))]
+    # Nights and weekends are what counts, and a day can have more than a thousand runs.
+    first, last = (f"{run:%M %H} {' '.join(days)}" for run in (day[0], day[-1]))
+    evenings = [*islice(_runs(last, time_zone, now), _LOOKED_AT)]
+    mornings = _runs(first, time_zone, evenings[0])
+    pairs = (*pairwise(day), *zip(evenings, mornings, strict=False))
+    return max((later - earlier for earlier, later in pairs), default=None)
+
+
+def never_runs(schedule: str, now: datetime) -> bool:
+    """Whether a schedule that Kubernetes takes has no run, as that of 31 February has none."""
+    return len(_fields(schedule)) == 5 and next_run(schedule, None, now) is None
+
+
+def _fields(schedule: str) -> list[str]:
+    """The fields of a schedule that has five; robfig/cron takes a question mark for a star."""
+    return _WORDS.get(schedule, schedule).replace("?", "*").split()
+
+
+def _every(schedule: str) -> timedelta | None:
+    """The step of an @every; None where it is nothing, and for all other schedules."""
+    every = re.fullmatch(_EVERY, schedule)
+    if every is None:
+        return None
+    return timedelta(**{unit: int(count or 0) for unit, count in every.groupdict().items()}) or None
 
 
 def _runs(schedule: str, time_zone: str | None, now: datetime) -> Iterator[datetime]:
     """The runs after now, in UTC: an unset time zone is the control plane's, most often that."""
-    if every := re.fullmatch(_EVERY, schedule):
-        step = timedelta(**{unit: int(count or 0) for unit, count in every.groupdict().items()})
-        while step:
+    if step := _every(schedule):
+        while True:
             now += step
             yield now
-        return
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from cronsim import CronSim, CronSimError
 
-    # robfig/cron takes a question mark for a star.
-    fields = _WORDS.get(schedule, schedule).replace("?", "*")
     try:
         zone = ZoneInfo(time_zone) if time_zone else UTC
-        for run in CronSim(fields, now.astimezone(zone)):
+        for run in CronSim(" ".join(_fields(schedule)), now.astimezone(zone)):
             yield run.astimezone(UTC)
     except (CronSimError, ZoneInfoNotFoundError, ValueError):
         return

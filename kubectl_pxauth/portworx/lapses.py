@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from kubectl_pxauth.cluster.cron import longest_gap, next_run
+from kubectl_pxauth.cluster.cron import longest_gap, never_runs, next_run
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.renewal_job import JobSettings
 from kubectl_pxauth.token.claims import life
@@ -50,6 +50,11 @@ def find_lapses(
     """Where the schedule is too rare for what is to be renewed; nothing where it can't be read."""
     gap = longest_gap(settings.schedule, settings.time_zone, now)
     run = next_run(settings.schedule, settings.time_zone, now)
+    if never_runs(settings.schedule, now):
+        yield Lapse(
+            f'no date meets the schedule "{settings.schedule}": the job never runs',
+            f'--schedule "{_OFTEN[0][0]}"',
+        )
     if gap is None or run is None:
         return
     if parse_duration(settings.within) < gap:

@@ -22,6 +22,15 @@ SKEW = timedelta(minutes=10)
         ("0 3 ? * SUN", None, "2026-11-29T03:00:00+00:00", timedelta(days=7)),
         ("0 3 * * MON-FRI", None, "2026-11-26T03:00:00+00:00", timedelta(days=3)),
         ("0 3 1 * *", None, "2026-12-01T03:00:00+00:00", timedelta(days=31)),
+        # So many runs in a day that a year of them is not looked at one by one.
+        ("* * * * 0", None, "2026-11-29T00:00:00+00:00", timedelta(days=6, minutes=1)),
+        (
+            *("*/5 9-17 * * 1-5", None, "2026-11-25T12:05:00+00:00"),
+            timedelta(days=2, hours=15, minutes=5),
+        ),
+        ("0 3,4 * * *", None, "2026-11-26T03:00:00+00:00", timedelta(hours=23)),
+        ("0 3 29 2 *", None, "2028-02-29T03:00:00+00:00", timedelta(days=8 * 365 + 1)),
+        ("0 3 31 2 *", None, None, None),
         # An hour is lost or won twice a year.
         ("0 3 * * *", "Europe/Berlin", "2026-11-26T02:00:00+00:00", timedelta(hours=25)),
         ("0 3 * * *", "Mars/Base", None, None),
@@ -71,6 +80,10 @@ NEW = timedelta()
         ("0 3 1 * *", "30d", [], ["--within 62d"]),
         ("@weekly", "7d", [(365 * DAY, NEW)], []),
         ("@never", "1s", [(HOUR, NEW)], []),
+        # From Friday evening to Monday morning.
+        ("*/5 9-17 * * 1-5", "30d", [(3 * DAY, NEW)], ['--schedule "0 3 * * *"']),
+        ("*/5 9-17 * * 1-5", "30d", [(8 * DAY, NEW)], []),
+        ("0 3 31 2 *", "30d", [(HOUR, NEW)], ['--schedule "0 3 * * *"']),
     ],
 )
 def test_what_would_lapse(
@@ -129,7 +142,13 @@ def test_what_is_said(
 
 @pytest.mark.parametrize(
     ("schedule", "hours", "overdue"),
-    [("0 3 * * *", 49, False), ("0 3 * * *", 50, True), ("0 * * * *", 4, True), ("@x", 999, False)],
+    [
+        ("0 3 * * *", 49, False),
+        ("0 3 * * *", 50, True),
+        ("0 * * * *", 4, True),
+        ("@x", 999, False),
+        ("*/5 9-17 * * 1-5", 65, False),  # a weekend
+    ],
 )
 def test_a_job_that_does_not_come(schedule: str, hours: int, overdue: bool) -> None:
     settings = JobSettings(image="i", schedule=schedule)

@@ -198,8 +198,8 @@ def _check_job(
     if not wrong:
         last = _status(cron_job, "lastSuccessfulTime")
         run = next_run(job.settings.schedule, job.settings.time_zone, now)
-        says = f"{name} renews the tokens of {whose}; last success {_moment(last)}"
-        yield ok("job", f"{says}, next run {_moment(run)}")
+        says = f"{name} renews the tokens of {whose}; last success {_moment(last, 'none yet')}"
+        yield ok("job", f"{says}, next run {_moment(run, 'not known')}")
 
 
 def _check_runs(
@@ -226,7 +226,7 @@ def _check_runs(
         yield problem(
             "job",
             f"{name}: its last run failed: {failed.get('message') or failed.get('reason')};"
-            f" last success {_moment(last_success)}",
+            f" last success {_moment(last_success, 'none yet')}",
             f"kubectl logs job/{ended[-1].name} -n {namespace}",
         )
         said = True
@@ -234,7 +234,7 @@ def _check_runs(
     if not said and is_overdue(job.settings, since, now):
         yield warning(
             "job",
-            f"{name} has had no success since {_moment(since)}",
+            f"{name} has had no success since {since:%Y-%m-%d %H:%M %Z}",
             f"kubectl describe cronjob {cron_job.name} -n {namespace}",
         )
 
@@ -338,5 +338,5 @@ def _status(cron_job: Applied, field: str) -> datetime | None:
     return datetime.fromisoformat(moment) if moment else None
 
 
-def _moment(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M %Z}" if moment else "none yet"
+def _moment(moment: datetime | None, otherwise: str) -> str:
+    return f"{moment:%Y-%m-%d %H:%M %Z}" if moment else otherwise
