@@ -826,6 +826,20 @@ def test_a_token_that_ends_before_the_job_comes(scheduled: Patient) -> None:
     assert [one.hint for one in said] == ['kubectl pxauth schedule -n px --schedule "0 */6 * * *"']
     scheduled.scheduled("-n", "px", "--schedule", "0 */6 * * *")
     assert "warning job" not in {one.kind for one in scheduled.doctor()}
+    # One job that comes in time is enough, as long as it runs.
+    scheduled.scheduled("-A")
+    assert "warning job" not in {one.kind for one in scheduled.doctor()}
+    suspend = ["-n", "kube-system", "-p", '{"spec": {"suspend": true}}']
+    scheduled.done("patch", "cronjob", "pxauth-renew-px", *suspend)
+    hints = [one.hint for one in scheduled.doctor() if one.kind == "warning job"]
+    assert 'kubectl pxauth schedule -A --schedule "0 */6 * * *"' in hints
+
+
+def test_a_job_whose_time_never_comes(scheduled: Patient) -> None:
+    scheduled.scheduled("-n", "px", "--schedule", "0 3 31 2 *")
+    (said,) = (one for one in scheduled.doctor() if one.kind == "warning job")
+    assert said.message == (f'{JOB}: no date meets the schedule "0 3 31 2 *": the job never runs')
+    assert said.hint == 'kubectl pxauth schedule -n px --schedule "0 3 * * *"'
 
 
 def test_a_job_of_0_1_0_lets_others_read_the_key(patient: Patient) -> None:

@@ -20,6 +20,7 @@ _WORDS = {
     "@hourly": "0 * * * *",
 }
 _EVERY = r"@every (?=\d)((?P<hours>\d+)h)?((?P<minutes>\d+)m)?((?P<seconds>\d+)s)?"
+_FIELDS = 5
 _LOOKED_AT = 400  # days with a run: more than a year of them
 
 
@@ -49,7 +50,7 @@ def longest_gap(schedule: str, time_zone: str | None, now: datetime) -> timedelt
 
 def never_runs(schedule: str, now: datetime) -> bool:
     """Whether a schedule that Kubernetes takes has no run, as that of 31 February has none."""
-    return len(_fields(schedule)) == 5 and next_run(schedule, None, now) is None
+    return len(_fields(schedule)) == _FIELDS and next_run(schedule, None, now) is None
 
 
 def _fields(schedule: str) -> list[str]:

@@ -24,9 +24,10 @@ _LATE = timedelta(hours=1)  # a run may begin and end that much after its time
 
 @dataclass(frozen=True)
 class TokenTimes:
-    """A token in a Secret, from when until when it lives."""
+    """A token in a Secret of that namespace, from when until when it lives."""
 
     display_name: str
+    namespace: str
     issued_at: datetime
     expires_at: datetime
 
@@ -66,26 +67,45 @@ def find_lapses(
     tokens = list(tokens)
     short = sorted((one for one in tokens if one.span / 3 < gap), key=lambda one: one.span)
     if short:
-        others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
         yield Lapse(
-            f"the job runs every {_span(gap)}, and the token in {short[0].display_name}{others}"
-            f" lives {_span(short[0].span)} and is renewed in the last third of that: it can end"
-            " before the job runs again",
+            f"the job runs every {_span(gap)}, and the token in {short[0].display_name}"
+            f"{_others(short)} lives {_span(short[0].span)} and is renewed in the last third of"
+            " that: it can end before the job runs again",
             f'--schedule "{_often_enough(short[0].span)}"',
         )
-    for one in tokens:
-        if one not in short and now < one.expires_at < run:
-            yield Lapse(
-                f"the token in {one.display_name} ends at {one.expires_at:%Y-%m-%d %H:%M %Z},"
-                f" before the job runs at {run:%Y-%m-%d %H:%M %Z}",
-                "kubectl pxauth renew",
-            )
+    ending = sorted(
+        (one for one in tokens if one.span / 3 >= gap and now < one.expires_at < run),
+        key=lambda one: one.expires_at,
+    )
+    if ending:
+        first, namespaces = ending[0], {one.namespace for one in ending}
+        yield Lapse(
+            f"the token in {first.display_name}{_others(ending)} ends at"
+            f" {first.expires_at:%Y-%m-%d %H:%M %Z}, before the job runs at"
+            f" {run:%Y-%m-%d %H:%M %Z}",
+            f"kubectl pxauth renew {'-A' if len(namespaces) > 1 else f'-n {first.namespace}'}",
+        )
+
+
+def renewed_in_time(
+    tokens: Iterable[TokenTimes], settings: JobSettings, now: datetime
+) -> set[TokenTimes]:
+    """Those of the tokens that a job with these settings renews before they end."""
+    gap = longest_gap(settings.schedule, settings.time_zone, now)
+    run = next_run(settings.schedule, settings.time_zone, now)
+    if gap is None or run is None or parse_duration(settings.within) < gap:
+        return set()
+    return {one for one in tokens if one.span / 3 >= gap and not now < one.expires_at < run}
 
 
 def is_overdue(settings: JobSettings, since: datetime, now: datetime) -> bool:
     """Whether a job that has had no success since then has missed more than one run."""
     gap = longest_gap(settings.schedule, settings.time_zone, now)
     return gap is not None and now - since > 2 * gap + _LATE
+
+
+def _others(tokens: list[TokenTimes]) -> str:
+    return f" (and {len(tokens) - 1} more)" if len(tokens) > 1 else ""
 
 
 def _often_enough(span: timedelta) -> str:

@@ -49,7 +49,7 @@ def test_when_a_job_runs(
 def lapses(settings: JobSettings, *tokens: tuple[timedelta, timedelta]) -> list[Lapse]:
     """What goes wrong with tokens for so long that were made so long ago."""
     times = [
-        TokenTimes(f"Secret a/{index}", NOW - age - SKEW, NOW - age + span)
+        TokenTimes(f"Secret a/{index}", "a", NOW - age - SKEW, NOW - age + span)
         for index, (span, age) in enumerate(tokens)
     ]
     return list(find_lapses(times, settings, NOW))
@@ -73,7 +73,7 @@ NEW = timedelta()
         # What is short, and has ended already, is short all the same.
         ("0 3 * * *", "30d", [(18 * HOUR, DAY)], ['--schedule "0 */6 * * *"']),
         # Made long ago, by nobody who came again.
-        ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - HOUR)], ["kubectl pxauth renew"]),
+        ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - HOUR)], ["kubectl pxauth renew -n a"]),
         ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - 16 * HOUR)], []),
         ("0 3 * * *", "30d", [(365 * DAY, 366 * DAY)], []),
         ("@weekly", "3d", [], ["--within 14d"]),

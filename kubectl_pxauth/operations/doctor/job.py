@@ -1,6 +1,6 @@
 """Whether the jobs that renew tokens do so, for which tokens, and what jobs left behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, few, ok, probl
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens, Place
 from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.job_objects import bound_namespace, homes_of_jobs, list_objects
-from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue
+from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue, renewed_in_time
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
     CRON_JOB,
@@ -91,7 +91,7 @@ def read_runs(jobs: FoundJobs, now: datetime) -> Iterator[JobRuns]:
     for cron_job in jobs.cron_jobs:
         if job := read_job(cron_job):
             settings = job.settings
-            suspended = bool(cron_job.manifest["spec"].get("suspend"))
+            suspended = _is_suspended(cron_job)
             run = next_run(settings.schedule, settings.time_zone, now)
             yield JobRuns(
                 display_name=cron_job.display_name,
@@ -117,7 +117,8 @@ def check_jobs(
 ) -> Iterator[Diagnosis]:
     """Each job, the tokens that none comes for, and rights without a job; raises ClusterErrors."""
     covered: set[Place] = set()
-    readable = []
+    in_time: set[TokenTimes] = set()
+    readable, checked = [], []
     for cron_job in jobs.cron_jobs:
         job = read_job(cron_job)
         if job is None:
@@ -130,8 +131,15 @@ def check_jobs(
         if isinstance(served, PxauthError):
             yield warning("job", f"{cron_job.display_name}: {served}")
             continue
+        times = _times(served.values())
         covered |= served.keys()
-        yield from _check_job(cluster, cron_job, job, list(served.values()), now)
+        if not _is_suspended(cron_job):
+            in_time |= renewed_in_time(times, job.settings, now)
+        checked.append((cron_job, job, times))
+    for cron_job, job, times in checked:
+        # What another job renews in time does not lapse because this one comes late.
+        late = [one for one in times if one not in in_time]
+        yield from _check_job(cluster, cron_job, job, late, now)
         yield from _check_rights(job, jobs)
     if readable:
         yield from _check_coverage(kept, covered)
@@ -158,8 +166,20 @@ def _served(cluster: Cluster, job: RenewalJob, kept: KeptTokens) -> dict[Place, 
     }
 
 
+def _times(served: Iterable[Kept]) -> list[TokenTimes]:
+    """When those end that a job is to renew."""
+    return [
+        TokenTimes(one.display_name, one.token.namespace, one.token.issued_at, one.token.expires_at)
+        for one in served
+        if one.token.issued_at
+        and one.token.expires_at
+        and one.token.status not in (Status.BAD_SIGNATURE, Status.OTHER_KEY, Status.INVALID)
+        and not one.storage_cluster
+    ]
+
+
 def _check_job(
-    cluster: Cluster, cron_job: Applied, job: RenewalJob, served: list[Kept], now: datetime
+    cluster: Cluster, cron_job: Applied, job: RenewalJob, late: list[TokenTimes], now: datetime
 ) -> Iterator[Diagnosis]:
     name = cron_job.display_name
     whose = f"namespace {job.scope}" if job.scope else "all namespaces"
@@ -177,20 +197,12 @@ def _check_job(
             f" namespace {job.namespace} can read it as well",
             f"{_again(job)} (moves it to the namespace of the key)",
         )
-    if cron_job.manifest["spec"].get("suspend"):
+    if _is_suspended(cron_job):
         yield warning("job", f"{name} is suspended: it renews nothing", _resume(cron_job))
         return
     wrong = list(_check_runs(cluster, cron_job, job, now))
     yield from wrong
-    times = [
-        TokenTimes(one.display_name, one.token.issued_at, one.token.expires_at)
-        for one in served
-        if one.token.issued_at
-        and one.token.expires_at
-        and one.token.status not in (Status.BAD_SIGNATURE, Status.OTHER_KEY, Status.INVALID)
-        and not one.storage_cluster
-    ]
-    for lapse in find_lapses(times, job.settings, now):
+    for lapse in find_lapses(late, job.settings, now):
         hint = (
             lapse.remedy if lapse.remedy.startswith("kubectl") else f"{_again(job)} {lapse.remedy}"
         )
@@ -320,6 +332,10 @@ def _again(job: RenewalJob | None) -> str:
 def _resume(cron_job: Applied) -> str:
     patch = '{"spec":{"suspend":false}}'
     return f"kubectl patch cronjob {cron_job.name} -n {cron_job.namespace} -p '{patch}'"
+
+
+def _is_suspended(cron_job: Applied) -> bool:
+    return bool(cron_job.manifest["spec"].get("suspend"))
 
 
 def _condition(run: Applied, kind: str) -> dict[str, str] | None:

@@ -99,7 +99,7 @@ def lapse_warnings(
     """A warning for each way in which a token would end before the job comes."""
     try:
         tokens = [
-            TokenTimes(secret.display_name, verdict.issued_at, verdict.expires_at)
+            TokenTimes(secret.display_name, secret.namespace, verdict.issued_at, verdict.expires_at)
             for secret, verdict in read_tokens(
                 cluster, Scope(job.scope, job.settings.selector), trusted, now
             )
