@@ -118,6 +118,16 @@ def test_a_line_for_each_cluster_and_the_worst_code(fleet: Fleet) -> None:
         "3",
         "",
     )
+    by_end = fleet.shell.pxauth("status", *fleet.contexts, "-o", "csv", "--sort-by=.expiresAt")
+    ends = [row["expiresAt"] for row in csv.DictReader(io.StringIO(by_end.out))]
+    assert ends == sorted(ends, key=lambda end: (not end, end))
+    assert ends[-1] == ""
+    by_name = fleet.shell.pxauth("status", "--all-contexts", "--sort-by=context", "--no-headers")
+    assert [line.split()[0] for line in by_name.out.splitlines()] == ["east", "gone", "west"]
+    by_status = fleet.shell.pxauth("status", *some, "--sort-by=status", "-o", "json")
+    assert [one["context"] for one in json.loads(by_status.out)["items"]] == ["east", "gone"]
+    refused = fleet.shell.refused("status", "--sort-by", "age", code=2)
+    assert refused.err.startswith('error: --sort-by "age" is none of context, status, fingerprint')
     measured = metrics(fleet.shell, *fleet.contexts, code=4)
     assert measured.value("pxauth_status", context="east", status="broken") == 1
     assert measured.value("pxauth_status", context="gone", status="unknown") == 1

@@ -1,7 +1,7 @@
 """From flags to what the operations take: files and standard input are read here."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -73,6 +73,14 @@ def read_signing_source(flags: AuthorityFlags, filename: str | None = None) -> K
 def optional(given: Given | None, read: Callable[[Given], Read]) -> Read | None:
     """What a flag says, None where it is not given; raises what read does."""
     return None if given is None else read(given)
+
+
+def read_sort_field(text: str, fields: Sequence[str]) -> str:
+    """One of these fields, also as kubectl spells it: .expiresAt or {.expiresAt}."""
+    field = text.strip("{}").removeprefix(".")
+    if field not in fields:
+        raise UsageError(f'--sort-by "{text}" is none of {", ".join(fields)}')
+    return field
 
 
 def read_duration(flag: str, text: str) -> timedelta:

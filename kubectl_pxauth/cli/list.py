@@ -26,10 +26,10 @@ from kubectl_pxauth.cli.fleet import (
     of_context,
     tell_failures,
 )
-from kubectl_pxauth.cli.inputs import optional, read_duration, read_scope
+from kubectl_pxauth.cli.inputs import optional, read_duration, read_scope, read_sort_field
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
-from kubectl_pxauth.errors import PxauthError, UsageError
+from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.list import list_tokens
 from kubectl_pxauth.portworx.signing import find_trusted_keys
@@ -95,7 +95,7 @@ def command(
     connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
     due, now = read_duration("--within", within), datetime.now(UTC)
-    field = optional(sort_by, _read_field)
+    field = optional(sort_by, lambda given: read_sort_field(given, _FIELDS))
 
     def ask(connection: Connection) -> _Answer:
         scope = read_scope(namespace, all_namespaces, selector, connection)
@@ -170,14 +170,6 @@ _FIELDS = (
     *("namespace", "name", "subject", "userName", "email", "roles", "groups", "issuer"),
     *("issuedAt", "expiresAt", "daysLeft", "status", "problems"),
 )
-
-
-def _read_field(text: str) -> str:
-    """A field to sort by, also as kubectl spells it: .expiresAt or {.expiresAt}."""
-    field = text.strip("{}").removeprefix(".")
-    if field not in _FIELDS:
-        raise UsageError(f'--sort-by "{text}" is none of {", ".join(_FIELDS)}')
-    return field
 
 
 def _sort_key(one: _Listed, field: str, now: datetime) -> tuple[Any, ...]:

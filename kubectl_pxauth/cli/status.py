@@ -22,7 +22,7 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
 )
 from kubectl_pxauth.cli.fleet import ask_each, of_context, tell_failures
-from kubectl_pxauth.cli.inputs import read_duration
+from kubectl_pxauth.cli.inputs import optional, read_duration, read_sort_field
 from kubectl_pxauth.cli.keys.status import NO_FINGERPRINT, key_as_json, key_rows, pod_rows
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cli.verification import VerificationFlags, read_verifying_source
@@ -66,6 +66,7 @@ _FIELDS = (
     *("fingerprint", "rotation", "tokens", "valid", "expiresAt", "daysLeft"),
     *("withoutToken", "findings"),
 )
+_COLUMNS = ("context", "status", *_FIELDS)
 _STYLES = {
     Health.WELL: "green",
     Health.WORTH_A_LOOK: "yellow",
@@ -102,6 +103,15 @@ def command(
     within: WithinFlag = "14d",
     verification: VerificationFlags,
     form: Annotated[Format | None, typer.Option("--output", "-o", help="Output format.")] = None,
+    sort_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="Column of -o csv to sort several clusters by: status, expiresAt, findings.",
+            autocompletion=lambda: list(_COLUMNS),
+            show_default="the order of the contexts",
+        ),
+    ] = None,
     no_headers: NoHeadersFlag = False,
     quiet: QuietFlag = False,
     all_contexts: AllContextsFlag = False,
@@ -111,6 +121,7 @@ def command(
     connections = connection_flags.connections(all_contexts=all_contexts)
     source = read_verifying_source(verification)
     due, now = read_duration("--within", within), datetime.now(UTC)
+    field = optional(sort_by, lambda given: read_sort_field(given, _COLUMNS))
 
     def ask(connection: Connection) -> ClusterStatus:
         namespace = connection.kubeconfig.namespace
@@ -122,6 +133,11 @@ def command(
         context: one if isinstance(one, ClusterStatus) else None for context, one in answers.items()
     }
     alone = statuses.get("")
+    if field and not alone:
+        by_field = sorted(
+            statuses, key=lambda context: _sort_key(context, statuses[context], field)
+        )
+        statuses = {context: statuses[context] for context in by_field}
     if form is Format.PROMETHEUS:
         from kubectl_pxauth.cli.metrics import print_metrics
 
@@ -170,6 +186,14 @@ def _as_line(context: str, status: ClusterStatus | None) -> dict[str, Any]:
         "withoutToken": len(status.tenants.without_token) if status.tenants else None,
         "findings": len(status.findings),
     }
+
+
+def _sort_key(context: str, status: ClusterStatus | None, field: str) -> tuple[Any, ...]:
+    """What is sorted by: of states the worst first, and what is not there last."""
+    if field == "status":
+        return (_WORST_FIRST.index(status.health if status else Health.UNKNOWN),)
+    value = _as_line(context, status)[field]
+    return (value is None, value)
 
 
 def _show_fleet(statuses: Mapping[str, ClusterStatus | None], *, wide: bool, headed: bool) -> None:
