@@ -21,7 +21,12 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 from kubectl_pxauth.parallel import attempt
 from kubectl_pxauth.portworx.believed import widest
 from kubectl_pxauth.portworx.discovery import BY_DEFAULT, BY_NAME, Search, VerifierSettings
-from kubectl_pxauth.portworx.key_secret import ROTATED_BY, changed_at, read_key_state, same_values
+from kubectl_pxauth.portworx.key_secret import (
+    ROTATED_BY,
+    changed_at,
+    read_key_state,
+    same_value_warnings,
+)
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.running import find_running
 from kubectl_pxauth.portworx.signing import (
@@ -139,13 +144,8 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
     secret = find_secret(cluster, key.reference.namespace, key.reference.name)
     if secret is None:
         return
-    if same := same_values(secret, key.reference.key):
-        yield warning(
-            "key",
-            f"{secret.display_name} has the same value in {' and '.join(same)}: whoever has"
-            " the one key has the other",
-            "give each a value of its own: kubectl pxauth keys rotate",
-        )
+    for says in same_value_warnings(secret, key.reference.key):
+        yield warning("key", says, "give each a value of its own: kubectl pxauth keys rotate")
     state = read_key_state(key.reference, secret)  # which says what is in a rotation's way
     if state.rotation:
         since = f" since {state.rotation.since}" if state.rotation.since else ""
