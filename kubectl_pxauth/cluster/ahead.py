@@ -12,7 +12,7 @@ from kubectl_pxauth.cluster.kubeconfig import Target
 from kubectl_pxauth.cluster.proxy import find_proxy
 from kubectl_pxauth.parallel import Background
 
-_SECONDS = 5  # then the usual way is taken, which has its own bound
+CONNECT_SECONDS = 30  # as client-go
 _HTTPS = 443
 
 
@@ -26,5 +26,5 @@ def begin(target: Target, number: int) -> list[Background[socket.socket]]:
         return []
     server = urlsplit(target.server)
     address = (server.hostname or "", server.port or _HTTPS)
-    connect = partial(socket.create_connection, address, _SECONDS)
+    connect = partial(socket.create_connection, address, CONNECT_SECONDS)
     return [Background(connect) for _ in range(number)]

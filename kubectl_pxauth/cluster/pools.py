@@ -13,12 +13,13 @@ from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 from urllib3 import PoolManager, ProxyManager, make_headers
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
 
+from kubectl_pxauth.cluster.ahead import CONNECT_SECONDS
 from kubectl_pxauth.cluster.proxy import Proxy
 from kubectl_pxauth.parallel import Background
 
-# All three are client-go's.
-CONNECT_SECONDS = 30
+# Both are client-go's.
 _HANDSHAKE_SECONDS = 10
 _SOCKET_OPTIONS = tcp_keepalive_socket_options()
 
@@ -69,6 +70,8 @@ class _Connection(HTTPSConnection):
             made = begun.result()
             for option in self.socket_options or ():
                 made.setsockopt(*option)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"no answer from {self.host}") from error
         except (OSError, UnicodeError):  # the usual way says what is wrong, if it still is
             return None
         return made

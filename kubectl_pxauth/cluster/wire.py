@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from kubectl_pxauth.cluster.pools import CONNECT_SECONDS
+from kubectl_pxauth.cluster.ahead import CONNECT_SECONDS
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
