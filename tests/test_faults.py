@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -361,13 +362,13 @@ def _keep(cell: Cell, outcome: str) -> None:
             lines.write(json.dumps(kept) + "\n")
 
 
-def table(results: list[list[str]]) -> str:
-    """A row for each fault, a column for each command."""
+def table(results: list[list[str]], day: datetime) -> str:
+    """A row for each fault, a column for each command; day is when they were found."""
     outcomes = {(row, command): outcome for row, command, outcome in results}
     mine = [command.name for command in COMMANDS]
     theirs = [command.name for command in KUBECTL]
     rows = dict.fromkeys(cell.row for cell in _cells(COMMANDS + KUBECTL))
-    lines = [_HEAD]
+    lines = [_HEAD.format(day=day)]
     for place in ("read", "write", "connection"):
         first = "the first connection reset" if place == "connection" else "500"
         names = [name for name in mine + theirs if (f"{place}: {first}", name) in outcomes]
@@ -396,9 +397,11 @@ For `pxctl` and `context create` the write is the request that runs pxctl in the
 `kubectl exec` goes on to its second protocol after any answer that opens no stream, even if the
 command may run by then; the plugin asks again only where the server has put the request off (429).
 `hangs` is what has not ended after two minutes. A cell is empty where a stream can't meet the
-fault, or where it has not been tried yet."""
+fault.
+
+Last run: {day:%-d %B %Y}."""
 
 
 if __name__ == "__main__":
     kept = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-    Path(sys.argv[2]).write_text(table(kept))
+    Path(sys.argv[2]).write_text(table(kept, datetime.now(UTC)))
