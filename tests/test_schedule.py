@@ -397,6 +397,10 @@ def test_tenants_come_by_themselves(job_everywhere: Job, elsewhere: Shell) -> No
     ):
         assert not job.may(*refused), refused
     assert job.schedule("-A") == dict.fromkeys(EVERYWHERE, "unchanged")
+    changed = dict.fromkeys((CLUSTER_ROLE, job.cron_job), "configured")
+    assert job.schedule("--issue=") == dict.fromkeys(EVERYWHERE, "unchanged") | changed
+    assert [one["name"] for one in job.pod()["spec"]["containers"]] == [NAME]
+    assert not job.may("create", "secret", "generic", "new", "-n", elsewhere.namespace)
 
 
 def test_the_job_goes_where_the_key_goes(job: Job) -> None:
@@ -756,6 +760,8 @@ def test_what_others_made_or_changed_is_theirs(job: Job) -> None:
         (["--namespace-selector", "a=b"], 2, "--issue and --namespace-selector go together"),
         (["--issue", "nobody", "--namespace-selector", "a"], 2, "nobody"),
         (["--issue", "admin", "--namespace-selector", "a", "-n", "b"], 2, "--issue goes with -A"),
+        (["--issue", "", "-n", "b"], 2, "--issue goes with -A"),
+        (["--issue", "", "--namespace-selector", "a"], 2, "--issue and --namespace-selector go"),
         (["--issue", "admin", "--namespace-selector", "a=b=c"], 1, 'the labels "a=b=c"'),
         (["--timezone", "Mars/Base"], 1, "unknown time zone Mars/Base"),
         (["--limits", "memory"], 2, '--limits "memory" is not KEY=VALUE'),

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -114,7 +114,7 @@ def command(
             metavar="PROFILE",
             autocompletion=lambda: list(PROFILES),
             help="Issue tokens of this profile, kubernetes or admin, as well, where they are"
-            " missing in the namespaces of --namespace-selector. Implies -A.",
+            ' missing in the namespaces of --namespace-selector. Implies -A; "" takes it back.',
         ),
     ] = None,
     namespace_selector: Annotated[
@@ -193,7 +193,7 @@ def command(
         labels=optional(metadata.label, lambda given: _metadata("--label", given)),
         annotations=optional(metadata.annotation, lambda given: _metadata("--annotation", given)),
     )
-    if issue and namespace is not None:
+    if issue is not None and namespace is not None:
         raise UsageError("--issue goes with -A, not with --namespace")
     everywhere = all_namespaces or issue is not None
     request = ScheduleRequest(
@@ -277,9 +277,9 @@ def _image(name: str) -> str:
     return name
 
 
-def _issuing(profile: str | None, selector: str | None) -> Issuing | None:
-    if profile is None and selector is None:
-        return None
+def _issuing(profile: str | None, selector: str | None) -> Issuing | Literal[""] | None:
+    if selector is None and not profile:
+        return None if profile is None else ""
     if not profile or not selector:
         raise UsageError(
             "--issue and --namespace-selector go together",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from typing import Literal
 
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.renewal_job import Issuing, JobSettings, Toleration
@@ -21,7 +22,7 @@ class JobChanges:
     time_zone: str | None = None
     within: str | None = None
     selector: str | None = None
-    issuing: Issuing | None = None
+    issuing: Issuing | Literal[""] | None = None
     requests: Mapping[str, str | None] | None = None
     limits: Mapping[str, str | None] | None = None
     tolerations: tuple[Toleration, ...] | None = None
@@ -51,7 +52,7 @@ class JobChanges:
             if name in said:
                 merged = {**getattr(present, name), **said[name]}
                 said[name] = {key: value for key, value in merged.items() if value is not None}
-        for name in ("time_zone", "selector", "priority_class"):
+        for name in ("time_zone", "selector", "issuing", "priority_class"):
             if name in said:
                 said[name] = said[name] or None
         return replace(present, **said)
