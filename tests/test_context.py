@@ -229,7 +229,10 @@ def test_a_token_of_a_secret_is_saved_as_it_is(portworx: Portworx) -> None:
     shell.keep("late", forge(claims_of("late", days=10, age_days=11)))
     late = portworx.context("create", "admin", "--from-secret", "late")
     assert f'the token in Secret {shell.namespace}/late key "auth-token" has ended: 20' in late.err
-    for flags in (["--duration", "1d"], ["--sub", "a"], ["--issuer", "a"], ["-f", "user.yaml"]):
+    for flags in (
+        *(["--duration", "1d"], ["--sub", "a"], ["--issuer", "a"], ["-f", "user.yaml"]),
+        ["kubernetes"],
+    ):
         assert portworx.context("create", "a", "--from-secret", where, *flags).code == 2
 
 

@@ -84,9 +84,11 @@ def command(
     connection = connection_flags.connection()
     in_namespace = read_namespace(namespace, connection)
     if from_secret is not None:
-        made = (identity, token, replace(authority, portworx_namespace=None))
-        if made != (IdentityFlags(), UnstoredTokenFlags(), AuthorityFlags()):
-            raise UsageError("--from-secret can't be used with flags that say how to make a token")
+        made = (profile, identity, token, replace(authority, portworx_namespace=None))
+        if made != ("admin", IdentityFlags(), UnstoredTokenFlags(), AuthorityFlags()):
+            raise UsageError(
+                "--from-secret can't be used with a profile or flags that say how to make a token"
+            )
         default = SecretKeyReference(in_namespace, "", AUTH_TOKEN)
         reference = SecretKeyReference.parse(from_secret, default)
         kept = read_token(reference, connection.open(), datetime.now(UTC))
