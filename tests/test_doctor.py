@@ -775,7 +775,7 @@ def test_a_job_that_is_suspended(scheduled: Patient) -> None:
     assert all(one.kind.startswith("ok") for one in scheduled.doctor())
 
 
-def test_a_job_whose_image_can_not_be_pulled(scheduled: Patient) -> None:
+def test_a_job_whose_container_can_not_start(scheduled: Patient) -> None:
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -791,6 +791,13 @@ def test_a_job_whose_image_can_not_be_pulled(scheduled: Patient) -> None:
     assert said.message == f"{JOB}: image i:1 can't be pulled: ImagePullBackOff"
     assert "--image" in str(said.hint)
     assert str(said.hint).endswith("kubectl delete pod/run -n kube-system")
+    says = "container has runAsNonRoot and image will run as root"
+    waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": says}}
+    status = {"containerStatuses": [container | {"restartCount": 0, "state": waiting}]}
+    scheduled.status("pod/run", status)
+    said = scheduled.ill("problem job")
+    assert said.message.startswith(f"{JOB}: its container can't start: CreateContainerConfigError")
+    assert said.message.endswith(says)
     ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     status = {"containerStatuses": [container | {"restartCount": 0, "state": ended}]}
     scheduled.status("pod/run", status)

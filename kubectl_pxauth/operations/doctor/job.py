@@ -35,6 +35,7 @@ _POD = Kind("Pod", "pods")
 # The kubelet's words for a container that can't start: kubernetes/kubernetes, pkg/kubelet/images
 # and pkg/kubelet/kuberuntime.
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_NO_CONTAINER = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _OUT_OF_MEMORY = "OOMKilled"
 
 
@@ -253,6 +254,7 @@ def _check_runs(
 
 def _trouble_of(pod: Applied, name: str, job: RenewalJob) -> Diagnosis | None:
     statuses = (pod.manifest.get("status") or {}).get("containerStatuses") or []
+    until_then = f"the next run waits for this one's end: {_end_of_run(pod)}"
     for container in statuses:
         state = container.get("state") or {}
         waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
@@ -260,8 +262,14 @@ def _trouble_of(pod: Applied, name: str, job: RenewalJob) -> Diagnosis | None:
             return problem(
                 "job",
                 f"{name}: image {container.get('image')} can't be pulled: {waiting['reason']}",
-                f"{_again(job)} --image IMAGE, or --image-pull-secret NAME; the next run"
-                f" waits for this one's end: {_end_of_run(pod)}",
+                f"{_again(job)} --image IMAGE, or --image-pull-secret NAME; {until_then}",
+            )
+        if waiting.get("reason") in _NO_CONTAINER:
+            why = f"{waiting['reason']}: {waiting.get('message', 'no reason is given')}"
+            return problem(
+                "job",
+                f"{name}: its container can't start: {why}",
+                f"{_again(job)} --image IMAGE; {until_then}",
             )
         if ended.get("reason") == _OUT_OF_MEMORY:
             return problem(
