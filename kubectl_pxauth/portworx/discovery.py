@@ -47,6 +47,7 @@ BY_DEFAULT = "by default"
 BY_NAME = "by its name"
 
 _CHOOSE = "choose the Portworx that is meant with --portworx-namespace"
+_ABSENT = "not found"
 _MOST_STATING = 10  # objects that name a shared secret, and whose Secrets are read
 
 
@@ -435,8 +436,8 @@ def _key_by_name(
     reading: PortworxSpecs,
     values: StatedValues,
 ) -> FoundKey:
-    places = dict.fromkeys(widest(reading.forbidden), "not allowed to list them")
-    if not places and not reading.ignored:
+    places: dict[str, str] = {}
+    if not reading.forbidden and not reading.ignored:
         places["StorageClusters and DaemonSets"] = "say nothing of it" if reading.specs else "none"
     refusals: list[ForbiddenError] = []
     found = _named(usual, values, places, refusals)
@@ -446,16 +447,25 @@ def _key_by_name(
         found += _named(others, values, places, refusals)
     if key := _one_key(found):
         return key
-    looked = "; ".join(
-        f"{place}: {outcome}" if outcome else f"nor {place}" for place, outcome in places.items()
-    )
-    hint = NAME_IT
+    nothing = "; ".join(("no shared secret was found", *reading.ignored))
     if refusals:
-        hint = f"{refusals[0].hint}; or {NAME_IT}"
-    elif not (reading.forbidden or reading.ignored):
+        told = [f"{place}: {outcome}" for place, outcome in places.items() if outcome != _ABSENT]
+        refused = "; ".join((_refused(refusals, reading.forbidden), *told))
+        raise NoKeyError(f"{nothing}: {refused}", f"{refusals[0].hint}; or {NAME_IT}")
+    places = dict.fromkeys(widest(reading.forbidden), "not allowed to list them") | places
+    looked = "; ".join(f"{place}: {outcome}" for place, outcome in places.items())
+    hint = NAME_IT
+    if not (reading.forbidden or reading.ignored):
         hint = f"make the first keys: kubectl pxauth keys create; or {NAME_IT}"
-    ignored = "".join(f"; {message}" for message in reading.ignored)
-    raise NoKeyError(f"no shared secret was found{ignored}; looked at {looked}", hint)
+    raise NoKeyError(f"{nothing}; looked at {looked}", hint)
+
+
+def _refused(refusals: list[ForbiddenError], kinds: Iterable[str]) -> str:
+    """The first refusal, which says enough of the others: many commands warn with it."""
+    others = list(dict.fromkeys(kind.partition(" in ")[0] for kind in kinds))
+    if more := len(refusals) - 1:
+        others.append(f"{more} other Secret{'s' if more > 1 else ''}")
+    return f"{refusals[0]}; nor read {', '.join(others)}" if others else str(refusals[0])
 
 
 def _named(
@@ -470,11 +480,10 @@ def _named(
         try:
             secret = values.find(reference)
             if secret is None:
-                places[where] = "not found"
+                places[where] = _ABSENT
                 continue
             found.append(FoundKey(values.shared_secret(reference), reference, BY_NAME))
         except ForbiddenError as error:
-            places[where] = "" if refusals else str(error)  # one says enough of the others
             refusals.append(error)
         except SharedSecretError as error:
             places[where] = str(error).removeprefix(f"{where} ")
