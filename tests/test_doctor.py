@@ -156,7 +156,7 @@ def test_who_may_nothing_is_warned_and_told_how_to_ask(patient: Patient) -> None
     checks = [one.kind.partition(" ")[2] for one in found if one.kind != "warning rights"]
     assert checks == ["server", "key", "issuer", "portworx", "tokens", "job", "classes"]
     by_check = {one.kind: one for one in found}
-    assert by_check["warning key"].message.startswith("no shared secret was found; looked at")
+    assert by_check["warning key"].message.startswith("no shared secret was found: user")
     assert by_check["warning portworx"].message.startswith(
         "not checked: you may not list StorageClusters in all namespaces"
     )
@@ -223,7 +223,7 @@ def test_a_user_without_claims_has_the_rest_checked(patient: Patient) -> None:
         "kubectl --as monitor auth can-i list persistentvolumeclaims -A"
     )
     assert found["ok classes"].message == (
-        "StorageClass tenants: Secret ${pvc.namespace}/px-k8s-user; claims ask for 0 of them"
+        "StorageClass tenants: Secret ${pvc.namespace}/px-k8s-user; claims use none of these"
     )
 
 
@@ -648,8 +648,8 @@ def test_tenants_need_a_secret_each_where_they_have_a_claim(patient: Patient) ->
     )
     found = [one.message for one in patient.doctor()]
     for line in (
-        "StorageClass tenants: Secret ${pvc.namespace}/px-k8s-user; claims ask for 1 of them",
-        "StorageClass by-name: Secret ${pvc.namespace}/${pvc.name}; claims ask for 1 of them",
+        "StorageClass tenants: Secret ${pvc.namespace}/px-k8s-user; claims use 1 of these",
+        "StorageClass by-name: Secret ${pvc.namespace}/${pvc.name}; claims use 1 of these",
     ):
         assert line in found
     older = {"annotations": {"volume.beta.kubernetes.io/storage-class": "tenants"}}

@@ -125,9 +125,8 @@ def test_a_secret_for_each_claim(patient: Patient) -> None:
     steps |= pair("node-publish", "${pvc.name}", "${pvc.namespace}")
     each = storage_class("each", steps, allowVolumeExpansion=False)
     patient.lay(each, claim("red/orders", "each"), token("red/orders"))
-    assert (
-        "StorageClass each: Secret ${pvc.namespace}/${pvc.name}; claims ask for 1 of them"
-        in well(patient, "classes")
+    assert "StorageClass each: Secret ${pvc.namespace}/${pvc.name}; claims use 1 of these" in well(
+        patient, "classes"
     )
     patient.remove("secret", "orders", "-n", "red")
     found = {one.kind: one.message for one in patient.doctor(code=1)}

@@ -293,7 +293,8 @@ def test_a_single_issue_does_not_make_a_stolen_token_live(
     for command in (single, (*single, "--duration", "1d"), (*single, "--secret", "px-k8s-user")):
         done = tenant.boss.refused(*command)
         assert f"px-k8s-user is not issued again: its token {why}" in done.err
-        assert f"kubectl pxauth renew px-k8s-user -n {tenant.namespace};" in done.err
+        whenever = "" if "age_days" in claims else " --all"  # which a dead one does not take
+        assert f"kubectl pxauth renew px-k8s-user -n {tenant.namespace}{whenever};" in done.err
         assert tenant.shell.secret() == before
     if "groups" in claims and "age_days" not in claims:
         tenant.boss.refused(*single, "--role", "system.user")  # the group is still theirs
@@ -311,9 +312,13 @@ def test_a_single_issue_gives_no_user_that_another_secret_has(tenant: Tenant) ->
     alice = forge(claims_of(f"alice-{tenant.namespace}"))  # as pxctl makes it: for no Secret
     tenant.boss.keep("alice", alice)
     before = tenant.keep(alice)
-    said = tenant.boss.refused("issue", "kubernetes", "-n", tenant.namespace).err
+    single = ("issue", "kubernetes", "-n", tenant.namespace)
+    said = tenant.boss.refused(*single).err
     assert f"Secret {tenant.boss.namespace}/alice holds a token of the same user" in said
     assert tenant.shell.secret() == before
+    command = said.partition("meant to be there: kubectl ")[2].partition(";")[0].split()
+    assert "renewed" in tenant.boss.kubectl(*command).out
+    assert tenant.boss.pxauth(*single).code == 0
 
 
 def test_a_single_issue_takes_the_place_of_a_token_that_names_nobody(tenant: Tenant) -> None:

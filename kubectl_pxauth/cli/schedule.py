@@ -283,7 +283,7 @@ def _issuing(profile: str | None, selector: str | None) -> Issuing | Literal[""]
     if not profile or not selector:
         raise UsageError(
             "--issue and --namespace-selector go together",
-            hint=f"--issue {'|'.join(PROFILES)} --namespace-selector px-tenant=true",
+            hint="for example: --issue kubernetes --namespace-selector px-tenant=true",
         )
     find_profile(profile)
     return Issuing(profile, selector)

@@ -293,7 +293,7 @@ def _check_class(
 def _well(one: VolumeClass, asked: ClaimsOfClass) -> Diagnosis:
     named = ", ".join(f"Secret {'/'.join(place)}" for place in one.named())
     templates = any(map(_is_template, one.named()))
-    claims = f"; claims ask for {len(asked.tenants)} of them" if templates else ""
+    claims = f"; claims use {len(asked.tenants) or 'none'} of these" if templates else ""
     return ok("classes", f"StorageClass {one.name}: {named}{claims}")
 
 

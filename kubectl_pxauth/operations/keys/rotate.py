@@ -268,7 +268,8 @@ class Rotation:
             if request.rollback or request.phase is Phase.TOKENS:
                 raise ClusterError(
                     f"no rotation of {self.reference} is under way",
-                    hint="begin one: kubectl pxauth keys rotate --phase=key",
+                    hint="kubectl pxauth keys status shows whether one is finished; kubectl pxauth"
+                    " keys rotate --phase=key begins one",
                 )
             return Action.BEGIN
         back = rotation.direction is Direction.BACKWARD

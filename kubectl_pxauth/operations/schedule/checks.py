@@ -84,8 +84,8 @@ def check_pod(cluster: Cluster, job: RenewalJob, *, account_exists: bool) -> lis
             return [f"{_NOT_TRIED}: {says}"]
         raise ClusterError(
             f"the job's pod would not be let into namespace {job.namespace}: {says}",
-            hint="what the pod asks for and is labelled with: --requests, --limits, --label,"
-            " --annotation, --priority-class",
+            hint="these flags change the pod: --requests, --limits, --label, --annotation,"
+            " --priority-class",
         ) from None
     return []
 
