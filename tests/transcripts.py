@@ -54,9 +54,9 @@ _PART = re.compile(
 )
 _LEFT_OUT = "…"
 _KUBECTL = """#!/bin/bash
-case "$1 $2" in
-  "pxauth context") set -- "${{@:1:3}}" --pxctl {pxctl} "${{@:4}}" ;;
-  "pxauth pxctl") set -- "${{@:1:2}}" --pxctl {pxctl} "${{@:3}}" ;;
+case "$1 $2 $3" in
+  "pxauth context "[a-z]*) set -- "${{@:1:3}}" --pxctl {pxctl} "${{@:4}}" ;;
+  "pxauth pxctl "*) set -- "${{@:1:2}}" --pxctl {pxctl} "${{@:3}}" ;;
 esac
 exec {kubectl} "$@"
 """
