@@ -18,9 +18,9 @@ from kubectl_pxauth.portworx.settings import PXKEYS
 
 _EXIT_CODES = (
     ("0", "done"),
-    ("1", "failed; one `error:` line on standard error says what, and nothing is half done"),
+    ("1", "failed; an `error:` line on standard error says what"),
     ("2", "misused: the command line asks for something that can't be"),
-    ("3", "`status`: something is worth a look; `keys rotate`: done, but some tokens are lost"),
+    ("3", "`status` alone: something is worth a look"),
     ("4", "`status` alone: something is broken"),
     ("129, 130, 143", "ended by SIGHUP, Ctrl-C or SIGTERM; a summary says what was done"),
     ("141", "nobody reads what is printed any more"),
@@ -125,10 +125,12 @@ def rights() -> str:
         "",
         "The smallest rights of each command, for tokens in namespace `portworx`, the key in Secret"
         f" `{PXKEYS.namespace}/{PXKEYS.name}`, and Portworx in `{places.portworx}`. Put your own"
-        " names in their place. RBAC can't limit `create` and `list` to a name.",
+        " names in their place. RBAC can't limit `create` and `list` to a name. Bind each Role"
+        " to its user, for example with `kubectl create rolebinding NAME --role=NAME --user=USER"
+        " -n NAMESPACE`.",
         "",
         "`kubectl pxauth doctor` and `kubectl pxauth status` need none: they say what they could"
-        " not look at. What a command can use, but does not need, stands below its Role.",
+        " not look at. What a command uses but does not need stands below its Role.",
         "",
     ]
     for one in command_rights(places):
@@ -138,7 +140,7 @@ def rights() -> str:
         if one.optional:
             more = [right for rule in one.optional for right in rule.rights()]
             said = "; ".join(f"`{right.verb}` {right.what}" for right in more)
-            lines += [f"Of use: {said}.", ""]
+            lines += [f"Used, but not needed: {said}.", ""]
     return "\n".join(lines)
 
 
