@@ -682,6 +682,20 @@ def test_a_token_that_ends_before_the_job_comes(
         assert done.err.endswith(f"{would_do}\n")
 
 
+def test_a_token_that_another_job_renews_in_time(job: Job, job_everywhere: Job) -> None:
+    job.shell.issue("kubernetes", "--duration=12h")
+    label = ["label", "secret", "px-k8s-user", "short=true", "-n", job.shell.namespace]
+    assert job.shell.kubectl(*label).code == 0
+    everywhere = ["-A", "-l", "short=true", "--image=i:1"]  # other tests' tokens may be short too
+    lapses = "the job runs every 1d, and the token in Secret"
+    assert lapses in job.shell.pxauth("schedule", *everywhere).err
+    job.schedule("--image=i:1", "--schedule=0 * * * *", warned="-")
+    assert job.shell.pxauth("schedule", *everywhere).err == ""
+    suspend = ["patch", job.cron_job, "-n", HOME, "-p", '{"spec": {"suspend": true}}']
+    assert job.shell.kubectl(*suspend).code == 0
+    assert lapses in job.shell.pxauth("schedule", *everywhere).err
+
+
 def test_meshes_are_asked_to_leave_it_alone(job: Job) -> None:
     job.schedule()
     metadata = job.pod()["metadata"]

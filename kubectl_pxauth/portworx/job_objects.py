@@ -1,6 +1,7 @@
 """The objects of a renewal job, wherever they are, also those that release 0.1.0 made."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
@@ -20,7 +21,10 @@ from kubectl_pxauth.portworx.renewal_job import (
     ROLE,
     ROLE_BINDING,
     job_name,
+    read_job,
 )
+from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.portworx.stated_values import FoundKey
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,44 @@ class JobObjects:
 
     objects: tuple[Applied, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FoundJobs:
+    """The objects of all jobs, those of 0.1.0 among them; homes are the namespaces with a job."""
+
+    objects: tuple[Applied, ...]
+    homes: frozenset[str | None] = frozenset()
+
+    @property
+    def cron_jobs(self) -> list[Applied]:
+        """The jobs themselves."""
+        return [found for found in self._cron_jobs if self._is_job(found)]
+
+    @property
+    def strangers(self) -> list[Applied]:
+        """What has the labels of a job, and may be anybody's."""
+        return [found for found in self._cron_jobs if not self._is_job(found)]
+
+    def _is_job(self, found: Applied) -> bool:
+        job = read_job(found)
+        return found.namespace in self.homes or (job is not None and job.is_confined)
+
+    @property
+    def _cron_jobs(self) -> list[Applied]:
+        return [found for found in self.objects if found.kind is CRON_JOB]
+
+    def of_key(self, key: FoundKey | None) -> "FoundJobs":
+        """The same where a job may be in the namespace of that key."""
+        namespace = key.reference.namespace if key and key.reference else None
+        return replace(self, homes=homes_of_jobs(self.objects, {USUAL_NAMESPACES[0], namespace}))
+
+
+def find_jobs(cluster: Cluster) -> FoundJobs:
+    """What jobs there are; raises ForbiddenError and other ClusterErrors."""
+    ours, _ = list_objects(cluster, JOB_LABEL, ())
+    old, _ = list_objects(cluster, OLD_OBJECTS, ())
+    return FoundJobs((*ours, *old))
 
 
 def find_job_objects(
@@ -128,6 +170,11 @@ def bound_namespace(binding: Applied) -> str | None:
     subjects = binding.manifest.get("subjects") or [{}]
     namespace: str | None = subjects[0].get("namespace")
     return namespace
+
+
+def is_suspended(cron_job: Applied) -> bool:
+    """Whether somebody has told Kubernetes not to run it."""
+    return bool(cron_job.manifest["spec"].get("suspend"))
 
 
 def renews_everything(home: str, old: list[Applied]) -> bool:

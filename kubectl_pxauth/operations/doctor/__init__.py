@@ -15,7 +15,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     from_error,
     ok,
 )
-from kubectl_pxauth.operations.doctor.job import check_jobs, find_jobs
+from kubectl_pxauth.operations.doctor.job import check_jobs
 from kubectl_pxauth.operations.doctor.rights import check_rights
 from kubectl_pxauth.operations.doctor.signing import check_signing
 from kubectl_pxauth.operations.doctor.snapshots import (
@@ -35,6 +35,7 @@ from kubectl_pxauth.operations.doctor.tokens import (
 from kubectl_pxauth.operations.doctor.volumes import check_volumes, find_volumes
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import Search
+from kubectl_pxauth.portworx.job_objects import find_jobs
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 

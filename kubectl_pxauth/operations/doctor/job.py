@@ -1,7 +1,6 @@
 """Whether the jobs that renew tokens do so, for which tokens, and what jobs left behind."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
@@ -14,20 +13,16 @@ from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, few, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens, Place
 from kubectl_pxauth.parallel import attempt
-from kubectl_pxauth.portworx.job_objects import bound_namespace, homes_of_jobs, list_objects
+from kubectl_pxauth.portworx.job_objects import FoundJobs, bound_namespace, is_suspended
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue, renewed_in_time
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
-    CRON_JOB,
     JOB_LABEL,
     NAME_LABEL,
-    OLD_OBJECTS,
     RENEWING,
     RenewalJob,
     read_job,
 )
-from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
-from kubectl_pxauth.portworx.stated_values import FoundKey
 from kubectl_pxauth.portworx.token_secrets import Status
 
 _JOB = Kind("Job", "jobs", "batch")
@@ -56,43 +51,12 @@ class JobRuns:
     issues_in: str | None
 
 
-@dataclass(frozen=True)
-class FoundJobs:
-    """The objects of all jobs, those of 0.1.0 among them; homes are the namespaces with a job."""
-
-    objects: tuple[Applied, ...]
-    homes: frozenset[str | None] = frozenset()
-
-    @property
-    def cron_jobs(self) -> list[Applied]:
-        """The jobs themselves."""
-        return [found for found in self._cron_jobs if self._is_job(found)]
-
-    @property
-    def strangers(self) -> list[Applied]:
-        """What has the labels of a job, and may be anybody's."""
-        return [found for found in self._cron_jobs if not self._is_job(found)]
-
-    def _is_job(self, found: Applied) -> bool:
-        job = read_job(found)
-        return found.namespace in self.homes or (job is not None and job.is_confined)
-
-    @property
-    def _cron_jobs(self) -> list[Applied]:
-        return [found for found in self.objects if found.kind is CRON_JOB]
-
-    def of_key(self, key: FoundKey | None) -> "FoundJobs":
-        """The same where a job may be in the namespace of that key."""
-        namespace = key.reference.namespace if key and key.reference else None
-        return replace(self, homes=homes_of_jobs(self.objects, {USUAL_NAMESPACES[0], namespace}))
-
-
 def read_runs(jobs: FoundJobs, now: datetime) -> Iterator[JobRuns]:
     """How each job runs; one that can't be read is left out."""
     for cron_job in jobs.cron_jobs:
         if job := read_job(cron_job):
             settings = job.settings
-            suspended = _is_suspended(cron_job)
+            suspended = is_suspended(cron_job)
             run = next_run(settings.schedule, settings.time_zone, now)
             yield JobRuns(
                 display_name=cron_job.display_name,
@@ -104,13 +68,6 @@ def read_runs(jobs: FoundJobs, now: datetime) -> Iterator[JobRuns]:
                 next_run=None if suspended else run,
                 issues_in=settings.issuing.namespace_selector if settings.issuing else None,
             )
-
-
-def find_jobs(cluster: Cluster) -> FoundJobs:
-    """What jobs there are; raises ForbiddenError and other ClusterErrors."""
-    ours, _ = list_objects(cluster, JOB_LABEL, ())
-    old, _ = list_objects(cluster, OLD_OBJECTS, ())
-    return FoundJobs((*ours, *old))
 
 
 def check_jobs(
@@ -134,7 +91,7 @@ def check_jobs(
             continue
         times = _times(served.values())
         covered |= served.keys()
-        if not _is_suspended(cron_job):
+        if not is_suspended(cron_job):
             in_time |= renewed_in_time(times, job.settings, now)
         checked.append((cron_job, job, times))
     for cron_job, job, times in checked:
@@ -198,7 +155,7 @@ def _check_job(
             f" namespace {job.namespace} can read it as well",
             f"{_again(job)} (moves it to the namespace of the key)",
         )
-    if _is_suspended(cron_job):
+    if is_suspended(cron_job):
         yield warning("job", f"{name} is suspended: it renews nothing", _resume(cron_job))
         return
     wrong = list(_check_runs(cluster, cron_job, job, now))
@@ -340,10 +297,6 @@ def _again(job: RenewalJob | None) -> str:
 def _resume(cron_job: Applied) -> str:
     patch = '{"spec":{"suspend":false}}'
     return f"kubectl patch cronjob {cron_job.name} -n {cron_job.namespace} -p '{patch}'"
-
-
-def _is_suspended(cron_job: Applied) -> bool:
-    return bool(cron_job.manifest["spec"].get("suspend"))
 
 
 def _condition(run: Applied, kind: str) -> dict[str, str] | None:

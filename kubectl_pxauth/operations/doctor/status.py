@@ -16,7 +16,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     from_error,
     warning,
 )
-from kubectl_pxauth.operations.doctor.job import JobRuns, check_jobs, find_jobs, read_runs
+from kubectl_pxauth.operations.doctor.job import JobRuns, check_jobs, read_runs
 from kubectl_pxauth.operations.doctor.signing import SigningCheck, check_signing
 from kubectl_pxauth.operations.doctor.tokens import (
     KeptTokens,
@@ -27,6 +27,7 @@ from kubectl_pxauth.operations.doctor.tokens import (
 )
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.discovery import VerifierSettings
+from kubectl_pxauth.portworx.job_objects import find_jobs
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.key_status import KeyStatus, read_key_status
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES

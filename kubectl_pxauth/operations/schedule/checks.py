@@ -10,11 +10,12 @@ from kubectl_pxauth.cluster.namespaces import Namespace, find_namespace, find_na
 from kubectl_pxauth.cluster.objects import missing_verb
 from kubectl_pxauth.cluster.pods import try_pod
 from kubectl_pxauth.cluster.secrets import list_secrets
-from kubectl_pxauth.errors import ClusterError, ForbiddenError, NotFoundError
-from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses
+from kubectl_pxauth.errors import ClusterError, ForbiddenError, NotFoundError, PxauthError
+from kubectl_pxauth.parallel import Background, attempt
+from kubectl_pxauth.portworx.job_objects import find_jobs, is_suspended
+from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, renewed_in_time
 from kubectl_pxauth.portworx.owners import storage_cluster_of
-from kubectl_pxauth.portworx.renewal_job import RenewalJob
+from kubectl_pxauth.portworx.renewal_job import RenewalJob, read_job
 from kubectl_pxauth.portworx.signing import TrustedKeys
 from kubectl_pxauth.portworx.token_secrets import Scope, read_tokens
 
@@ -111,5 +112,26 @@ def lapse_warnings(
         ]
     except ForbiddenError:
         return
-    for lapse in find_lapses(tokens, job.settings, now):
+    lapses = [*find_lapses(tokens, job.settings, now)]
+    if lapses and tokens:
+        in_time = _renewed_by_others(cluster, job, tokens, trusted, now)
+        lapses = [*find_lapses(set(tokens) - in_time, job.settings, now)]
+    for lapse in lapses:
         yield f"{lapse.message}; {lapse.remedy} would do"
+
+
+def _renewed_by_others(
+    cluster: Cluster, job: RenewalJob, tokens: list[TokenTimes], trusted: TrustedKeys, now: datetime
+) -> set[TokenTimes]:
+    """Those of the tokens that another job renews before they end, as far as that can be read."""
+    found = attempt(lambda: find_jobs(cluster).of_key(trusted.key).cron_jobs)
+    in_time: set[TokenTimes] = set()
+    for cron_job in () if isinstance(found, PxauthError) else found:
+        other = read_job(cron_job)
+        if other is None or other.name == job.name or is_suspended(cron_job):
+            continue
+        # One with labels of its own is left out: it would take another list of Secrets.
+        if not other.settings.selector:
+            served = [one for one in tokens if other.scope in (None, one.namespace)]
+            in_time |= renewed_in_time(served, other.settings, now)
+    return in_time
