@@ -763,6 +763,10 @@ def test_what_others_made_or_changed_is_theirs(job: Job) -> None:
         (["--schedule", ""], 2, "is not a schedule"),
         (["--within", "soon"], 2, "not a duration"),
         (["--image", ""], 2, "not an image"),
+        (["--image", "Team/Pxauth:1"], 2, "not an image"),
+        (["--image", "https://registry.example/pxauth:1"], 2, "not an image"),
+        (["--image", "pxauth:1 "], 2, "not an image"),
+        (["--image", "pxauth@sha256:abc"], 2, "not an image"),
         (["-n", "Nope"], 2, "not a name for a namespace"),
         (["--schedule", "61 3 * * *"], 1, "spec.schedule"),
         (["--schedule", "@never"], 1, "spec.schedule"),
@@ -789,6 +793,24 @@ def test_what_can_not_be_is_refused_and_nothing_is_made(
     done = job.shell.refused("schedule", *flags, stdin="k" * 40, code=code)
     assert problem in done.err
     assert job.exists() == set()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "i",
+        "localhost:5000/i:1",
+        "[fd00::1]:5000/team/px__auth:v1",
+        "Registry.example/a.b/c--d_e:V1.2-x",
+        f"ghcr.io/team/pxauth:v1@sha256:{'0' * 64}",
+    ],
+)
+def test_whatever_a_kubelet_reads_is_an_image(tmp_path: Path, image: str) -> None:
+    key = ["--issuer=i", "--shared-secret-from=keys/k:v"]
+    done = Shell("x", tmp_path).pxauth(
+        *("schedule", "-n=red", *key, "--dry-run=client", "-o", "json", "--image", image)
+    )
+    assert f'"image": "{image}"' in done.out
 
 
 def test_a_key_that_is_in_no_secret(job: Job) -> None:

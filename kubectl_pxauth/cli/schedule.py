@@ -63,6 +63,13 @@ EXAMPLES = (
 
 _CRON = re.compile(r"@\S.*|\S+( +\S+){4}")
 _IMAGE = f"kubectl-pxauth/kubectl-pxauth:v{__version__}"
+_WORD = r"[a-z0-9]+(([.]|_{1,2}|-+)[a-z0-9]+)*"
+# Source: the grammar in distribution/reference, regexp.go.
+_IMAGE_NAME = re.compile(
+    rf"(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d+)?/)?{_WORD}(/{_WORD})*"
+    r"(:\w[\w.-]{0,127})?(@[A-Za-z][\w+.-]*:[0-9A-Fa-f]{32,})?",
+    re.ASCII,
+)
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _RESOURCE = r"[a-z0-9./-]+"
 
@@ -272,8 +279,12 @@ def _within(text: str) -> str:
 
 
 def _image(name: str) -> str:
-    if not name or re.search(r"\s", name):
-        raise UsageError(f'"{name}" is not an image')
+    """A name that a kubelet can read: the API server takes any, and no pod would ever start."""
+    if not _IMAGE_NAME.fullmatch(name):
+        raise UsageError(
+            f'"{name}" is not an image',
+            hint=f"a registry, a path in lower case, and a tag or a digest, like {_OWN_IMAGE}",
+        )
     return name
 
 
