@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import shlex
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -94,7 +95,10 @@ def test_a_repeat_renews_the_token_and_passes_the_endpoint_on(portworx: Portworx
 def test_no_name_is_read_by_a_shell(portworx: Portworx, name: str) -> None:
     done = portworx.context("create", name, "--node", "node-a", "--endpoint", f"http://{name}")
     assert saved(done, name) == ["node-a"], done.err
+    assert f"(kubectl pxauth context set {shlex.quote(name)})\n" in done.err
     assert portworx.token("node-a", name)
+    lacking = portworx.context("set", name, "--node", "node-b")
+    assert f"(kubectl pxauth context create {shlex.quote(name)})\n" in lacking.err
     assert sorted(path.name for path in portworx.home("node-a").iterdir()) == [".pxctl"]
     assert portworx.context("delete", name, "--node", "node-a").code == 0
     assert portworx.token("node-a", name) is None

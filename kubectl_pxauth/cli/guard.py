@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from kubectl_pxauth.errors import UsageError
@@ -23,6 +24,16 @@ def refuse_token(argument: str) -> None:
     """Raise UsageError for a token in the place of a name."""
     if re.fullmatch(_JWT, argument.strip()):
         raise UsageError("a token is given in the place of a Secret's name", hint=_HINT)
+
+
+def refuse_token_for_pxctl(arguments: Iterable[str]) -> None:
+    """Raise UsageError for a token in what pxctl is to be run with: an audit log would keep it."""
+    if any(re.search(_JWT, argument) for argument in arguments):
+        raise UsageError(
+            "a token is given as an argument of pxctl",
+            hint="put the token into a Secret, and make a context of that: kubectl pxauth context"
+            " create NAME --from-secret NAMESPACE/SECRET; this one is in the shell's history now",
+        )
 
 
 def refuse_portworx_token(credential: str) -> None:

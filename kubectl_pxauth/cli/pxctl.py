@@ -14,6 +14,7 @@ from kubectl_pxauth.cli.flags import (
     TokenFlags,
     UserNamespaceFlag,
 )
+from kubectl_pxauth.cli.guard import refuse_token_for_pxctl
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.frozen import dataclass
@@ -72,6 +73,7 @@ def command(
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, make the token, run pxctl, pass on what it says."""
+    refuse_token_for_pxctl(arguments)
     connection = connection_flags.connection()
     source = read_signing_source(authority, identity.filename)
     request = read_token_request(

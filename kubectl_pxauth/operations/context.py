@@ -16,6 +16,7 @@ from kubectl_pxauth.errors import NotFoundError, PxauthError, PxctlError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import run_concurrently
 from kubectl_pxauth.portworx.pxctl import PxctlNode
+from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.verdict import Trust, judge
 
 _LONGEST_LIST = 1 << 20  # characters of a node's list of contexts
@@ -111,7 +112,8 @@ def set_context(name: str, nodes: Sequence[PxctlNode], stop: Event) -> Iterator[
         except PxctlError:
             if _lacks(node, name):
                 raise NotFoundError(
-                    f'there is no context "{name}"', hint=f"kubectl pxauth context create {name}"
+                    f'there is no context "{name}"',
+                    hint=command_line("kubectl", "pxauth", "context", "create", name),
                 ) from None
             raise
 

@@ -46,6 +46,14 @@ def test_a_token_in_the_place_of_a_name_is_refused_and_not_repeated(
     assert "--token-file" in said
 
 
+@pytest.mark.parametrize("argument", ["--token {}", "--token={}", "-t{}"])
+def test_no_token_is_in_what_a_pod_is_asked_to_execute(offline: Shell, argument: str) -> None:
+    """The API server's audit log keeps that."""
+    said = slip(offline, f"pxctl -- context create mine {argument.format(TOKEN)}")
+    assert said.startswith("error: a token is given as an argument of pxctl\n")
+    assert "--from-secret" in said
+
+
 @pytest.mark.parametrize(
     "line", ["inspect --token {}", "--token {} list", "issue admin --token={}"]
 )

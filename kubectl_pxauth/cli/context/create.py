@@ -26,6 +26,7 @@ from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.operations.context import NodeResult, create_context, read_token
 from kubectl_pxauth.operations.token import make_token
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
+from kubectl_pxauth.text import command_line
 
 HELP = """pxctl keeps contexts on its node, so the command saves one in every Portworx pod. It
 makes the token as `kubectl pxauth token` does and stores it in no Secret, or it takes
@@ -132,4 +133,5 @@ def _current(name: str, current: dict[str, str]) -> str:
         f"{context or 'none'} on {', '.join(on)}" if len(nodes) > 1 else context or "none"
         for context, on in nodes.items()
     ]
-    return f"current context: {'; '.join(found)} (kubectl pxauth context set {name})"
+    choose = command_line("kubectl", "pxauth", "context", "set", name)
+    return f"current context: {'; '.join(found)} ({choose})"
