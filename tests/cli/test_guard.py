@@ -46,10 +46,20 @@ def test_a_token_in_the_place_of_a_name_is_refused_and_not_repeated(
     assert "--token-file" in said
 
 
-@pytest.mark.parametrize("argument", ["--token {}", "--token={}", "-t{}"])
-def test_no_token_is_in_what_a_pod_is_asked_to_execute(offline: Shell, argument: str) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pxctl -- context create mine --token {}",
+        "pxctl -- context create mine --token={}",
+        "pxctl -- context create mine -t{}",
+        "context create {}",
+        "context set {}",
+        "context create mine --endpoint http://{}@px",
+    ],
+)
+def test_no_token_is_in_what_a_pod_is_asked_to_execute(offline: Shell, line: str) -> None:
     """The API server's audit log keeps that."""
-    said = slip(offline, f"pxctl -- context create mine {argument.format(TOKEN)}")
+    said = slip(offline, line.format(TOKEN))
     assert said.startswith("error: a token is given as an argument of pxctl\n")
     assert "--from-secret" in said
 

@@ -8,6 +8,7 @@ import typer
 
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
+from kubectl_pxauth.cli.guard import refuse_token_for_pxctl
 from kubectl_pxauth.cli.many import FAILED, Stop, finish, interruptible, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
@@ -46,9 +47,10 @@ class PxctlFlags:
 def check_name(name: str) -> str:
     """Pass on a context's name, also as context/NAME, which is how we print it.
 
-    Raises UsageError for one that pxctl would take for a flag.
+    Raises UsageError for one that pxctl would take for a flag, and for a token.
     """
     name = name.removeprefix("context/")
+    refuse_token_for_pxctl([name])
     if not name or name.startswith("-") or not name.isprintable():
         raise UsageError(f'"{name}" is not a name for a context')
     return name

@@ -18,6 +18,7 @@ from kubectl_pxauth.cli.flags import (
     UnstoredTokenFlags,
     namespace_option,
 )
+from kubectl_pxauth.cli.guard import refuse_token_for_pxctl
 from kubectl_pxauth.cli.inputs import read_namespace, read_signing_source, read_token_request
 from kubectl_pxauth.cli.many import finish, interruptible
 from kubectl_pxauth.cli.parameter_groups import takes_groups
@@ -82,6 +83,7 @@ def command(
 ) -> None:
     """Parse, make the token, save it on each node, print."""
     name = check_name(context_name)
+    refuse_token_for_pxctl([endpoint or ""])
     connection = connection_flags.connection()
     in_namespace = read_namespace(namespace, connection)
     if from_secret is not None:
