@@ -856,7 +856,7 @@ def test_a_job_of_0_1_0_lets_others_read_the_key(patient: Patient) -> None:
         "CronJob px/pxauth-renew reads the key in namespace kube-system: whoever can create pods in"
         " namespace px can read it as well"
     )
-    assert str(said.hint).startswith("kubectl pxauth schedule -n px")
+    assert said.hint == "kubectl pxauth schedule -n px"
     patient.scheduled("-n", "px")
     assert all(one.kind.startswith("ok") for one in patient.doctor())
     assert patient.pxauth("unschedule", "-n", "px").code == 0

@@ -153,7 +153,7 @@ def _check_job(
             "job",
             f"{name} reads the key in namespace {job.key.namespace}: whoever can create pods in"
             f" namespace {job.namespace} can read it as well",
-            f"{_again(job)} (moves it to the namespace of the key)",
+            _again(job),
         )
     if is_suspended(cron_job):
         yield warning("job", f"{name} is suspended: it renews nothing", _resume(cron_job))

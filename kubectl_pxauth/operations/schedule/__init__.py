@@ -414,5 +414,5 @@ def _apply(
         raise ConflictError(
             str(error),
             hint=f"undo that, or create all of it again: kubectl pxauth unschedule {again}, then"
-            " this command again",
+            " this command with every setting that it had, --image too",
         ) from None
