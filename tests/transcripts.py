@@ -329,6 +329,7 @@ if __name__ == "__main__":
     if len(sys.argv) == 1:
         with world() as told:
             shell = told.environment | {"PS1": "\\$ ", "TERM": os.environ.get("TERM", "dumb")}
+            print("Here kubectl reaches the cluster of docs/tutorial.md; `exit` ends both.")
             subprocess.run(["bash", "--norc"], cwd=told.folder, env=shell)
     for argument in sys.argv[1:]:
         with world() as told:

@@ -95,7 +95,7 @@ def command(
         str | None,
         typer.Option(
             metavar="SELECTOR",
-            help="Name the namespaces that match these labels and have no token.",
+            help="Report which namespaces with these labels have no token.",
             show_default="that of the job that issues tokens",
         ),
     ] = None,
