@@ -217,7 +217,7 @@ def with_rotation(
         return shared_secret
     if rotation is None:
         return shared_secret
-    since = f" since {rotation.since}" if rotation.since else ""
+    since = f", since {rotation.since}" if rotation.since else ""
     back = " back to the old key" if rotation.direction is Direction.BACKWARD else ""
     notice = (
         f"a rotation of {reference}{back} is under way{since}: {rotation.next_command}"

@@ -148,11 +148,10 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
         yield warning("key", says, "give each a value of its own: kubectl pxauth keys rotate")
     state = read_key_state(key.reference, secret)  # which says what is in a rotation's way
     if state.rotation:
-        since = f" since {state.rotation.since}" if state.rotation.since else ""
+        since = f", since {state.rotation.since}" if state.rotation.since else ""
         yield warning(
             "key",
-            f"a rotation of it is under way{since}, and tokens that the other key signed are bad"
-            " here",
+            f"a rotation of it is under way{since}",
             f"{state.rotation.next_command} continues it; kubectl pxauth keys status shows how far"
             " it is",
         )
