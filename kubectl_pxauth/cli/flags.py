@@ -1,22 +1,19 @@
 """Flags that several commands share, as dataclasses; a command takes each group as one value."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.output import DataFormat, Format
-from kubectl_pxauth.cluster.kubeconfig import (
-    ConnectionOptions,
-    names_in_kubeconfig,
-    parse_timeout,
-)
 from kubectl_pxauth.cluster.objects import DryRun
 from kubectl_pxauth.errors import ClusterError, UsageError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.profile import PROFILES
+
+if TYPE_CHECKING:
+    from kubectl_pxauth.cli.connection import Connection
 
 _LOG_REQUESTS = 6  # the level at which kubectl logs requests
 
@@ -343,7 +340,7 @@ class ConnectionFlags:
         typer.Option("-v", "--v", help="Log level; 6 and above log each request.", metavar="LEVEL"),
     ] = 0
 
-    def connection(self) -> Connection:
+    def connection(self) -> "Connection":
         """The one cluster that the flags name; raises UsageError."""
         contexts = dict.fromkeys(self.context or ())
         if len(contexts) > 1:
@@ -354,7 +351,7 @@ class ConnectionFlags:
         output.choose_cluster(self._flags(context))
         return self._connection(context)
 
-    def connections(self, *, all_contexts: bool) -> dict[str, Connection]:
+    def connections(self, *, all_contexts: bool) -> "dict[str, Connection]":
         """The clusters that the flags name, by their context; a single one is called "".
 
         Raises UsageError, and ClusterError where the kubeconfig can't be read.
@@ -363,6 +360,8 @@ class ConnectionFlags:
         if all_contexts:
             if contexts:
                 raise UsageError("--context and --all-contexts can't be used together")
+            from kubectl_pxauth.cluster.kubeconfig import names_in_kubeconfig
+
             contexts = names_in_kubeconfig("contexts", self._connection(None).options)
             if not contexts:
                 raise ClusterError("the kubeconfig has no contexts")
@@ -398,7 +397,10 @@ class ConnectionFlags:
         words += ["--insecure-skip-tls-verify"] if self.insecure_skip_tls_verify else []
         return command_line(*words) if words else ""
 
-    def _connection(self, context: str | None) -> Connection:
+    def _connection(self, context: str | None) -> "Connection":
+        from kubectl_pxauth.cli.connection import Connection
+        from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
+
         if self.bearer_token is not None:
             from kubectl_pxauth.cli.guard import refuse_portworx_token
 
