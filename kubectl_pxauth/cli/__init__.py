@@ -20,27 +20,8 @@ def main() -> None:
     # A run is short and almost all of it is imports: collecting garbage on the way costs more than
     # the memory it would give back. Work on many objects turns it on again.
     gc.disable()
-    _leave_no_core()
-    prepare_streams()
-    _environment_for_others()
-    arguments = sys.argv[1:]
-    if sys.argv[0].removesuffix(".exe").endswith(_COMPLETION):
-        complete()
-        return
-    if arguments == ["--version"]:
-        print(f"kubectl-pxauth {__version__}")  # which needs no parser
-        return
     try:
-        from kubectl_pxauth.cli.signals import take_signals
-
-        take_signals()
-        _check_memory()
-        from kubectl_pxauth.cli.head_start import head_start
-
-        head_start(arguments)
-        from kubectl_pxauth.cli.app import run
-
-        code = run(arguments)
+        code = _run(sys.argv[1:])
     except KeyboardInterrupt:
         from kubectl_pxauth.cli.signals import end_early
 
@@ -54,6 +35,28 @@ def main() -> None:
     # Python's own end would look for garbage; and it can wait for ever for OpenSSL, where a thread
     # is still opening a connection.
     os._exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    _leave_no_core()
+    prepare_streams()
+    _environment_for_others()
+    if sys.argv[0].removesuffix(".exe").endswith(_COMPLETION):
+        complete()
+        return 0
+    if arguments == ["--version"]:
+        print(f"kubectl-pxauth {__version__}")  # which needs no parser
+        return 0
+    from kubectl_pxauth.cli.signals import take_signals
+
+    take_signals()
+    _check_memory()
+    from kubectl_pxauth.cli.head_start import head_start
+
+    head_start(arguments)
+    from kubectl_pxauth.cli.app import run
+
+    return run(arguments)
 
 
 def _check_memory() -> None:

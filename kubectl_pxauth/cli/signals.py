@@ -10,6 +10,7 @@ SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
+_A_MOMENT = 0.01  # seconds
 _received = int(signal.SIGINT)
 
 
@@ -23,10 +24,22 @@ def take_signals() -> None:
             signal.signal(number, interrupted)
 
 
-def interrupted(number: int, _: FrameType | None = None) -> None:
-    """Raise KeyboardInterrupt for a signal that has come."""
+def interrupted(number: int, frame: FrameType | None = None) -> None:
+    """Raise KeyboardInterrupt for a signal that has come, or a moment later.
+
+    While a module is imported Python drops it in some places, and makes another error of it in
+    others.
+    """
     note(number)
-    raise KeyboardInterrupt
+    if not _is_importing(frame):
+        raise KeyboardInterrupt
+    threading.Timer(_A_MOMENT, send_to_main, (number,)).start()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame and not frame.f_code.co_filename.startswith("<frozen importlib."):
+        frame = frame.f_back
+    return frame is not None
 
 
 def note(number: int) -> None:

@@ -302,3 +302,30 @@ def test_a_run_over_many_is_done_with_few_threads(shell: Shell, tmp_path: Path) 
     )
     assert (done.returncode, done.stderr) == (0, "3 created\n")
     assert sorted(tokens(shell)) == names
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        # Python 3.11 makes a RuntimeError of it here,
+        "class Field:\n    def __set_name__(self, *_): signal.raise_signal(signal.SIGINT)\n"
+        "class Made:\n    field = Field()\n",
+        # and only prints it here.
+        "class Gone:\n    def __del__(self): signal.raise_signal(signal.SIGINT)\nGone()\n",
+    ],
+)
+def test_an_interrupt_where_python_would_lose_it(tmp_path: Path, module: str) -> None:
+    (tmp_path / "slow.py").write_text(f"import signal\n{module}")
+    program = (
+        "import time\n"
+        "from kubectl_pxauth.cli import signals\n"
+        "signals.take_signals()\n"
+        "try:\n"
+        "    import slow\n"
+        "    time.sleep(30)\n"
+        "except KeyboardInterrupt:\n"
+        "    print(signals.exit_code(), slow.__name__)\n"
+    )
+    command = ["env", "--default-signal=INT", str(BIN / "python"), "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("130 slow\n", "")
