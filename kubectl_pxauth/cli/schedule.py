@@ -8,6 +8,7 @@ import typer
 
 from kubectl_pxauth import __version__
 from kubectl_pxauth.cli import output
+from kubectl_pxauth.cli.dates import timestamp
 from kubectl_pxauth.cli.flags import (
     AuthorityFlags,
     ConnectionFlags,
@@ -251,7 +252,7 @@ def _show_settings(done: ObjectChanges, now: datetime) -> None:
         ("runs in", f"namespace {job.namespace}"),
         ("key", f"{job.key.display_name}, issuer {job.issuer}"),
         ("last success", str(status.get("lastSuccessfulTime", "none yet"))),
-        ("next run", "suspended" if suspended else f"{run:%Y-%m-%dT%H:%M:%SZ}" if run else "?"),
+        ("next run", "suspended" if suspended else timestamp(run) or "not known"),
     ]
     for label, value in rows:
         print(f"  {label:<13} {output.printable(value)}")

@@ -58,9 +58,12 @@ def find_lapses(
         )
     if gap is None or run is None:
         return
+    after = next_run(settings.schedule, settings.time_zone, run)
+    is_even = after is not None and _span(after - run) == _span(gap)
+    comes = f"runs every {_span(gap)}" if is_even else f"pauses for up to {_span(gap)}"
     if parse_duration(settings.within) < gap:
         yield Lapse(
-            f"the job runs every {_span(gap)} and renews what ends within {settings.within}: a"
+            f"the job {comes} and renews what ends within {settings.within}: a"
             " token can end in between",
             f"--within {math.ceil(2 * gap / timedelta(days=1))}d",
         )
@@ -68,7 +71,7 @@ def find_lapses(
     short = sorted((one for one in tokens if one.span / 3 < gap), key=lambda one: one.span)
     if short:
         yield Lapse(
-            f"the job runs every {_span(gap)}, and the token in {short[0].display_name}"
+            f"the job {comes}, and the token in {short[0].display_name}"
             f"{_others(short)} lives {_span(short[0].span)} and is renewed in the last third of"
             " that: it can end before the job runs again",
             f'--schedule "{_often_enough(short[0].span)}"',

@@ -120,6 +120,14 @@ def test_what_would_lapse(
             " last third of that: it can end before the job runs again",
         ),
         (
+            "*/5 9-17 * * 1-5",
+            None,
+            "2d",
+            [],
+            "the job pauses for up to 3d and renews what ends within 2d: a token can end in"
+            " between",
+        ),
+        (
             "0 3 * * *",
             "Asia/Tokyo",
             "30d",
