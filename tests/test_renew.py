@@ -82,6 +82,15 @@ def test_a_token_of_the_generator(shell: Shell) -> None:
     assert judge(shell.token("made"))["accepted"]
 
 
+def test_a_token_that_was_put_there_by_hand_lives_no_longer(shell: Shell) -> None:
+    """It has no annotation that says that its time of issue is set back."""
+    made = shell.pxauth("token", "kubernetes", "--duration=5d")
+    shell.keep("made", made.out.strip())
+    assert shell.pxauth("renew", "made", "-n", shell.namespace).code == 0
+    claims = shell.claims("made")
+    assert claims["exp"] - claims["iat"] == 5 * DAY + 600
+
+
 def test_what_is_not_due_is_left_alone(shell: Shell) -> None:
     shell.issue("kubernetes", "--duration", "60d")
     before = shell.secret()

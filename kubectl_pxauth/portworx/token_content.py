@@ -45,7 +45,10 @@ def duration_of(secret: Secret, verdict: "Verdict") -> timedelta | None:
     if verdict.issued_at is None or verdict.expires_at is None:
         return None
     span = verdict.expires_at - verdict.issued_at
-    # Our own are set back by this, and would live longer each time they are signed again.
-    if secret.annotations.get(EXPIRES) == rfc3339(verdict.expires_at):
-        span -= CLOCK_SKEW
+    # Our own are set back by this, and would live longer each time they are signed again. Those of
+    # `token` have no annotation, but hours that are whole without it.
+    ours = span - CLOCK_SKEW
+    is_annotated = secret.annotations.get(EXPIRES) == rfc3339(verdict.expires_at)
+    if is_annotated or (ours > timedelta() and not ours % timedelta(hours=1)):
+        span = ours
     return span if span > timedelta() else None
