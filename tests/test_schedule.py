@@ -658,6 +658,18 @@ def test_a_namespace_that_is_being_deleted_is_none(job: Job, elsewhere: Shell) -
     assert f'namespace "{elsewhere.namespace}" is being deleted' in done.err
 
 
+def test_a_key_whose_namespace_is_being_deleted_is_none(
+    job: Job, job_everywhere: Job, elsewhere: Shell
+) -> None:
+    elsewhere.create({"metadata": {"name": "keys"}, "stringData": {"shared-secret": "k" * 40}})
+    delete = ["delete", "namespace", elsewhere.namespace, "--wait=false"]
+    assert job.shell.kubectl(*delete).code == 0
+    key = ["--shared-secret-from", f"{elsewhere.namespace}/keys"]
+    done = job.shell.refused("schedule", "-A", *key, "--job-namespace", job.shell.namespace)
+    assert f'namespace "{elsewhere.namespace}" is being deleted' in done.err
+    assert job_everywhere.exists() == set()
+
+
 @pytest.mark.parametrize(
     ("hours", "flags", "would_do"),
     [

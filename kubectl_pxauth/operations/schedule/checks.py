@@ -23,12 +23,13 @@ Found = TypeVar("Found")
 
 
 def check_namespaces(cluster: Cluster, job: RenewalJob) -> dict[str, Namespace]:
-    """The job's own namespace and the one that it serves, by name; without what may not be read.
+    """The namespaces of the job, its key and the tokens, by name; without what may not be read.
 
     Raises NotFoundError and ClusterError where one that it needs is not there, or is on its way
     out.
     """
-    names = dict.fromkeys(name for name in (job.scope, job.namespace) if name)
+    named = (job.scope, job.namespace, job.key.namespace)
+    names = dict.fromkeys(name for name in named if name)
     asked = {name: Background(partial(find_namespace, cluster, name)) for name in names}
     found = {}
     for name, answer in asked.items():
