@@ -25,7 +25,7 @@ def main() -> None:
     except KeyboardInterrupt:
         from kubectl_pxauth.cli.signals import end_early
 
-        code = end_early()
+        end_early()
     except (MemoryError, SystemError, ImportError) as error:
         from kubectl_pxauth.cli.signals import not_loaded
 

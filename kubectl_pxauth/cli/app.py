@@ -112,6 +112,7 @@ def _run(arguments: list[str]) -> tuple[int, PxauthError | None]:  # noqa: PLR09
         app = typer.main.get_command(application(arguments))
         spelled = as_typer_spells(arguments, app)
         with app.make_context(PROGRAM, spelled) as context:
+            signals.begin_work()
             app.invoke(context)
     except typer.Exit as end:
         return end.exit_code, None

@@ -1,16 +1,19 @@
 """How a run ends that is told to: by Ctrl-C, by what stops a pod, by a terminal that is closed."""
 
 import _thread
+import os
 import signal
 import sys
 import threading
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
 _A_MOMENT = 0.01  # seconds
+_at_work = False
 _received = int(signal.SIGINT)
 
 
@@ -25,21 +28,34 @@ def take_signals() -> None:
 
 
 def interrupted(number: int, frame: FrameType | None = None) -> None:
-    """Raise KeyboardInterrupt for a signal that has come, or a moment later.
+    """Raise KeyboardInterrupt for a signal that has come, or a moment later; at first just end.
 
-    While a module is imported Python drops it in some places, and makes another error of it in
-    others.
+    Where a module is being imported, Python in some places prints the exception and goes on, and in
+    others makes another error of it.
     """
     note(number)
+    if not _at_work:
+        end_early()
     if not _is_importing(frame):
         raise KeyboardInterrupt
-    threading.Timer(_A_MOMENT, send_to_main, (number,)).start()
+    again = threading.Timer(_A_MOMENT, send_to_main, (number,))
+    again.daemon = True
+    try:
+        again.start()
+    except RuntimeError:  # the system gives no more threads
+        raise KeyboardInterrupt from None
 
 
 def _is_importing(frame: FrameType | None) -> bool:
     while frame and not frame.f_code.co_filename.startswith("<frozen importlib."):
         frame = frame.f_back
     return frame is not None
+
+
+def begin_work() -> None:
+    """From now on there may be something to say of what was done."""
+    global _at_work  # noqa: PLW0603 - a process has one beginning
+    _at_work = True
 
 
 def note(number: int) -> None:
@@ -76,8 +92,8 @@ def not_loaded(error: MemoryError | SystemError | ImportError) -> str:
     return str(error) if isinstance(error, ImportError) else "there is not enough memory"
 
 
-def end_early() -> int:
-    """Say that a run was interrupted while its modules were loaded; returns the exit code."""
+def end_early() -> NoReturn:
+    """End a run that was interrupted before it did anything."""
     ignore_signals()
     sys.stderr.write("error: interrupted\n")
-    return exit_code()
+    os._exit(exit_code())

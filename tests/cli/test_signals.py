@@ -320,6 +320,7 @@ def test_an_interrupt_where_python_would_lose_it(tmp_path: Path, module: str) ->
         "import time\n"
         "from kubectl_pxauth.cli import signals\n"
         "signals.take_signals()\n"
+        "signals.begin_work()\n"
         "try:\n"
         "    import slow\n"
         "    time.sleep(30)\n"
