@@ -134,7 +134,7 @@ class Cluster:
                 continue
             limit, expired = min(_PAGE, limit * 2), 0
             token = page["metadata"].get("continue")
-            items = page.pop("items")[::-1]
+            items = (page.pop("items", None) or [])[::-1]
             while items:
                 yield items.pop()  # nothing of a page is kept while the next one is read
             if not token:

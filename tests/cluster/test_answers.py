@@ -35,6 +35,7 @@ def a_list(kind: str, *items: object) -> dict[str, Any]:
         (a_list("SecretList", {"metadata": {"name": "a", "namespace": "n"}}), "GET", SECRETS),
         (a_list("SecretList", {"metadata": {"name": "a", "namespace": "n"}}), "GET", ALL_SECRETS),
         (a_list("PartialObjectMetadataList"), "GET", ALL_SECRETS),
+        (a_list("PartialObjectMetadataList") | {"items": None}, "GET", ALL_SECRETS),
         (an_object("Namespace", "n", None), "GET", NAMESPACE),
         (a_list("NamespaceList", {"metadata": {"name": "a"}}), "GET", (*CORE, "namespaces")),
         (an_object("StorageClass", "c", None), "GET", (*CLASSES, "c")),
