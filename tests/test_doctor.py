@@ -706,6 +706,7 @@ def scheduled(patient: Patient) -> Iterator[Patient]:
     for scope in (["-n", "px"], ["-A"]):
         assert patient.pxauth("unschedule", *scope).code == 0
     patient.done("delete", "pods,jobs", "-A", "-l", "app.kubernetes.io/name=pxauth-renew")
+    patient.done("delete", "cronjobs", "--all", "-n", "red")
 
 
 JOB = "CronJob kube-system/pxauth-renew-px"
@@ -751,6 +752,45 @@ def test_cron_jobs_of_a_tenant_are_not_looked_at(scheduled: Patient) -> None:
     scheduled.remove("cronjobs", "--all", "-n", "red")
 
 
+CONFINED = ["--namespace", "red", "--shared-secret-from", "red/x:y"]
+
+
+def odd_job(schedule: str, *flags: str, issuing: list[str] | None = None) -> dict[str, Any]:
+    """A CronJob of a tenant's that may be taken for one that only has rights in its namespace."""
+    arguments = {"pxauth-renew": ["renew", *CONFINED, *flags]}
+    if issuing is not None:
+        arguments["pxauth-issue"] = issuing
+    containers = [{"name": name, "image": "i", "args": args} for name, args in arguments.items()]
+    job = {"template": {"spec": {"restartPolicy": "Never", "containers": containers}}}
+    labels = {"kubectl-pxauth/job": "pxauth-renew-red"}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "odd", "namespace": "red", "labels": labels},
+        "spec": {"schedule": schedule, "jobTemplate": {"spec": job}},
+    }
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        odd_job("0 3 * * *", "--within", "soon"),
+        odd_job("0 3 29 2 */7"),
+        odd_job("@every 2540400h"),
+        odd_job("0 3 * * *", issuing=["--namespace-selector", "x"]),
+        odd_job("0 3 * * *", issuing=["--namespace-selector"]),
+    ],
+)
+def test_an_odd_job_of_a_tenant_stops_nobody(scheduled: Patient, job: dict[str, Any]) -> None:
+    scheduled.lay(job, token("px/short", forge(claims_of("px/short", days=1), OURS)))
+    found = json.loads(scheduled.pxauth("doctor", "-o", "json").out)["findings"]
+    mine = [one["message"] for one in found if one["message"].startswith(JOB)]
+    assert "the token in Secret px/short lives" in mine[0]
+    done = scheduled.pxauth("schedule", "-n", "px")
+    assert (done.code, done.err.count("the token in Secret px/short")) == (0, 1), done.err
+    assert scheduled.pxauth("status").code in (3, 4)
+
+
 def test_tokens_that_no_job_comes_for(scheduled: Patient) -> None:
     scheduled.lay(token("red/a"), token("red/b"), token("green/a"))
     scheduled.lay(token("green/operators", ownerReferences=[OPERATOR]))
@@ -776,7 +816,7 @@ def test_a_job_that_is_suspended(scheduled: Patient) -> None:
 
 
 def test_a_job_whose_container_can_not_start(scheduled: Patient) -> None:
-    pod = {
+    pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "run", "namespace": "kube-system", "labels": LABELS},
@@ -791,6 +831,19 @@ def test_a_job_whose_container_can_not_start(scheduled: Patient) -> None:
     assert said.message == f"{JOB}: image i:1 can't be pulled: ImagePullBackOff"
     assert "--image" in str(said.hint)
     assert str(said.hint).endswith("kubectl delete pod/run -n kube-system")
+    # Kubernetes takes any name of an owner, and whoever makes pods there gives it.
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "x; touch evil #", "uid": "x"}
+    metadata = {**pod["metadata"], "name": "owned", "ownerReferences": [owner]}
+    scheduled.lay(pod | {"metadata": metadata})
+    scheduled.status("pod/owned", status)
+    said = scheduled.ill("problem job")
+    assert str(said.hint).endswith("kubectl delete 'job/x; touch evil #' -n kube-system")
+    scheduled.remove("pod/owned", "-n", "kube-system")
+    waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": "no Secret x"}}
+    missing = {"containerStatuses": [container | {"restartCount": 0, "state": waiting}]}
+    scheduled.status("pod/run", missing)
+    said = scheduled.ill("problem job")
+    assert str(said.hint).startswith("kubectl describe pod run -n kube-system; ")
     says = "container has runAsNonRoot and image will run as root"
     waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": says}}
     status = {"containerStatuses": [container | {"restartCount": 0, "state": waiting}]}

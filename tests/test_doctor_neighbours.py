@@ -598,7 +598,7 @@ def test_storks_objects_that_name_a_secret(with_storks_kinds: Patient) -> None:
     said = patient.ill("warning stork")
     assert said.message == (
         "VolumeSnapshotSchedule red/bad, MigrationSchedule red/bad, GroupVolumeSnapshot red/bad and"
-        " 2 more by annotation: Secret red/gone does not exist"
+        " 2 more, by annotations: Secret red/gone does not exist"
     )
     assert said.hint
     assert said.hint.endswith("issue kubernetes --secret gone -n red")
@@ -606,6 +606,16 @@ def test_storks_objects_that_name_a_secret(with_storks_kinds: Patient) -> None:
         found = patient.doctor("--as", "lister")
         assert [one for one in found if one.kind.endswith(" stork")] == []
     assert assumed(patient, "no-security", 0, "stork") == []
+
+
+def test_storks_objects_that_name_half_a_secret(with_storks_kinds: Patient) -> None:
+    half = stork_object("GroupVolumeSnapshot", "red/half", "px/px-k8s-user")
+    del half["metadata"]["annotations"]["openstorage.io/auth-secret-namespace"]
+    with_storks_kinds.lay(half)
+    assert with_storks_kinds.ill("warning stork").message == (
+        "GroupVolumeSnapshot red/half: the annotation openstorage.io/auth-secret-namespace is"
+        " missing"
+    )
 
 
 def test_storks_schedules_that_name_no_secret(with_storks_kinds: Patient) -> None:

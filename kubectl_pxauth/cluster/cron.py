@@ -21,6 +21,7 @@ _WORDS = {
 }
 _EVERY = r"@every (?=\d)((?P<hours>\d+)h)?((?P<minutes>\d+)m)?((?P<seconds>\d+)s)?"
 _FIELDS = 5
+_DAYS = {2: "1-31", 4: "0-6"}  # of the month and of the week, by the place of their field
 _LOOKED_AT = 400  # days with a run: more than a year of them
 
 
@@ -49,13 +50,26 @@ def longest_gap(schedule: str, time_zone: str | None, now: datetime) -> timedelt
 
 
 def never_runs(schedule: str, now: datetime) -> bool:
-    """Whether a schedule that Kubernetes takes has no run, as that of 31 February has none."""
-    return len(_fields(schedule)) == _FIELDS and next_run(schedule, None, now) is None
+    """Whether a schedule that we can read has no run, as that of 31 February has none."""
+    fields = _fields(schedule)
+    if len(fields) != _FIELDS or next_run(schedule, None, now):
+        return False
+    minute, hour, day, month, weekday = fields
+    apart = f"{minute} {hour} {day} * {weekday}", f"{minute} {hour} * {month} {weekday}"
+    return all(next_run(one, None, now) for one in apart)
 
 
 def _fields(schedule: str) -> list[str]:
-    """The fields of a schedule that has five; robfig/cron takes a question mark for a star."""
-    return _WORDS.get(schedule, schedule).replace("?", "*").split()
+    """The fields of a schedule that has five, as cronsim reads them.
+
+    robfig/cron takes a question mark for a star, and a star with a step for a range: of a day of
+    the month and one of the week either is enough then.
+    """
+    fields = _WORDS.get(schedule, schedule).replace("?", "*").split()
+    if len(fields) == _FIELDS:
+        for index, whole in _DAYS.items():
+            fields[index] = re.sub(r"\*/(?!1\b)", f"{whole}/", fields[index])
+    return fields
 
 
 def _every(schedule: str) -> timedelta | None:
@@ -63,22 +77,26 @@ def _every(schedule: str) -> timedelta | None:
     every = re.fullmatch(_EVERY, schedule)
     if every is None:
         return None
-    return timedelta(**{unit: int(count or 0) for unit, count in every.groupdict().items()}) or None
+    units = {unit: int(count or 0) for unit, count in every.groupdict().items()}
+    try:
+        return timedelta(**units) or None
+    except OverflowError:
+        return None
 
 
 def _runs(schedule: str, time_zone: str | None, now: datetime) -> Iterator[datetime]:
     """The runs after now, in UTC: an unset time zone is the control plane's, most often that."""
-    if step := _every(schedule):
-        while True:
-            now += step
-            yield now
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from cronsim import CronSim, CronSimError
 
     try:
+        while step := _every(schedule):
+            now += step
+            yield now
         zone = ZoneInfo(time_zone) if time_zone else UTC
         for run in CronSim(" ".join(_fields(schedule)), now.astimezone(zone)):
             yield run.astimezone(UTC)
-    except (CronSimError, ZoneInfoNotFoundError, ValueError):
+    # A date beyond the last year, and a folder of the time zones' database, are errors of theirs.
+    except (CronSimError, ZoneInfoNotFoundError, ValueError, OverflowError, OSError):
         return

@@ -482,7 +482,7 @@ def _identity(
             raise IdentityError(
                 f"the token in {where} was issued for {other}",
                 hint=f"give this Secret a user of its own with --change-identity; or, if the user"
-                f" is meant to be in both: {renew_on_purpose(found, verdict, whenever=True)}",
+                f" is meant to be in both: {renew_on_purpose(found, verdict, not_due=True)}",
             )
     return wanted
 
@@ -537,7 +537,7 @@ def _check_kept(
         instead = "say what the new one may do with --role and --group"
     if reason is None:
         return
-    on_purpose = renew_on_purpose(found, verdict, whenever=True)
+    on_purpose = renew_on_purpose(found, verdict, not_due=True)
     if holders:
         raise left_out(found, reason, on_purpose)
     raise IdentityError(

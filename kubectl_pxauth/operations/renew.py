@@ -269,8 +269,8 @@ def _check_place(
             other_holder=holders.other,
         )
         if reason:
-            whenever = request.due_within is None
-            raise left_out(secret, reason, renew_on_purpose(secret, verdict, whenever=whenever))
+            not_due = request.due_within is None
+            raise left_out(secret, reason, renew_on_purpose(secret, verdict, not_due=not_due))
     elif not request.resign and (other := issued_elsewhere(verdict, secret)):
         raise IdentityError(
             f"{secret.display_name}: its token was issued for {other}",

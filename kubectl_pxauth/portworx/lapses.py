@@ -82,11 +82,13 @@ def find_lapses(
     )
     if ending:
         first, namespaces = ending[0], {one.namespace for one in ending}
+        where = "-A" if len(namespaces) > 1 else f"-n {first.namespace}"
+        days = math.ceil((ending[-1].expires_at - now) / timedelta(days=1))
         yield Lapse(
             f"the token in {first.display_name}{_others(ending)} ends at"
             f" {first.expires_at:%Y-%m-%d %H:%M %Z}, before the job runs at"
             f" {run:%Y-%m-%d %H:%M %Z}",
-            f"kubectl pxauth renew {'-A' if len(namespaces) > 1 else f'-n {first.namespace}'}",
+            f"kubectl pxauth renew {where} --within {days}d",
         )
 
 

@@ -6,7 +6,6 @@ where it issues.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
@@ -17,6 +16,7 @@ from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import UsageError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.rights import JOB_RENEWS
+from kubectl_pxauth.token.duration import parse_duration
 
 JOB_LABEL = "kubectl-pxauth/job"
 """The label that tells a job's objects from all others; its value is the job's name.
@@ -322,7 +322,7 @@ def is_job_object(found: Applied) -> bool:
 
 
 def read_job(cron_job: Applied) -> RenewalJob | None:
-    """The job that a CronJob is, also one of 0.1.0; None where its container was changed."""
+    """The job that a CronJob is, also one of 0.1.0; None where its containers were changed."""
     spec = cron_job.manifest["spec"]
     template = spec["jobTemplate"]["spec"]["template"]
     pod = template["spec"]
@@ -331,17 +331,19 @@ def read_job(cron_job: Applied) -> RenewalJob | None:
         return None
     container = containers[RENEWING]
     flags = _Flags(container)
-    key = None
-    if named := flags.get("--shared-secret-from"):
-        with suppress(UsageError):  # anybody may have written it
-            key = SecretKeyReference.parse(named, default=SecretKeyReference("", "", ""))
-    if key is None:
+    named, within = flags.get("--shared-secret-from"), flags.get("--within") or "30d"
+    if not named:
+        return None
+    try:  # anybody may have written them
+        key = SecretKeyReference.parse(named, default=SecretKeyReference("", "", ""))
+        parse_duration(within)
+    except UsageError:
         return None
     issuing = None
     if ISSUING in containers:
         issue = _Flags(containers[ISSUING])
         selector = issue.get("--namespace-selector")
-        issuing = Issuing(issue.words[1], selector) if selector else None
+        issuing = Issuing(issue.words[1], selector) if selector and len(issue.words) > 1 else None
     resources = container.get("resources") or {}
     metadata = spec["jobTemplate"].get("metadata") or {}
     given = (cron_job.manifest["metadata"].get("annotations") or {}).get(GIVEN)
@@ -354,7 +356,7 @@ def read_job(cron_job: Applied) -> RenewalJob | None:
         image=container["image"],
         schedule=spec["schedule"],
         time_zone=spec.get("timeZone"),
-        within=flags.get("--within") or "30d",
+        within=within,
         selector=flags.get("--selector"),
         issuing=issuing,
         tolerations=tuple(map(_toleration, pod.get("tolerations") or ())),

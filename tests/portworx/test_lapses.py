@@ -31,6 +31,13 @@ SKEW = timedelta(minutes=10)
         ("0 3,4 * * *", None, "2026-11-26T03:00:00+00:00", timedelta(hours=23)),
         ("0 3 29 2 *", None, "2028-02-29T03:00:00+00:00", timedelta(days=8 * 365 + 1)),
         ("0 3 31 2 *", None, None, None),
+        # For Kubernetes a star with a step is none: the day of the month or of the week is enough.
+        ("0 3 29 2 */7", None, "2027-02-07T03:00:00+00:00", timedelta(days=350)),
+        ("0 3 */2 * MON", None, "2026-11-27T03:00:00+00:00", timedelta(days=2)),
+        ("0 3 */1 * MON", None, "2026-11-30T03:00:00+00:00", timedelta(days=7)),
+        ("@every 99999999999h", None, None, None),
+        ("@every 70000000h", None, None, timedelta(hours=70000000)),
+        ("0 3 * * *", "Europe", None, None),
         # An hour is lost or won twice a year.
         ("0 3 * * *", "Europe/Berlin", "2026-11-26T02:00:00+00:00", timedelta(hours=25)),
         ("0 3 * * *", "Mars/Base", None, None),
@@ -73,7 +80,12 @@ NEW = timedelta()
         # What is short, and has ended already, is short all the same.
         ("0 3 * * *", "30d", [(18 * HOUR, DAY)], ['--schedule "0 */6 * * *"']),
         # Made long ago, by nobody who came again.
-        ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - HOUR)], ["kubectl pxauth renew -n a"]),
+        (
+            "0 3 * * *",
+            "30d",
+            [(365 * DAY, 365 * DAY - HOUR)],
+            ["kubectl pxauth renew -n a --within 1d"],
+        ),
         ("0 3 * * *", "30d", [(365 * DAY, 365 * DAY - 16 * HOUR)], []),
         ("0 3 * * *", "30d", [(365 * DAY, 366 * DAY)], []),
         ("@weekly", "3d", [], ["--within 14d"]),
@@ -84,6 +96,9 @@ NEW = timedelta()
         ("*/5 9-17 * * 1-5", "30d", [(3 * DAY, NEW)], ['--schedule "0 3 * * *"']),
         ("*/5 9-17 * * 1-5", "30d", [(8 * DAY, NEW)], []),
         ("0 3 31 2 *", "30d", [(HOUR, NEW)], ['--schedule "0 3 * * *"']),
+        # Kubernetes takes them, and we can't read them.
+        ("1,,2 3 * * *", "30d", [(HOUR, NEW)], []),
+        ("+5 3 * * *", "30d", [(HOUR, NEW)], []),
     ],
 )
 def test_what_would_lapse(

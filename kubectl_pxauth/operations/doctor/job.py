@@ -24,6 +24,7 @@ from kubectl_pxauth.portworx.renewal_job import (
     read_job,
 )
 from kubectl_pxauth.portworx.token_secrets import Status
+from kubectl_pxauth.text import command_line
 
 _JOB = Kind("Job", "jobs", "batch")
 _POD = Kind("Pod", "pods")
@@ -96,8 +97,8 @@ def check_jobs(
         checked.append((cron_job, job, times))
     for cron_job, job, times in checked:
         # What another job renews in time does not lapse because this one comes late.
-        late = [one for one in times if one not in in_time]
-        yield from _check_job(cluster, cron_job, job, late, now)
+        left = [one for one in times if one not in in_time]
+        yield from _check_job(cluster, cron_job, job, left, now)
         yield from _check_rights(job, jobs)
     if readable:
         yield from _check_coverage(kept, covered)
@@ -132,12 +133,13 @@ def _times(served: Iterable[Kept]) -> list[TokenTimes]:
         if one.token.issued_at
         and one.token.expires_at
         and one.token.status not in (Status.BAD_SIGNATURE, Status.OTHER_KEY, Status.INVALID)
+        and not one.doubtful
         and not one.storage_cluster
     ]
 
 
 def _check_job(
-    cluster: Cluster, cron_job: Applied, job: RenewalJob, late: list[TokenTimes], now: datetime
+    cluster: Cluster, cron_job: Applied, job: RenewalJob, left: list[TokenTimes], now: datetime
 ) -> Iterator[Diagnosis]:
     name = cron_job.display_name
     whose = f"namespace {job.scope}" if job.scope else "all namespaces"
@@ -160,7 +162,7 @@ def _check_job(
         return
     wrong = list(_check_runs(cluster, cron_job, job, now))
     yield from wrong
-    for lapse in find_lapses(late, job.settings, now):
+    for lapse in find_lapses(left, job.settings, now):
         hint = (
             lapse.remedy if lapse.remedy.startswith("kubectl") else f"{_again(job)} {lapse.remedy}"
         )
@@ -223,10 +225,11 @@ def _trouble_of(pod: Applied, name: str, job: RenewalJob) -> Diagnosis | None:
             )
         if waiting.get("reason") in _NO_CONTAINER:
             why = f"{waiting['reason']}: {waiting.get('message', 'no reason is given')}"
+            # It may also lack a Secret or a ConfigMap that something else has put into the pod.
+            look = command_line("kubectl", "describe", "pod", pod.name, "-n", pod.namespace or "")
+            remedy = f"{_again(job)} --image IMAGE" if "image" in why else look
             return problem(
-                "job",
-                f"{name}: its container can't start: {why}",
-                f"{_again(job)} --image IMAGE; {until_then}",
+                "job", f"{name}: its container can't start: {why}", f"{remedy}; {until_then}"
             )
         if ended.get("reason") == _OUT_OF_MEMORY:
             return problem(
@@ -241,7 +244,8 @@ def _end_of_run(pod: Applied) -> str:
     """The command that ends the run that a pod is of; without a Job the pod is all there is."""
     owners = pod.manifest["metadata"].get("ownerReferences") or []
     jobs = [f"job/{owner['name']}" for owner in owners if owner["kind"] == _JOB.name]
-    return f"kubectl delete {jobs[0] if jobs else f'pod/{pod.name}'} -n {pod.namespace}"
+    run = jobs[0] if jobs else f"pod/{pod.name}"
+    return command_line("kubectl", "delete", run, "-n", pod.namespace or "")
 
 
 def _check_rights(job: RenewalJob, jobs: FoundJobs) -> Iterator[Diagnosis]:

@@ -15,10 +15,9 @@ from typing import Any
 
 from kubectl_pxauth.cluster.applied import Kind
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.volumes import secret_in_annotations
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, few, limited, warning
-from kubectl_pxauth.operations.doctor.tokens import Place
+from kubectl_pxauth.operations.doctor.tokens import NOTHING, Place
 from kubectl_pxauth.parallel import Background, run_concurrently
 from kubectl_pxauth.portworx.volumes import CLAIMS_SECRET
 from kubectl_pxauth.token.verdict import Severity
@@ -36,19 +35,26 @@ _KINDS = (
     Kind("VolumeSnapshot", "volumesnapshots", "volumesnapshot.external-storage.k8s.io"),
 )
 
-StorkObjects = Mapping[Place | None, list[str]]
-"""Stork's objects by the Secret that they name, as kind and name; of None only the schedules."""
+_NAME, _NAMESPACE = f"{CLAIMS_SECRET}-name", f"{CLAIMS_SECRET}-namespace"
+
+StorkObjects = Mapping[Place, list[str]]
+"""Stork's objects, as kind and name, by the namespace and name of the Secret that they name.
+
+Both are empty for the schedules that name none.
+"""
 
 
 def find_stork_objects(cluster: Cluster) -> StorkObjects:
     """Those that the user may list; raises ClusterErrors."""
-    found: dict[Place | None, list[str]] = {}
+    found: dict[Place, list[str]] = {}
     for kind in _kinds_there(cluster):
         for metadata in _listed(cluster, kind):
-            named = secret_in_annotations(metadata.get("annotations") or {}, CLAIMS_SECRET)
-            if named or kind in _SCHEDULES:
+            annotations = metadata.get("annotations") or {}
+            name = annotations.get(_NAME, "")
+            if name or kind in _SCHEDULES:
+                place = (annotations.get(_NAMESPACE, ""), name) if name else NOTHING
                 who = f"{kind.name} {metadata['namespace']}/{metadata['name']}"
-                found.setdefault(named, []).append(who)
+                found.setdefault(place, []).append(who)
     return found
 
 
@@ -64,22 +70,30 @@ def check_stork_objects(
     ClusterErrors where the objects can't be read.
     """
     objects = reading.result()
-    places = [place for place in objects if place]
+    places = [place for place in objects if all(place)]
     troubles = dict(run_concurrently(lambda one: (one, look(one)), places, _AT_ONCE, Event()))
     found = [
         replace(
             trouble,
             severity=Severity.WARNING,
             check="stork",
-            message=f"{few(objects[place])} by annotation: {trouble.message}",
+            message=f"{few(objects[place])}, by annotations: {trouble.message}",
         )
         for place, trouble in troubles.items()
         if trouble
     ]
-    yield from limited(found, "kubectl pxauth list -A")
-    if guests is False and (without := objects.get(None)):
+    yield from limited(found, f"kubectl get {','.join(kind.plural for kind in _KINDS[:3])} -A")
+    remedy = f"give it the annotations {_NAME} and {_NAMESPACE}"
+    half = [
+        who
+        for (namespace, name), named in objects.items()
+        if name and not namespace
+        for who in named
+    ]
+    if half:
+        yield warning("stork", f"{few(half)}: the annotation {_NAMESPACE} is missing", remedy)
+    if guests is False and (without := objects.get(NOTHING)):
         says = "no annotations name a Secret, and guests are turned away"
-        remedy = f"annotate it with {CLAIMS_SECRET}-name and {CLAIMS_SECRET}-namespace"
         yield warning("stork", f"{few(without)}: {says}", remedy)
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.namespaces import Namespace, find_namespace, find_namespaces
-from kubectl_pxauth.cluster.objects import missing_verb
+from kubectl_pxauth.cluster.objects import missing_right
 from kubectl_pxauth.cluster.pods import try_pod
 from kubectl_pxauth.cluster.secrets import list_secrets
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, NotFoundError, PxauthError
@@ -78,7 +78,7 @@ def check_pod(cluster: Cluster, job: RenewalJob, *, account_exists: bool) -> lis
         try_pod(cluster, job.namespace, job.name, template)
     except ClusterError as error:
         says = str(error)
-        if isinstance(error, ForbiddenError) and missing_verb(error):
+        if isinstance(error, ForbiddenError) and missing_right(error):
             return [f"you may not make pods in namespace {job.namespace}: {_NOT_TRIED}"]
         if "error looking up service account" in says:
             return []
@@ -116,7 +116,8 @@ def lapse_warnings(
     lapses = [*find_lapses(tokens, job.settings, now)]
     if lapses and tokens:
         in_time = _renewed_by_others(cluster, job, tokens, trusted, now)
-        lapses = [*find_lapses(set(tokens) - in_time, job.settings, now)]
+        left = [one for one in tokens if one not in in_time]
+        lapses = [*find_lapses(left, job.settings, now)]
     for lapse in lapses:
         yield f"{lapse.message}; {lapse.remedy} would do"
 
