@@ -5,7 +5,11 @@ Ours and kubernetes' by the module, other packages by name: which modules they h
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from typer.main import get_command
+
+from kubectl_pxauth.cli.app import application
 from tests.conftest import BIN, Shell
 
 LISTED = Path(__file__).with_name("imports_of_issue.txt")
@@ -26,6 +30,30 @@ finally:
             names.add(module if package in whole else package)
     print(*sorted(names), sep="\\n", file=sys.stderr)
 """
+
+
+def test_help_loads_nothing_of_connections(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "os._exit = sys.exit\n"
+        "from kubectl_pxauth.cli import main\n"
+        "sys.argv = ['kubectl-pxauth', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    assert 'kubectl_pxauth.cluster.kubeconfig' not in sys.modules\n"
+        "    assert 'ssl' not in sys.modules\n"
+    )
+    command = [str(BIN / "python"), "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env={"HOME": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Find what is wrong" in done.stdout
+
+
+def test_typer_is_told_of_the_called_command_alone() -> None:
+    app: Any = get_command(application(["keys", "rotate", "--yes"]))
+    assert list(app.commands) == ["keys"]
+    assert list(app.commands["keys"].commands) == ["rotate"]
 
 
 def test_issue_imports_what_is_listed_and_no_more(shell: Shell) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import missing_verb
+from kubectl_pxauth.cluster.objects import missing_right
 from kubectl_pxauth.cluster.pods import Pod
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, NoAnswerError
 from kubectl_pxauth.frozen import dataclass
@@ -77,13 +77,13 @@ def run_in_pod(
 
 def _forbidden(error: ForbiddenError, pod: Pod) -> ForbiddenError:
     """RBAC's refusal, with both verbs that it takes; an admission's as it is."""
-    lacks = missing_verb(error)
-    if lacks is None:
+    missing = missing_right(error)
+    if missing is None:
         return ForbiddenError(f"pod {pod}: {error}")
     return ForbiddenError(
-        f'you may not execute commands in pod {pod}: verb "{lacks}" on resource "pods/exec" in'
-        f' namespace "{pod.namespace}" is forbidden; it takes "get" and "create"',
-        hint=f"kubectl auth can-i {lacks} pods --subresource=exec -n {pod.namespace}",
+        f'you may not execute commands in pod {pod}: verb "{missing.verb}" on resource "pods/exec"'
+        f' in namespace "{pod.namespace}" is forbidden; it takes "get" and "create"',
+        hint=f"kubectl auth can-i {missing.verb} pods --subresource=exec -n {pod.namespace}",
     )
 
 

@@ -23,7 +23,7 @@ FIELD_MANAGER = "kubectl-pxauth"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 _ATTEMPTS = 10  # writes that lost a race are read and tried again
-_RBAC_REFUSAL = r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource'
+_RBAC_REFUSAL = r'is forbidden: User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource'
 _NO_REASON = r'\S+ "[^"]*" is forbidden:?\s*'
 
 Found = TypeVar("Found")
@@ -154,17 +154,25 @@ def _there(
         ) from None
 
 
-def missing_verb(error: ForbiddenError) -> str | None:
-    """The verb that the user has no right to; None where a quota or a policy refused.
+@dataclass(frozen=True)
+class MissingRight:
+    """A verb that somebody has no right to; the user in words for a person."""
 
-    Where an object is applied it may be that of another step. The API server gives no reason where
-    "get" is allowed and "create" is not: for a command in a pod, and on Kubernetes 1.30.14 for an
-    object that is applied and would be created.
+    user: str
+    verb: str
+
+
+def missing_right(error: ForbiddenError) -> MissingRight | None:
+    """The right that RBAC says is missing; None where a quota or a policy refused.
+
+    Applying an object takes several rights, and this is the first that is missing. The API server
+    gives no reason where "get" is allowed and "create" is not: for a command in a pod, and on
+    Kubernetes 1.30.14 for an object that is applied and would be created.
     """
     found = re.search(_RBAC_REFUSAL, str(error))
     if found:
-        return found["verb"]
-    return "create" if re.fullmatch(_NO_REASON, str(error)) else None
+        return MissingRight(f'user "{found["user"]}"', found["verb"])
+    return MissingRight("you", "create") if re.fullmatch(_NO_REASON, str(error)) else None
 
 
 def explain_forbidden(
@@ -175,11 +183,10 @@ def explain_forbidden(
     what is the object in words; name is empty where it is all of the resource, and namespace is
     empty where the resource has none, and None where it is all of them.
     """
-    verb = missing_verb(error)
-    if verb is None:
+    missing = missing_right(error)
+    if missing is None:
         return ForbiddenError(f"{what}: {error}")
-    found = re.search(_RBAC_REFUSAL, str(error))
-    user = f'user "{found["user"]}"' if found else "you"
+    user, verb = missing.user, missing.verb
     where = f' in namespace "{namespace}"' if namespace else ""
     flag = f" -n {namespace}" if namespace else ""
     if namespace is None:

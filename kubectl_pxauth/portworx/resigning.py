@@ -149,15 +149,15 @@ def left_out(secret: Secret, reason: str, on_purpose: str) -> LeftOutError:
     )
 
 
-def renew_on_purpose(secret: Secret, verdict: Verdict, *, whenever: bool = False) -> str:
+def renew_on_purpose(secret: Secret, verdict: Verdict, *, not_due: bool = False) -> str:
     """The command that signs the token in that Secret again all the same.
 
-    whenever is whether it is to be signed though it is good for long, which `renew` leaves alone.
+    not_due is whether it is to be signed though it is good for long, which `renew` leaves alone.
     """
     doubtful = not verdict.signed or issued_elsewhere(verdict, secret)
     command = ["kubectl", "pxauth", "renew", secret.name, "-n", secret.namespace]
     command += ["--resign"] if doubtful else []
-    return command_line(*command, *(["--all"] if whenever and verdict.accepted else []))
+    return command_line(*command, *(["--all"] if not_due and verdict.accepted else []))
 
 
 @dataclass(frozen=True)

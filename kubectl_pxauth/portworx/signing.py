@@ -217,8 +217,8 @@ class TrustedKeys:
         """The verdict on a token by what its issuer's tokens are verified with.
 
         What can't be verified here, as only a provider or Portworx' own applications have the
-        key, has a warning in place of its signature's check. In a rotation what the other key
-        signed is told from what nobody did.
+        key, has a warning in place of its signature's check. In a rotation the verdict says
+        BY_OTHER_KEY of what the other key signed.
         """
         from kubectl_pxauth.token.verdict import Severity, Trust, judge
 
@@ -229,7 +229,7 @@ class TrustedKeys:
         return verdict
 
     def _judge(self, token: bytes, now: datetime) -> "Verdict":
-        from kubectl_pxauth.token.verdict import judge
+        from kubectl_pxauth.token.verdict import Severity, judge
 
         verdict = judge(token, self.trust, now)
         issuer = verdict.issuer
@@ -237,7 +237,8 @@ class TrustedKeys:
             return verdict
         if self.provider and issuer == self.provider.value:
             verdict = judge(token, replace(self.trust, issuer=issuer), now)
-            return _signed_elsewhere(verdict, "verified by the provider, not here")
+            words = "verified by the provider, not here"
+            return _with_signature(verdict, Severity.WARNING, words)
         if issuer in APPLICATION_ISSUERS:
             return self._judge_application(token, issuer, now)
         return verdict
@@ -248,7 +249,8 @@ class TrustedKeys:
         if key := self.application_keys.get(issuer):
             return judge(token, Trust(issuer, key.shared_secret.value), now)
         verdict = judge(token, Trust(issuer), now)
-        return _signed_elsewhere(verdict, "of Portworx' own applications, whose key is not at hand")
+        words = "of Portworx' own applications, whose key is not at hand"
+        return _with_signature(verdict, Severity.WARNING, words)
 
     def maker(self, issuer: str) -> str | None:
         """Who else makes the tokens of that issuer, where the cluster takes such tokens."""
@@ -302,12 +304,6 @@ def made_elsewhere(issuer: str) -> str | None:
     if issuer.startswith("https://"):
         return f"the OpenID Connect provider {shown(issuer)} makes it"
     return None
-
-
-def _signed_elsewhere(verdict: "Verdict", words: str) -> "Verdict":
-    from kubectl_pxauth.token.verdict import Severity
-
-    return _with_signature(verdict, Severity.WARNING, words)
 
 
 def _with_signature(verdict: "Verdict", severity: "Severity", words: str) -> "Verdict":
