@@ -244,7 +244,7 @@ class TrustedKeys:
         return verdict
 
     def _judge_application(self, token: bytes, issuer: str, now: datetime) -> "Verdict":
-        from kubectl_pxauth.token.verdict import Trust, judge
+        from kubectl_pxauth.token.verdict import Severity, Trust, judge
 
         if key := self.application_keys.get(issuer):
             return judge(token, Trust(issuer, key.shared_secret.value), now)
