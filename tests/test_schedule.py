@@ -593,7 +593,7 @@ def test_at_once_they_leave_all_of_it_or_nothing(job: Job) -> None:
             made = pool.submit(job.shell.pxauth, "schedule", f"--within={number + 20}d")
             gone = pool.submit(job.shell.pxauth, "unschedule")
             ends = [made.result(), gone.result()]
-        assert [end.code for end in ends] == [0, 0], ends
+        assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
         left = job.exists()
         assert left in (set(), set(job.here)), (number, left)
 

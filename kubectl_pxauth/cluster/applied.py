@@ -16,6 +16,10 @@ from kubectl_pxauth.cluster.objects import (
 from kubectl_pxauth.errors import ConflictError, ForbiddenError, NotFoundError
 from kubectl_pxauth.frozen import dataclass
 
+_ATTEMPTS = 5
+# What the API server says where another manager has a field. Source: kubernetes/apimachinery,
+# pkg/util/managedfields/internal/conflict.go.
+_FIELD_CONFLICT = "Apply failed with"
 _SERVERS_OWN = ("managedFields", "resourceVersion")  # of an object's metadata
 
 
@@ -167,7 +171,7 @@ def apply(
             cluster,
             new.display_name,
             path,
-            lambda: cluster.apply(*path, body=new.manifest, **query),
+            lambda: _send(cluster, path, new.manifest, query),
             done=lambda there: holds(there, new.manifest),
         )
     except NotFoundError:
@@ -186,6 +190,22 @@ def apply(
         change = Change.UNCHANGED if same else Change.CONFIGURED
     answer["metadata"].pop("managedFields", None)  # kubectl leaves them out as well
     return change, Applied(new.kind, answer)
+
+
+def _send(
+    cluster: Cluster, path: tuple[str, ...], manifest: dict[str, Any], query: dict[str, str]
+) -> dict[str, Any]:
+    """Apply it, and again where somebody deletes it in that moment: that is a conflict, too.
+
+    Source: kubernetes/apiserver, pkg/storage/errors/storage.go (InterpretUpdateError).
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return cluster.apply(*path, body=manifest, **query)
+        except ConflictError as error:
+            if _FIELD_CONFLICT in str(error):
+                raise
+    return cluster.apply(*path, body=manifest, **query)
 
 
 def delete(cluster: Cluster, found: Applied, dry_run: DryRun) -> None:

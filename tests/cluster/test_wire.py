@@ -120,6 +120,18 @@ def test_a_read_that_is_answered_with_something_else(
     assert shell.kubectl("get", "secret", "px-k8s-user").code == 1
 
 
+def test_an_object_that_is_deleted_while_it_is_applied(shell: Shell, proxy: FaultProxy) -> None:
+    """The API server calls it a conflict, as it does a field of somebody else's."""
+    schedule = ("schedule", "-n", shell.namespace, "--image=i:1", "-q")
+    try:
+        for times, code in ((2, 0), (None, 1)):
+            proxy.spoil(refusal(409), method="PATCH", path="/rolebindings/", times=times)
+            done = proxy.shell(shell).pxauth(*schedule)
+            assert done.code == code, done.err
+    finally:
+        shell.pxauth("unschedule", "-n", shell.namespace)
+
+
 def test_no_other_server_is_shown_whom_this_one_knows(shell: Shell, proxy: FaultProxy) -> None:
     with socket.create_server(("127.0.0.1", 0)) as never_called:
         never_called.setblocking(False)
