@@ -17,6 +17,7 @@ _NOTHING = "<none>"  # as kubectl has it, so that a script finds each column
 _IN_MONTHS = timedelta(days=60)
 _GAP = "  "
 _WIDEST_LABEL = 20
+_NARROWEST = 3  # columns of a column
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,15 @@ def print_table(
 
 
 def _shrink(widths: list[int], columns: Sequence[Column], limit: int) -> None:
-    """Take from the widest of the columns that give way, and then of all, until all fit."""
-    for giving_way in ([column.shrinks for column in columns], [True] * len(columns)):
+    """Take from the widest of the columns that give way, then of all, and then of headings."""
+    headings = [len(column.heading) for column in columns]
+    shrinking = [
+        least if column.shrinks else width
+        for column, least, width in zip(columns, headings, widths, strict=True)
+    ]
+    for least in (shrinking, headings, [_NARROWEST] * len(columns)):
         while sum(widths) + len(_GAP) * (len(widths) - 1) > limit:
-            spare, index = max(
-                (width - len(columns[i].heading) if giving_way[i] else 0, i)
-                for i, width in enumerate(widths)
-            )
+            spare, index = max((width - least[i], i) for i, width in enumerate(widths))
             if spare <= 0:
                 break
             widths[index] -= 1
