@@ -28,7 +28,7 @@ def take_signals() -> None:
 
 
 def interrupted(number: int, frame: FrameType | None = None) -> None:
-    """Raise KeyboardInterrupt for a signal that has come, or a moment later; at first just end.
+    """End a run that has done nothing yet; else raise KeyboardInterrupt, or do so after an import.
 
     Where a module is being imported, Python in some places prints the exception and goes on, and in
     others makes another error of it.

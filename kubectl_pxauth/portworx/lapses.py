@@ -51,7 +51,7 @@ def find_lapses(
     """Where the schedule is too rare for what is to be renewed; nothing where it can't be read."""
     gap = longest_gap(settings.schedule, settings.time_zone, now)
     run = next_run(settings.schedule, settings.time_zone, now)
-    if never_runs(settings.schedule, now):
+    if run is None and never_runs(settings.schedule, now):
         yield Lapse(
             f'no date meets the schedule "{settings.schedule}": the job never runs',
             f'--schedule "{_OFTEN[0][0]}"',
