@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -82,7 +82,7 @@ def test_a_pipe_gets_whole_columns_that_awk_finds(tokens: Shell) -> None:
     assert {len(line) for line in lines} == {len(COLUMNS)}
     rows = {line[1]: dict(zip(COLUMNS, line, strict=True)) for line in lines[1:]}
     assert (rows["long"]["SUBJECT"], rows["long"]["ROLES"]) == (long, "<none>")
-    end = datetime.now(UTC) + timedelta(days=9)
+    end = datetime.fromtimestamp(tokens.claims("expiring")["exp"], UTC)
     assert (rows["expiring"]["EXPIRES"], rows["expiring"]["DAYS"]) == (f"{end:%Y-%m-%d}", "8")
     assert rows["expired"]["DAYS"] == "-2"
     assert rows["bad-signature"]["STATUS"] == "bad-signature"

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from controlplane.debian import promtool
 from controlplane.run import ControlPlane
-from tests.conftest import Shell, claims_of, forge
+from tests.conftest import Shell, claims_of, decode, forge
 from tests.patient import Patient, bare, patient, plane_arguments, token
 from tests.portworx_site import OPERATOR, OTHERS, OURS, fingerprint
 from tests.terminal import run_on_terminal
@@ -72,8 +72,8 @@ def test_a_cluster_that_is_well(patient: Patient, own_plane: ControlPlane) -> No
     assert said["Issuer"][0] == "portworx.com"
     assert said["Rotation"] == ["none"]
     assert said["Tokens"] == ["1 valid"]
-    end = f"{datetime.now(UTC) + timedelta(days=365):%Y-%m-%d}"
-    assert said["Next to end"] == [f"{end}, in 364 days: px/px-k8s-user"]
+    end = datetime.fromtimestamp(patient.claims()["exp"], UTC)
+    assert said["Next to end"] == [f"{end:%Y-%m-%d}, in 364 days: px/px-k8s-user"]
 
 
 @pytest.mark.parametrize("security", [None, {}, {"auth": {"enabled": False}, "enabled": True}])
@@ -228,7 +228,7 @@ def test_a_terminal_has_a_picture_of_the_coming_year(patient: Patient) -> None:
                                   "pxauth", "status")  # fmt: skip
     assert done.code == 3
     picture = shown.replace("\r", "").split("\n\n")[1].splitlines()
-    end = datetime.now(UTC) + timedelta(days=10)
+    end = datetime.fromtimestamp(decode(SOON)["exp"], UTC)
     assert picture[0] == (
         f"Tokens by the month of their end; the first to end is red/px-k8s-user, {end:%Y-%m-%d}"
     )
