@@ -112,7 +112,9 @@ def command(
     ]
     _warn(answers, found)
     if field:
-        found.sort(key=lambda one: _sort_key(one, field, now))
+        from kubectl_pxauth.cli.report import sort_key
+
+        found.sort(key=lambda one: sort_key(_as_json(one, now), field, list(Status)))
     if form in (Format.JSON, Format.YAML):
         output.objects({"items": [_as_json(one, now) for one in found]}, output.Format(form))
     elif form is Format.NAME:
@@ -170,14 +172,6 @@ _FIELDS = (
     *("namespace", "name", "subject", "userName", "email", "roles", "groups", "issuer"),
     *("issuedAt", "expiresAt", "daysLeft", "status", "problems"),
 )
-
-
-def _sort_key(one: _Listed, field: str, now: datetime) -> tuple[Any, ...]:
-    """What is sorted by: of states the worst first, and what is not there last."""
-    if field == "status":
-        return (list(Status).index(one.token.status),)
-    value = _as_json(one, now)[field]
-    return (value is None, value)
 
 
 def _as_json(one: _Listed, now: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reports for a spreadsheet."""
+"""What reports share: their order, and a spreadsheet's format."""
 
 import csv
 import sys
@@ -19,6 +19,12 @@ def print_csv(fields: Sequence[str], items: Iterable[Mapping[str, Any]], *, head
         writer.writerow(fields)
     for item in items:
         writer.writerow([_cell(item[field]) for field in fields])
+
+
+def sort_key(item: Mapping[str, Any], field: str, worst_first: Sequence[str]) -> tuple[Any, ...]:
+    """What an item is sorted by: of states the worst first, and what is not there last."""
+    value = item[field]
+    return (worst_first.index(value),) if field == "status" else (value is None, value)
 
 
 def _cell(value: Any) -> str | int | None:

@@ -134,10 +134,11 @@ def command(
     }
     alone = statuses.get("")
     if field and not alone:
-        by_field = sorted(
-            statuses, key=lambda context: _sort_key(context, statuses[context], field)
+        from kubectl_pxauth.cli.report import sort_key
+
+        statuses = dict(
+            sorted(statuses.items(), key=lambda one: sort_key(_as_line(*one), field, _WORST_FIRST))
         )
-        statuses = {context: statuses[context] for context in by_field}
     if form is Format.PROMETHEUS:
         from kubectl_pxauth.cli.metrics import print_metrics
 
@@ -186,14 +187,6 @@ def _as_line(context: str, status: ClusterStatus | None) -> dict[str, Any]:
         "withoutToken": len(status.tenants.without_token) if status.tenants else None,
         "findings": len(status.findings),
     }
-
-
-def _sort_key(context: str, status: ClusterStatus | None, field: str) -> tuple[Any, ...]:
-    """What is sorted by: of states the worst first, and what is not there last."""
-    if field == "status":
-        return (_WORST_FIRST.index(status.health if status else Health.UNKNOWN),)
-    value = _as_line(context, status)[field]
-    return (value is None, value)
 
 
 def _show_fleet(statuses: Mapping[str, ClusterStatus | None], *, wide: bool, headed: bool) -> None:
