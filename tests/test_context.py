@@ -591,6 +591,14 @@ def test_through_the_kubeconfigs_proxy(
     assert len(asked) >= 1 + len(NODES)
 
 
+@pytest.mark.parametrize(
+    "flags", [["--node", ""], ["--node", ","], ["--node="], ["--pod-selector", ""]]
+)
+def test_an_empty_value_does_not_widen_where_a_token_goes(offline: Shell, flags: list[str]) -> None:
+    refused = offline.refused("context", "create", "admin", *flags, code=2)
+    assert " is empty, and would " in refused.err
+
+
 def test_local(offline: Shell, pxctl: Path) -> None:
     local = ["--local", "--pxctl", str(pxctl)]
     done = offline.pxauth("context", "create", "admin", *local)

@@ -233,6 +233,8 @@ def test_a_client_dry_run_needs_no_cluster(offline: Shell) -> None:
             ["-n", "a", "--namespace-selector", "b"],
             "--namespace and --namespace-selector can't be used together",
         ),
+        (["--namespace-selector", ""], "--namespace-selector is empty, and would match everything"),
+        (["--namespace-selector= ", "--context=a", "--context=b"], "--namespace-selector is empty"),
         (["-n", "a", "-n", "B"], '"B" is not a name for a namespace'),
         (["-n", "a", "--concurrency", "0"], "0 is not in the range 1<=x<=256"),
         (["-n", "a", "--if-needed", "--within", "soon"], '"soon" is not a duration for a token'),

@@ -292,6 +292,7 @@ def test_nobodys_change_is_lost(shell: Shell) -> None:
     [
         (["a", "-A"], "names can't be used with --all-namespaces or --selector"),
         (["a", "-l", "b=c"], "names can't be used with --all-namespaces or --selector"),
+        (["-A", "-l", ""], "--selector is empty, and would match everything"),
         (["A"], '"A" is not a name for a Secret'),
         (["--within", "x"], '--within: "x" is not a duration for a token'),
         (["--duration", "0s"], '--duration: "0s" is not a duration for a token: it is zero'),

@@ -792,6 +792,7 @@ def test_what_others_made_or_changed_is_theirs(job: Job) -> None:
         (["--issue", "admin", "--namespace-selector", "a", "-n", "b"], 2, "--issue goes with -A"),
         (["--issue", "", "-n", "b"], 2, "--issue goes with -A"),
         (["--issue", "", "--namespace-selector", "a"], 2, "--issue and --namespace-selector go"),
+        (["--issue", "admin", "--namespace-selector", " "], 2, "--namespace-selector is empty"),
         (["--issue", "admin", "--namespace-selector", "a=b=c"], 1, 'the labels "a=b=c"'),
         (["--timezone", "Mars/Base"], 1, "unknown time zone Mars/Base"),
         (["--limits", "memory"], 2, '--limits "memory" is not KEY=VALUE'),

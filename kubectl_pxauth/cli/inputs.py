@@ -98,6 +98,15 @@ def read_key_reference(text: str) -> SecretKeyReference:
     return SecretKeyReference.parse(text, default=PXKEYS)
 
 
+def refuse_empty_selector(flag: str, selector: str | None) -> None:
+    """Raise UsageError for a label selector that matches everything, where something is written.
+
+    It is most often a script's variable that is not set. Lists take it, as kubectl's do.
+    """
+    if selector is not None and not selector.strip():
+        raise UsageError(f"{flag} is empty, and would match everything")
+
+
 def check_standard_input(given: dict[str, str | None]) -> None:
     """Raise UsageError where two of these files are standard input."""
     flags = [flag for flag, value in given.items() if value == _STANDARD_INPUT]

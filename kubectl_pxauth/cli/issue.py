@@ -26,6 +26,7 @@ from kubectl_pxauth.cli.inputs import (
     read_namespace,
     read_signing_source,
     read_token_request,
+    refuse_empty_selector,
 )
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_data_key, check_namespace
@@ -134,6 +135,7 @@ def command(
         dry_run=write.dry_run,
         metadata=read_metadata(metadata),
     )
+    refuse_empty_selector("--namespace-selector", namespace_selector)
     place = partial(_namespaces, namespace, namespace_selector)
     if len(connections) > 1:
         _issue_in_each(request, place, connections, write, source=source, concurrency=concurrency)

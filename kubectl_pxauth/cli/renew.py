@@ -26,6 +26,7 @@ from kubectl_pxauth.cli.inputs import (
     read_scope,
     read_secret_name,
     read_signing_source,
+    refuse_empty_selector,
 )
 from kubectl_pxauth.cli.many import (
     ConcurrencyFlag,
@@ -114,6 +115,7 @@ def command(
     """Parse, renew, print."""
     connections = connection_flags.connections(all_contexts=False)
     source = read_signing_source(authority)
+    refuse_empty_selector("--selector", selector)
     if secrets and (all_namespaces or selector):
         raise UsageError("names can't be used with --all-namespaces or --selector")
     if resign and not secrets:

@@ -23,6 +23,7 @@ from kubectl_pxauth.cli.inputs import (
     read_namespace,
     read_pairs,
     read_signing_source,
+    refuse_empty_selector,
 )
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
@@ -298,6 +299,7 @@ def _issuing(profile: str | None, selector: str | None) -> Issuing | Literal[""]
             hint="for example: --issue kubernetes --namespace-selector px-tenant=true",
         )
     find_profile(profile)
+    refuse_empty_selector("--namespace-selector", selector)
     return Issuing(profile, selector)
 
 

@@ -9,6 +9,7 @@ import typer
 from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.connection import Connection
 from kubectl_pxauth.cli.guard import refuse_token_for_pxctl
+from kubectl_pxauth.cli.inputs import refuse_empty_selector
 from kubectl_pxauth.cli.many import FAILED, Stop, finish, interruptible, with_progress
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import NotFoundError, UsageError
@@ -67,6 +68,9 @@ def read_nodes(
     Raises PxauthErrors where there are none.
     """
     nodes = tuple(name for names in flags.node or () for name in names.split(",") if name)
+    if flags.node and not nodes:
+        raise UsageError("--node is empty, and would be every node")
+    refuse_empty_selector("--pod-selector", flags.pod_selector)
     if flags.local:
         if nodes:
             raise UsageError("--local and --node can't be used together")
