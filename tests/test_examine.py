@@ -363,6 +363,21 @@ def test_a_token_that_another_key_signed_is_shown_as_such(shell: Shell) -> None:
     assert " ".join(rows(done)["Checks"]).startswith(line)
 
 
+@pytest.mark.parametrize("issuer", ["apps.portworx.io", "stork.openstorage.io"])
+def test_a_token_of_an_application_without_an_algorithm(shell: Shell, issuer: str) -> None:
+    """There is no signature to speak of, and the other Secrets are examined all the same."""
+    shell.issue("kubernetes")
+    for number, header in enumerate(('{"alg":"none"}', '{"alg":"HS1"}', "{}", '{"alg":')):
+        token = make(header=header, iss=f'"{issuer}"').decode()
+        shell.create({"metadata": {"name": f"odd-{number}"}, "stringData": {"auth-token": token}})
+    names = [*(f"odd-{number}" for number in range(4)), "px-k8s-user"]
+    for command in ("verify", "inspect"):
+        done = shell.pxauth(command, *names, "-o", "json")
+        assert (done.code, done.err) == (1 if command == "verify" else 0, "")
+        items = json.loads(done.out)["items"]
+        assert [item["accepted"] for item in items] == [False] * 4 + [True]
+
+
 @pytest.mark.parametrize("token", [b"", b"garbage", b"a.b.c", b"\xff\0.\n."])
 def test_what_is_no_token_is_an_error_to_inspect(apart: Shell, token: bytes) -> None:
     (apart.home / "token").write_bytes(token)

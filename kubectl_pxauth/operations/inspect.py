@@ -112,11 +112,11 @@ def _examination(
     found = trusted.key_of(verdict)
     key = found.shared_secret if found else None
     if elsewhere := trusted.maker(verdict.issuer):
-        if key is None:
-            (signature,) = (one for one in verdict.findings if one.check == "signature")
+        # None where the header names no algorithm that is taken: such a token is refused anyway.
+        signature = next((one for one in verdict.findings if one.check == "signature"), None)
+        unknown = None
+        if key is None and signature:
             unknown = DiscoveryError(f"signature {signature.message}: {elsewhere}")
-        else:
-            unknown = None
     elif (public := trusted.public_key_file) and _lacks_key(verdict):
         unknown = DiscoveryError(
             f"Portworx verifies such a token with a key that is not at hand"
