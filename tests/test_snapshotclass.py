@@ -94,9 +94,14 @@ def test_what_differs_is_changed_and_the_rest_stays(made: Class) -> None:
     assert found["parameters"] == {"a": "b"} | parameters(made.shell.namespace)
     assert found["deletionPolicy"] == "Retain"
     assert found["metadata"]["annotations"] == {"note": "hands off", IS_DEFAULT: "true"}
+    assert made.make().out.endswith(" unchanged\n")
     assert made.make("--deletion-policy", "Retain").out.endswith(" unchanged\n")
-    made.make("--default=false", "--deletion-policy", "Retain")
-    assert made.read()["metadata"]["annotations"][IS_DEFAULT] == "false"
+    made.make("--default=false")
+    found = made.read()
+    assert found["metadata"]["annotations"][IS_DEFAULT] == "false"
+    assert found["deletionPolicy"] == "Retain"
+    assert made.make("--deletion-policy", "Delete").out.endswith(" configured\n")
+    assert made.read()["deletionPolicy"] == "Delete"
     foreign = {"metadata": {"name": "foreign", "namespace": None}, **kind}
     made.shell.create(foreign | content | {"driver": "other.example"})
     refused = made.shell.refused("snapshotclass", "foreign")

@@ -197,10 +197,20 @@ def test_a_repeat_changes_what_may_change_and_no_more(made: Class) -> None:
     after = made.read()
     assert after["metadata"].pop("annotations") == {"note": "hands off", IS_DEFAULT: "true"}
     assert before["metadata"].pop("annotations") == {"note": "hands off"}
-    assert after.pop("allowVolumeExpansion") is True
     for manifest in (before, after):
         manifest["metadata"].pop("resourceVersion")
     assert after == before
+
+
+def test_whether_claims_can_grow_stays_unless_it_is_named(made: Class) -> None:
+    made.make("--allow-volume-expansion=false")
+    assert made.make().out == f"{made.resource} unchanged\n"
+    made.make("--default")
+    assert made.read()["allowVolumeExpansion"] is False
+    assert made.make("--allow-volume-expansion").out == f"{made.resource} configured\n"
+    assert made.read()["allowVolumeExpansion"] is True
+    made.make("--default=false")
+    assert made.read()["allowVolumeExpansion"] is True
 
 
 def test_what_is_there_already_is_unchanged(made: Class) -> None:

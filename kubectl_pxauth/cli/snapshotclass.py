@@ -29,7 +29,7 @@ from kubectl_pxauth.token.profile import PROFILES
 
 HELP = """Portworx makes snapshots of this class with the token in a Secret, which `kubectl
 pxauth issue kubernetes` makes. If the class exists, the command updates what differs,
-and keeps parameters that you do not name."""
+and keeps what you do not name."""
 
 EXAMPLES = (
     (
@@ -64,9 +64,12 @@ def command(
         ),
     ] = None,
     deletion_policy: Annotated[
-        ReclaimPolicy,
-        typer.Option(help="What happens to a snapshot when its VolumeSnapshot is deleted."),
-    ] = ReclaimPolicy.DELETE,
+        ReclaimPolicy | None,
+        typer.Option(
+            help="What happens to a snapshot when its VolumeSnapshot is deleted.",
+            show_default="as it is, else Delete",
+        ),
+    ] = None,
     default: DefaultFlag = None,
     metadata: MetadataFlags,
     verification: VerificationFlags,

@@ -94,7 +94,10 @@ def command(
     reclaim_policy: Annotated[
         ReclaimPolicy, typer.Option(help="What happens to a volume when its claim is deleted.")
     ] = ReclaimPolicy.DELETE,
-    allow_volume_expansion: Annotated[bool, typer.Option(help="Allow claims to grow.")] = True,
+    allow_volume_expansion: Annotated[
+        bool | None,
+        typer.Option(help="Allow claims to grow, or not.", show_default="as it is, else allowed"),
+    ] = None,
     default: DefaultFlag = None,
     metadata: MetadataFlags,
     verification: VerificationFlags,

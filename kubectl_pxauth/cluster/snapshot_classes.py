@@ -47,11 +47,14 @@ _GROUPS = Kind(
 
 @dataclass(frozen=True)
 class SnapshotClassContent:
-    """What this plugin writes into a VolumeSnapshotClass; a default of None leaves it as it is."""
+    """What this plugin writes into a VolumeSnapshotClass.
+
+    None for the policy or the default leaves it as it is; a new class deletes.
+    """
 
     driver: str
     parameters: Mapping[str, str]
-    deletion_policy: ReclaimPolicy
+    deletion_policy: ReclaimPolicy | None
     default: bool | None
     asked: Metadata = field(default_factory=Metadata)
 
@@ -60,7 +63,7 @@ class SnapshotClassContent:
         content = {
             "driver": self.driver,
             "parameters": dict(self.parameters),
-            "deletionPolicy": str(self.deletion_policy),
+            "deletionPolicy": str(self.deletion_policy or ReclaimPolicy.DELETE),
         }
         return class_manifest(SnapshotClass, name, content, default=self.default, asked=self.asked)
 
@@ -83,7 +86,7 @@ class SnapshotClassContent:
         }
         if parameters:
             change["parameters"] = parameters
-        if found.manifest.get("deletionPolicy") != self.deletion_policy:
+        if self.deletion_policy not in (None, found.manifest.get("deletionPolicy")):
             change["deletionPolicy"] = str(self.deletion_policy)
         if metadata := metadata_change(found, default=self.default, asked=self.asked):
             change["metadata"] = metadata

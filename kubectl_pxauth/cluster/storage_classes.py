@@ -43,12 +43,15 @@ class StorageClass(AnyClass):
 
 @dataclass(frozen=True)
 class StorageClassContent:
-    """What this plugin writes into a StorageClass; a default of None leaves it as it is."""
+    """What this plugin writes into a StorageClass.
+
+    None for the expansion or the default leaves it as it is; claims of a new class can grow.
+    """
 
     provisioner: str
     parameters: Mapping[str, str]
     reclaim_policy: ReclaimPolicy
-    allow_volume_expansion: bool
+    allow_volume_expansion: bool | None
     default: bool | None
     asked: Metadata = field(default_factory=Metadata)
 
@@ -58,7 +61,7 @@ class StorageClassContent:
             "provisioner": self.provisioner,
             "parameters": dict(self.parameters),
             "reclaimPolicy": str(self.reclaim_policy),
-            "allowVolumeExpansion": self.allow_volume_expansion,
+            "allowVolumeExpansion": self.allow_volume_expansion is not False,
         }
         return class_manifest(StorageClass, name, content, default=self.default, asked=self.asked)
 
@@ -84,7 +87,7 @@ class StorageClassContent:
                 " Secret that they were made with)",
             )
         change: dict[str, Any] = {}
-        if found.allows_expansion != self.allow_volume_expansion:
+        if self.allow_volume_expansion not in (None, found.allows_expansion):
             change["allowVolumeExpansion"] = self.allow_volume_expansion
         if metadata := metadata_change(found, default=self.default, asked=self.asked):
             change["metadata"] = metadata

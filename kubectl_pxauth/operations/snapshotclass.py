@@ -23,15 +23,15 @@ from kubectl_pxauth.portworx.volumes import Provisioner, snapshot_parameters
 class SnapshotClassRequest:
     """A VolumeSnapshotClass, the Secret with its token, and how it is to be written.
 
-    secret and namespace may have templates. parameters are those for Portworx. A default of None
-    leaves it to others whether the class is the default.
+    secret and namespace may have templates. parameters are those for Portworx. None for the policy
+    or the default leaves it as it is.
     """
 
     name: str
     secret: str
     namespace: str
     parameters: Mapping[str, str]
-    deletion_policy: ReclaimPolicy
+    deletion_policy: ReclaimPolicy | None
     default: bool | None
     dry_run: DryRun
     metadata: Metadata = field(default_factory=Metadata)

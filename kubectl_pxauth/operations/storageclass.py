@@ -25,7 +25,7 @@ class StorageClassRequest:
 
     secret and namespace may have templates. direct_access is whether its volumes are of a
     FlashArray or a FlashBlade by themselves. parameters are all of the class but those that name
-    the Secret. A default of None leaves it to others whether the class is the default.
+    the Secret. None for the expansion or the default leaves it as it is.
     """
 
     name: str
@@ -35,7 +35,7 @@ class StorageClassRequest:
     direct_access: bool
     parameters: Mapping[str, str]
     reclaim_policy: ReclaimPolicy
-    allow_volume_expansion: bool
+    allow_volume_expansion: bool | None
     default: bool | None
     dry_run: DryRun
     metadata: Metadata = field(default_factory=Metadata)
