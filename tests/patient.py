@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,23 @@ class Patient(Site):
         (said,) = (one for one in found if not one.kind.startswith("ok "))
         assert said.kind == kind
         return said
+
+    def do_as_told(self, said: Said) -> list[Said]:
+        """Let a shell do what a hint says, and what the doctor finds then."""
+        assert said.hint
+        command = ["sh", "-c", said.hint]
+        subprocess.run(command, check=True, cwd=self.home, env=self.popen_environment)
+        return self.doctor()
+
+    def rights_of_jobs(self) -> set[str]:
+        """The roles and bindings that are labelled as a job's, of this release or of 0.1.0."""
+        kinds = "roles,rolebindings,clusterroles,clusterrolebindings"
+        label = "app.kubernetes.io/name=pxauth-renew"
+        found = json.loads(self.done("get", kinds, "-A", "-l", label, "-o", "json"))["items"]
+        return {
+            f"{one['kind']} {one['metadata'].get('namespace', '')}/{one['metadata']['name']}"
+            for one in found
+        }
 
     def pxauth(self, *arguments: str | Path, stdin: str | None = None) -> Run:
         done = super().pxauth(*arguments, stdin=stdin)

@@ -924,18 +924,76 @@ def test_rights_that_are_left_of_a_namespace_that_is_gone(patient: Patient) -> N
         "RoleBinding kube-system/pxauth-renew-gone is left of a job that is gone: whoever makes"
         " namespace gone again has its rights"
     )
-    assert said.hint == "kubectl pxauth unschedule -n gone"
-    assert patient.pxauth("unschedule", "-n", "gone").code == 0
-    assert all(one.kind.startswith("ok") for one in patient.doctor())
+    assert all(one.kind.startswith("ok") for one in patient.do_as_told(said))
+    assert not patient.rights_of_jobs()
 
 
 def test_rights_that_are_left_of_a_job_beside_another(scheduled: Patient) -> None:
+    before = scheduled.rights_of_jobs()
     scheduled.scheduled("-n", "red")
     scheduled.remove("cronjob", "pxauth-renew-red", "-n", "kube-system")
-    said = [one for one in scheduled.doctor(code=1) if one.kind == "problem job"]
-    assert {one.message.partition(" is left of a job that is gone: ")[2] for one in said} == {
-        "whoever can create pods in kube-system has its rights"
-    }
-    assert {one.hint for one in said} == {"kubectl pxauth unschedule -n red"}
-    assert scheduled.pxauth("unschedule", "-n", "red").code == 0
+    said = scheduled.ill("warning job")
+    assert said.message == (
+        "RoleBinding red/pxauth-renew-red is left of a job that is gone: whoever can create pods in"
+        " kube-system has its rights"
+    )
+    assert all(one.kind.startswith("ok") for one in scheduled.do_as_told(said))
+    # What the account may do in its own namespace, whoever makes pods there may as well.
+    left = {"Role kube-system/pxauth-renew-red-key", "RoleBinding kube-system/pxauth-renew-red-key"}
+    assert scheduled.rights_of_jobs() - before == left
+
+
+def test_rights_that_are_left_of_a_job_for_all_namespaces(patient: Patient) -> None:
+    patient.scheduled("-A", "--job-namespace", "green")
+    patient.remove("cronjob", "pxauth-renew", "-n", "green")
+    said = patient.ill("problem job")
+    assert said.message == (
+        "ClusterRoleBinding pxauth-renew is left of a job that is gone: whoever can create pods in"
+        " green has its rights"
+    )
+    assert all(one.kind.startswith("ok") for one in patient.do_as_told(said))
+    assert not patient.rights_of_jobs()
+    assert patient.pxauth("unschedule", "-A").code == 0
+
+
+@pytest.mark.parametrize("home", ["red", "x; touch evil #", "$(touch evil)", "-A"])
+@pytest.mark.parametrize("label", ["pxauth-renew-px", "pxauth-renew", None])
+def test_rights_that_a_tenant_gives_at_home(
+    scheduled: Patient, home: str, label: str | None
+) -> None:
+    """An account that is there gets nothing of others, and none is where no namespace can be."""
+    scheduled.lay(tenants_binding(home, label))
     assert all(one.kind.startswith("ok") for one in scheduled.doctor())
+    assert scheduled.pxauth("status").code == 0
+
+
+@pytest.mark.parametrize("label", ["pxauth-renew-px", "pxauth-renew", None])
+def test_rights_that_a_tenant_gives_to_others(scheduled: Patient, label: str | None) -> None:
+    """It is not the tenant who says which job is to be deleted."""
+    before = scheduled.rights_of_jobs()
+    scheduled.lay(tenants_binding("portworx", label))
+    said = scheduled.ill("warning job")
+    assert said.message.startswith("RoleBinding red/x; touch evil # is left of a job that is gone")
+    assert all(one.kind.startswith("ok") for one in scheduled.do_as_told(said))
+    assert scheduled.rights_of_jobs() == before
+    assert not (scheduled.home / "evil").exists()
+
+
+def tenants_binding(home: str, label: str | None) -> dict[str, Any]:
+    """Of namespace red, with the labels of a job, or of one of 0.1.0."""
+    old = {"app.kubernetes.io/managed-by": "kubectl-pxauth"}
+    labels = LABELS | ({"kubectl-pxauth/job": label} if label else old)
+    if not label:
+        del labels["kubectl-pxauth/job"]
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "x; touch evil #", "namespace": "red", "labels": labels},
+        # A role that is another job's.
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "pxauth-renew",
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": "x", "namespace": home}],
+    }

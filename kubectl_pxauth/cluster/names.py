@@ -50,13 +50,18 @@ def check_namespace(name: str, *, shown: str | None = None) -> str:
 
     shown is what errors say in its place.
     """
-    if not re.fullmatch(_LABEL, name) or len(name) > _NAMESPACE_LENGTH:
+    if not is_namespace_name(name):
         raise UsageError(
             f'"{shown or name}" is not a name for a namespace',
             hint="a namespace has lower case letters, digits and '-', begins and ends with a"
             f" letter or digit, and has {_NAMESPACE_LENGTH} characters at most",
         )
     return name
+
+
+def is_namespace_name(name: str) -> bool:
+    """Whether a namespace can have that name."""
+    return len(name) <= _NAMESPACE_LENGTH and bool(re.fullmatch(_LABEL, name))
 
 
 def check_data_key(key: str) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 
 from kubectl_pxauth.cluster.applied import Applied, Kind, list_applied
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.names import is_namespace_name
 from kubectl_pxauth.errors import ForbiddenError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background
@@ -20,6 +21,7 @@ from kubectl_pxauth.portworx.renewal_job import (
     RENEWING,
     ROLE,
     ROLE_BINDING,
+    SERVICE_ACCOUNT,
     job_name,
     read_job,
 )
@@ -37,10 +39,14 @@ class JobObjects:
 
 @dataclass(frozen=True)
 class FoundJobs:
-    """The objects of all jobs, those of 0.1.0 among them; homes are the namespaces with a job."""
+    """The objects of all jobs, those of 0.1.0 among them; homes are the namespaces with a job.
+
+    trusted are the namespaces in which no tenant makes anything.
+    """
 
     objects: tuple[Applied, ...]
     homes: frozenset[str | None] = frozenset()
+    trusted: frozenset[str | None] = frozenset()
 
     @property
     def cron_jobs(self) -> list[Applied]:
@@ -63,7 +69,8 @@ class FoundJobs:
     def of_key(self, key: FoundKey | None) -> "FoundJobs":
         """The same where a job may be in the namespace of that key."""
         namespace = key.reference.namespace if key and key.reference else None
-        return replace(self, homes=homes_of_jobs(self.objects, {USUAL_NAMESPACES[0], namespace}))
+        trusted = frozenset({USUAL_NAMESPACES[0], namespace})
+        return replace(self, homes=homes_of_jobs(self.objects, trusted), trusted=trusted)
 
 
 def find_jobs(cluster: Cluster) -> FoundJobs:
@@ -166,10 +173,14 @@ def homes_of_jobs(
 
 
 def bound_namespace(binding: Applied) -> str | None:
-    """The namespace of the account that has the rights."""
-    subjects = binding.manifest.get("subjects") or [{}]
-    namespace: str | None = subjects[0].get("namespace")
-    return namespace
+    """The namespace of the account that has the rights; None where there can be no such account.
+
+    Kubernetes takes any words there, and in a namespace of theirs a tenant chooses them.
+    """
+    subject = (binding.manifest.get("subjects") or [{}])[0]
+    namespace = str(subject.get("namespace"))
+    is_account = subject.get("kind") == SERVICE_ACCOUNT.name and is_namespace_name(namespace)
+    return namespace if is_account else None
 
 
 def is_suspended(cron_job: Applied) -> bool:

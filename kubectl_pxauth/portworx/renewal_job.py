@@ -11,6 +11,7 @@ from typing import Any
 
 from kubectl_pxauth.cluster.access import Rule
 from kubectl_pxauth.cluster.applied import Applied, Kind, manifest_of
+from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import FIELD_MANAGER, MANAGED_BY
 from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.errors import UsageError
@@ -332,9 +333,12 @@ def read_job(cron_job: Applied) -> RenewalJob | None:
     container = containers[RENEWING]
     flags = _Flags(container)
     named, within = flags.get("--shared-secret-from"), flags.get("--within") or "30d"
+    scope = flags.get("--namespace")
     if not named:
         return None
     try:  # anybody may have written them
+        if scope is not None:
+            check_namespace(scope)
         key = SecretKeyReference.parse(named, default=SecretKeyReference("", "", ""))
         parse_duration(within)
     except UsageError:
@@ -369,7 +373,7 @@ def read_job(cron_job: Applied) -> RenewalJob | None:
         **_resources(resources) if JOB_LABEL in cron_job.labels else {},
     )
     return RenewalJob(
-        scope=flags.get("--namespace"),
+        scope=scope,
         namespace=cron_job.namespace,
         settings=settings,
         issuer=flags.get("--issuer") or "",

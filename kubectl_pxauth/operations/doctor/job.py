@@ -17,9 +17,12 @@ from kubectl_pxauth.portworx.job_objects import FoundJobs, bound_namespace, is_s
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue, renewed_in_time
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
+    CLUSTER_ROLE,
     JOB_LABEL,
     NAME_LABEL,
     RENEWING,
+    ROLE,
+    ROLE_BINDING,
     RenewalJob,
     read_job,
 )
@@ -179,9 +182,9 @@ def _check_runs(
 ) -> Iterator[Diagnosis]:
     """Pods that can't start, runs that failed, and runs that there should have been."""
     name, namespace = cron_job.display_name, cron_job.namespace
-    template = cron_job.manifest["spec"]["jobTemplate"]
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    own = f"{JOB_LABEL}={labels[JOB_LABEL]}" if JOB_LABEL in labels else f"{NAME_LABEL}={RENEWING}"
+    # Its own label: the server does not check what stands in the template.
+    label = cron_job.labels.get(JOB_LABEL)
+    own = f"{JOB_LABEL}={label}" if label else f"{NAME_LABEL}={RENEWING}"
     last_success = _status(cron_job, "lastSuccessfulTime")
     said = False
     for pod in list_applied(cluster, _POD, namespace, own):
@@ -275,21 +278,43 @@ def _check_coverage(kept: KeptTokens, covered: set[Place]) -> Iterator[Diagnosis
 
 
 def _check_left_overs(cluster: Cluster, jobs: FoundJobs) -> Iterator[Diagnosis]:
-    """Rights of accounts whose job is gone: whoever makes such an account has them."""
+    """Rights of accounts whose job is gone: whoever makes such an account has them.
+
+    In a namespace of theirs tenants make what looks like that, with the words that they choose. It
+    gives nothing beyond that namespace, and is worth no more than a warning.
+    """
     running = {(found.namespace, found.labels.get(JOB_LABEL)) for found in jobs.cron_jobs}
     for binding in jobs.objects:
         home, name = bound_namespace(binding), binding.labels.get(JOB_LABEL)
         if binding.kind not in BINDINGS or home is None or (home, name) in running:
             continue
+        if home == binding.namespace:  # who can use it there can give the same rights
+            continue
         gone = find_namespace(cluster, home) is None
         whoever = f"makes namespace {home} again" if gone else f"can create pods in {home}"
-        scope = home if name is None else name.removeprefix(RENEWING).removeprefix("-")
-        yield problem(
+        trusted = binding.namespace is None or binding.namespace in jobs.trusted
+        yield (problem if trusted else warning)(
             "job",
             f"{binding.display_name} is left of a job that is gone: whoever {whoever} has its"
             " rights",
-            f"kubectl pxauth unschedule {f'-n {scope}' if scope else '-A'}",
+            _without(binding, *_role_of(binding, jobs)),
         )
+
+
+def _role_of(binding: Applied, jobs: FoundJobs) -> Iterator[Applied]:
+    """The role that was made with a binding, if it is there; not one that another job has too."""
+    kind = ROLE if binding.kind is ROLE_BINDING else CLUSTER_ROLE
+    for found in jobs.objects:
+        same = found.identity == (kind, binding.namespace, binding.name)
+        if same and found.labels.get(JOB_LABEL) == binding.labels.get(JOB_LABEL):
+            yield found
+
+
+def _without(*objects: Applied) -> str:
+    """The command that deletes these objects of one place, and nothing else."""
+    names = (found.kubectl_name for found in objects)
+    namespace = objects[0].namespace
+    return command_line("kubectl", "delete", *names, *(("-n", namespace) if namespace else ()))
 
 
 def _again(job: RenewalJob | None) -> str:
