@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 import yaml
 
 from controlplane.run import ControlPlane
+from kubectl_pxauth.cluster.applied import Applied
+from kubectl_pxauth.portworx.job_objects import scope_of
+from kubectl_pxauth.portworx.renewal_job import CRON_JOB, job_name
 from tests.conftest import claims_of, forge
 from tests.patient import (
     Patient,
@@ -710,6 +714,7 @@ def scheduled(patient: Patient) -> Iterator[Patient]:
 
 
 JOB = "CronJob kube-system/pxauth-renew-px"
+PLACES = ("px", "red")
 LABELS = {"app.kubernetes.io/name": "pxauth-renew", "kubectl-pxauth/job": "pxauth-renew-px"}
 
 
@@ -803,6 +808,56 @@ def test_tokens_that_no_job_comes_for(scheduled: Patient) -> None:
     assert scheduled.ill("warning job").message.startswith("2 tokens")
     scheduled.scheduled("-A", "-l", "")
     assert all(one.kind.startswith("ok") for one in scheduled.doctor())
+
+
+def test_tokens_that_are_nobodys_of_the_job(scheduled: Patient) -> None:
+    """Another product's, a provider's, Portworx' own applications': covered or not, for an hour."""
+    issuers = ("other.example", "https://idp.example", "apps.portworx.io", "stork.openstorage.io")
+    for number, issuer in enumerate(issuers):
+        claims = claims_of(f"user-{number}", iss=issuer) | {"exp": int(time.time()) + 3600}
+        scheduled.lay(*(token(f"{place}/a-{number}", forge(claims, OTHERS)) for place in PLACES))
+    found = json.loads(scheduled.pxauth("doctor", "-o", "json").out)["findings"]
+    assert {one["severity"] for one in found if one["check"] == "job"} == {"ok"}
+    done = scheduled.pxauth("schedule", "-n", "px", "--image=i:1")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_job_that_can_not_be_read(scheduled: Patient) -> None:
+    """The scope is the job's, not the kubeconfig's; no command deletes another job."""
+    scheduled.scheduled("-n", "red")
+    argument = "/spec/jobTemplate/spec/template/spec/containers/0/args/2"
+    odd = json.dumps([{"op": "replace", "path": argument, "value": "x; touch evil #"}])
+    patch = ("patch", "cronjob", "pxauth-renew-red", "--type=json", "-p", odd)
+    scheduled.done(*patch, "-n", "kube-system")
+    said = scheduled.ill("warning job")
+    changed = "was changed so that it can't be read"
+    assert said.message == f"CronJob kube-system/pxauth-renew-red {changed}"
+    assert said.hint
+    delete, _, again = said.hint.partition(", then ")
+    again, _, rest = again.partition(" with ")
+    assert rest == "every setting that it had, --image too"
+    assert again == "kubectl pxauth schedule -n red"
+    there = scheduled.rights_of_jobs()
+    said = replace(said, hint=f"{delete} && {again} --image=i:1")
+    assert all(one.kind.startswith("ok") for one in scheduled.do_as_told(said))
+    assert scheduled.rights_of_jobs() == there
+    assert scheduled.pxauth("unschedule", "-n", "red").code == 0
+
+
+@pytest.mark.parametrize(
+    ("label", "scope"),
+    [
+        ("pxauth-renew", None),
+        ("pxauth-renew-red", "red"),
+        (job_name("r" * 60), ""),
+        ("pxauth-renewed", ""),
+        (None, "px"),
+    ],
+)
+def test_whose_tokens_a_job_renews_by_its_name(label: str | None, scope: str | None) -> None:
+    labels = {"kubectl-pxauth/job": label} if label else {}
+    metadata = {"name": "x", "namespace": "px", "labels": labels}
+    assert scope_of(Applied(CRON_JOB, {"metadata": metadata}), ()) == scope
 
 
 def test_a_job_that_is_suspended(scheduled: Patient) -> None:

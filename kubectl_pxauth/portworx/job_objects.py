@@ -23,6 +23,7 @@ from kubectl_pxauth.portworx.renewal_job import (
     ROLE_BINDING,
     SERVICE_ACCOUNT,
     job_name,
+    named_scope,
     read_job,
 )
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
@@ -181,6 +182,19 @@ def bound_namespace(binding: Applied) -> str | None:
     namespace = str(subject.get("namespace"))
     is_account = subject.get("kind") == SERVICE_ACCOUNT.name and is_namespace_name(namespace)
     return namespace if is_account else None
+
+
+def scope_of(cron_job: Applied, objects: Iterable[Applied]) -> str | None:
+    """Whose tokens a job renews by its name, None for all; empty where the name does not tell.
+
+    objects are all that jobs have.
+    """
+    name = cron_job.labels.get(JOB_LABEL)
+    if name is None:
+        home = str(cron_job.namespace)
+        old = [found for found in objects if JOB_LABEL not in found.labels]
+        return None if renews_everything(home, old) else home
+    return named_scope(name)
 
 
 def is_suspended(cron_job: Applied) -> bool:

@@ -315,6 +315,12 @@ def job_name(scope: str | None) -> str:
     return f"{name[: _LONGEST_NAME - len(digest) - 1]}-{digest}"
 
 
+def named_scope(name: str) -> str | None:
+    """The reverse of job_name; empty where it is no job's name, or so long that it may be cut."""
+    scope = name.removeprefix(RENEWING).removeprefix("-") or None
+    return scope if job_name(scope) == name and len(name) < _LONGEST_NAME else ""
+
+
 def is_job_object(found: Applied) -> bool:
     """Whether an object is one of a job, of this release's or of 0.1.0's."""
     labels = found.labels

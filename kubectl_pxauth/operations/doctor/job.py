@@ -13,7 +13,7 @@ from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, few, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import Kept, KeptTokens, Place
 from kubectl_pxauth.parallel import attempt
-from kubectl_pxauth.portworx.job_objects import FoundJobs, bound_namespace, is_suspended
+from kubectl_pxauth.portworx.job_objects import FoundJobs, bound_namespace, is_suspended, scope_of
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, is_overdue, renewed_in_time
 from kubectl_pxauth.portworx.renewal_job import (
     BINDINGS,
@@ -84,9 +84,8 @@ def check_jobs(
     for cron_job in jobs.cron_jobs:
         job = read_job(cron_job)
         if job is None:
-            yield warning(
-                "job", f"{cron_job.display_name} was changed so that it can't be read", _again(None)
-            )
+            changed = f"{cron_job.display_name} was changed so that it can't be read"
+            yield warning("job", changed, _anew(cron_job, jobs))
             continue
         readable.append(job)
         served = attempt(lambda job=job: _served(cluster, job, kept))  # type: ignore[misc]
@@ -137,7 +136,7 @@ def _times(served: Iterable[Kept]) -> list[TokenTimes]:
         and one.token.expires_at
         and one.token.status not in (Status.BAD_SIGNATURE, Status.OTHER_KEY, Status.INVALID)
         and not one.doubtful
-        and not one.storage_cluster
+        and not one.is_others
     ]
 
 
@@ -262,9 +261,7 @@ def _check_rights(job: RenewalJob, jobs: FoundJobs) -> Iterator[Diagnosis]:
 
 def _check_coverage(kept: KeptTokens, covered: set[Place]) -> Iterator[Diagnosis]:
     left = [
-        place
-        for place, one in kept.found.items()
-        if place not in covered and not one.storage_cluster
+        place for place, one in kept.found.items() if place not in covered and not one.is_others
     ]
     if not left:
         return
@@ -317,10 +314,16 @@ def _without(*objects: Applied) -> str:
     return command_line("kubectl", "delete", *names, *(("-n", namespace) if namespace else ()))
 
 
-def _again(job: RenewalJob | None) -> str:
-    if job is None:
-        return "kubectl pxauth unschedule, and kubectl pxauth schedule"
+def _again(job: RenewalJob) -> str:
     return f"kubectl pxauth schedule {f'-n {job.scope}' if job.scope else '-A'}"
+
+
+def _anew(cron_job: Applied, jobs: FoundJobs) -> str:
+    """What makes a job again that can't be read; whoever changed it may have changed its label."""
+    scope = scope_of(cron_job, jobs.objects)
+    whose = {None: "-A", "": "-n NAMESPACE"}.get(scope, f"-n {scope}")
+    again = f"kubectl pxauth schedule {whose} with every setting that it had, --image too"
+    return f"{_without(cron_job)}, then {again}"
 
 
 def _resume(cron_job: Applied) -> str:

@@ -65,6 +65,12 @@ class Kept:
         """What findings call it."""
         return f"Secret {self.token.namespace}/{self.token.secret}"
 
+    @property
+    def is_others(self) -> bool:
+        """Whether no job renews it: somebody else makes it, or it is no token of Portworx'."""
+        foreign = self.token.status is Status.FOREIGN
+        return foreign or bool(self.storage_cluster or made_elsewhere(self.token.issuer))
+
     def trouble(self, message: str) -> Diagnosis:
         """That Portworx would refuse it, or will once the rotation's new key is in use."""
         of_rotation = self.token.status is Status.OTHER_KEY

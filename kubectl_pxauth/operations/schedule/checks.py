@@ -16,7 +16,7 @@ from kubectl_pxauth.portworx.job_objects import find_jobs, is_suspended
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, renewed_in_time
 from kubectl_pxauth.portworx.owners import storage_cluster_of
 from kubectl_pxauth.portworx.renewal_job import RenewalJob, read_job
-from kubectl_pxauth.portworx.signing import TrustedKeys
+from kubectl_pxauth.portworx.signing import TrustedKeys, made_elsewhere
 from kubectl_pxauth.portworx.token_secrets import Scope, read_tokens
 
 Found = TypeVar("Found")
@@ -110,6 +110,7 @@ def lapse_warnings(
             and verdict.issued_at
             and verdict.expires_at
             and not storage_cluster_of(secret)
+            and not made_elsewhere(verdict.issuer)
         ]
     except ForbiddenError:
         return
