@@ -172,6 +172,7 @@ def apply(
             new.display_name,
             path,
             lambda: _send(cluster, path, new.manifest, query),
+            dry_run=dry_run,
             done=lambda there: holds(there, new.manifest),
         )
     except NotFoundError:
@@ -230,6 +231,7 @@ def delete(cluster: Cluster, found: Applied, dry_run: DryRun) -> None:
             found.display_name,
             path,
             lambda: cluster.delete(*path, body=options),
+            dry_run=dry_run,
             done=lambda there: _is_gone(there, found),
         )
     except NotFoundError:

@@ -156,6 +156,7 @@ def _create(cluster: Cluster, new: Class, dry_run: DryRun) -> Class:
             f"{kind.name} {new.name}",
             (*path, new.name),
             lambda: cluster.post(*path, body=new.manifest, **write_query(dry_run)),
+            dry_run=dry_run,
             done=lambda there: holds(there, new.manifest),
             free=lambda there: there is None,
         )
@@ -175,6 +176,7 @@ def _update(cluster: Cluster, found: Class, change: dict[str, Any], dry_run: Dry
             f"{kind.name} {found.name}",
             path,
             lambda: cluster.merge_patch(*path, body=body, **write_query(dry_run)),
+            dry_run=dry_run,
             done=lambda there: holds(there, change),
             free=lambda there: holds(there, {"metadata": precondition}),
         )

@@ -91,6 +91,7 @@ def write_for_sure(
     path: tuple[str, ...],
     send: Callable[[], Manifest],
     *,
+    dry_run: DryRun,
     done: Callable[[Manifest | None], bool],
     free: Callable[[Manifest | None], bool] = lambda _: True,
 ) -> Manifest:
@@ -98,16 +99,20 @@ def write_for_sure(
 
     what names the object for errors, and path is where to read it; done tells from what is there
     whether the write was done, and free whether it still can be: a write that finds another one's
-    before it has to be void. Returns the answer, or what is there in its place, which may be
-    nothing. Raises ConflictError where somebody else's write came first, and other ClusterErrors,
+    before it has to be void. dry_run says whether send only lets the server check the write, which
+    an interrupt then says nothing of. Returns the answer, or what is there in its place, which may
+    be nothing. Raises ConflictError where somebody else's write came first, and other ClusterErrors,
     after which nothing was written but where they say that this is not known.
     """
+    rehearses = dry_run is DryRun.SERVER
     lost: UnansweredError | None = None
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             answer = send()
-            cluster.written.append(what)
+            cluster.written += [] if rehearses else [what]
         except KeyboardInterrupt:
+            if rehearses:
+                raise
             raise InterruptedWriteError(what) from None
         except UnansweredError as error:
             lost = error
@@ -119,7 +124,7 @@ def write_for_sure(
             return answer
         found = _there(cluster, path, what, lost)
         if done(found):
-            cluster.written.append(what)
+            cluster.written += [] if rehearses else [what]
             return found or {}
         if not free(found):
             raise ConflictError(f"{what} was changed meanwhile")

@@ -229,6 +229,7 @@ def create_secret(
             f"Secret {namespace}/{name}",
             (*_path(namespace), name),
             lambda: cluster.post(*_path(namespace), body=manifest, **query),
+            dry_run=dry_run,
             done=content.is_in,
             free=lambda there: there is None,
         )
@@ -267,6 +268,7 @@ def update_secret(
             secret.display_name,
             path,
             lambda: cluster.merge_patch(*path, body=body, answer=answer, **query),
+            dry_run=dry_run,
             done=content.is_in,
             free=lambda there: holds(
                 there, {"metadata": {"resourceVersion": secret.resource_version}}

@@ -98,8 +98,27 @@ def test_what_was_written_before_is_named(shell: Shell, proxy: FaultProxy) -> No
     ended = end(process, signal.SIGTERM)
     assert ended.code == 143
     job = f"kube-system/pxauth-renew-{shell.namespace}"
-    assert f"while CronJob {job} was written" in ended.err
-    assert f"; written before: ServiceAccount {job}" in ended.err
+    objects = (
+        f"ServiceAccount {job}",
+        f"Role {shell.namespace}/pxauth-renew-{shell.namespace}",
+        f"RoleBinding {shell.namespace}/pxauth-renew-{shell.namespace}",
+        f"Role {job}-key",
+        f"RoleBinding {job}-key",
+    )
+    assert ended.err.splitlines()[-1] == (
+        f"error: interrupted while CronJob {job} was written: whether that is done is not known;"
+        f" written before: {', '.join(objects)}"
+    )
+
+
+def test_what_was_only_rehearsed_is_not_called_written(shell: Shell, proxy: FaultProxy) -> None:
+    proxy.spoil(Stall(), method="PATCH", path="/cronjobs/.*dryRun=All")
+    flags = ("-n", shell.namespace, "--image=example.com/pxauth")
+    process = start(proxy.shell(shell), "schedule", *flags)
+    wait_until(lambda: bool(proxy.met))
+    ended = end(process, signal.SIGTERM)
+    assert (ended.code, ended.out) == (143, "")
+    assert ended.err == "error: interrupted; nothing is written\n"
 
 
 @pytest.mark.parametrize("number", ENDS)
