@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from controlplane.run import ControlPlane
 from kubectl_pxauth.token.claims import Claims
 from kubectl_pxauth.token.identity import Identity
 from kubectl_pxauth.token.jwt import sign
 from kubectl_pxauth.token.shared_secret import SharedSecret
 from tests.conftest import Run, Shell
+from tests.fault_proxy import FaultProxy, refusal
 from tests.portworx_site import csi
 
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
@@ -329,6 +331,17 @@ def test_who_may_not_look_is_warned_and_served(made: Class, other: Class) -> Non
         ' "storageclasses.storage.k8s.io" is forbidden',
         f"hint: kubectl --as nobody auth can-i get storageclasses.storage.k8s.io/{other.name}",
     ]
+
+
+def test_a_check_that_fails_is_worth_a_warning(made: Class, plane: ControlPlane) -> None:
+    with FaultProxy(plane) as proxy:
+        proxy.spoil(refusal(500), method="GET", path="/secrets/pxkeys", times=None)
+        done = proxy.shell(made.shell).pxauth("storageclass", made.name)
+    assert (done.code, done.err) == (
+        0,
+        "warning: whether the class will work was not checked: spoilt with 500\n",
+    )
+    assert done.out == f"{made.resource} created\n"
 
 
 def test_output_formats(made: Class) -> None:

@@ -10,9 +10,9 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import Change, DryRun
 from kubectl_pxauth.cluster.secret_templates import is_template
 from kubectl_pxauth.cluster.secrets import find_secret
-from kubectl_pxauth.errors import ClusterError
+from kubectl_pxauth.errors import ClusterError, PxauthError
 from kubectl_pxauth.frozen import dataclass
-from kubectl_pxauth.parallel import Background
+from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.signing import find_trusted_keys
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
@@ -40,14 +40,18 @@ def make_class_and_check(
 ) -> ClassResult:
     """Make the class, or change what differs, and meanwhile find what will keep it from working.
 
-    A client-side dry run calls nobody. Raises PxauthErrors, and then has changed nothing.
+    A client-side dry run calls nobody. What keeps us from looking is a warning as well. Raises
+    PxauthErrors, and then has changed nothing.
     """
     if dry_run is DryRun.CLIENT:
         return ClassResult(name, Change.CREATED, content.manifest(name))
     cluster = connect()
-    warnings = Background(lambda: tuple(find_warnings(cluster)))
+    warnings: list[str] = []
+    looking = Background(lambda: attempt(lambda: warnings.extend(find_warnings(cluster))))
     change, made = make_class(cluster, kind, name, content, dry_run)
-    return ClassResult(name, change, made.manifest, warnings.result())
+    if isinstance(problem := looking.result(), PxauthError):
+        warnings.append(f"whether the class will work was not checked: {problem}")
+    return ClassResult(name, change, made.manifest, tuple(warnings))
 
 
 def secret_problems(
