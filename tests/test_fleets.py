@@ -214,6 +214,15 @@ def test_issue_in_each_with_a_user_of_each_ones_own(fleet: Fleet) -> None:
     assert done.code == 1
     assert 'error: context east: the sub "px/same" is that of Secret px/same already' in done.err
 
+    # A command in a warning has what chose its cluster.
+    admins = ("issue", "kubernetes", "--secret", "admins", *both)
+    assert fleet.shell.pxauth(*admins, "--role", "system.admin").code == 0
+    warnings = fleet.shell.pxauth(*admins).err.splitlines()[:-1]
+    assert len(warnings) == 2
+    for name in ("east", "west"):
+        (said,) = (one for one in warnings if one.startswith(f"warning: context {name}: "))
+        assert f": kubectl pxauth --context {name} issue kubernetes --secret admins -n " in said
+
     tenants = namespaces(fleet.east, 2)
     one = [flag for name in tenants for flag in ("-n", name)]
     done = fleet.shell.pxauth("issue", "kubernetes", *one, *both)

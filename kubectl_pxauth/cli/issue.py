@@ -225,7 +225,7 @@ def _show_many(
     )
 
     counts = counter(Change)
-    warnings: set[str] = set()
+    warnings: set[tuple[str, str]] = set()
     manifests: dict[str, dict[str, Any]] = {}
     counted: dict[str, str] = {}
     for context, outcome in with_progress(outcomes, "issuing", total, stop, counts):
@@ -237,11 +237,9 @@ def _show_many(
             count_again(counts, counted, place, failed(outcome.namespace, outcome.error, context))
             continue
         count_again(counts, counted, place, outcome.change)
-        for warning in outcome.warnings:
-            message = f"{in_context(context)}{warning}"
-            if message not in warnings:
-                warnings.add(message)
-                output.warning(message)
+        new = [warning for warning in outcome.warnings if (context, warning) not in warnings]
+        output.warnings(new, context)
+        warnings |= {(context, warning) for warning in new}
         if write.form in (output.Format.JSON, output.Format.YAML):
             manifests[outcome.namespace] = outcome.manifest
         else:
