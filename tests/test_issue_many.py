@@ -12,6 +12,7 @@ from controlplane.run import ControlPlane
 from tests.conftest import BIN, Shell, claims_of, decode, forge, judge
 from tests.tenants import namespaces, tokens
 from tests.terminal import run_on_terminal
+from tests.token.odd_tokens import private, rsa_key
 
 MANY = 150
 
@@ -120,7 +121,7 @@ def test_one_sub_for_several_is_refused_before_anything_is_written(
 
 def test_another_tokens_sub_is_refused(shell: Shell, tenants: list[str]) -> None:
     theirs = f"{shell.namespace}-theirs"
-    shell.keep("by-hand", forge(claims_of(theirs), b"another key"))
+    shell.keep("by-hand", forge(claims_of(theirs)))
     for flags in (["--sub", theirs], ["--sub", theirs, "--dry-run=server"]):
         done = shell.refused("issue", "kubernetes", "-n", tenants[0], *flags)
         assert f'the sub "{theirs}" is that of Secret {shell.namespace}/by-hand already' in done.err
@@ -129,9 +130,25 @@ def test_another_tokens_sub_is_refused(shell: Shell, tenants: list[str]) -> None
         "issue", "kubernetes", "-n", tenants[0], "--sub", theirs, "--allow-shared-subject"
     )
     assert done.code == 0
+
+
+def test_a_forged_token_keeps_nobody_from_having_the_sub(shell: Shell, tenants: list[str]) -> None:
+    theirs, issue = f"{shell.namespace}-theirs", ("issue", "kubernetes", "-n", tenants[0])
+    shell.keep("by-hand", forge(claims_of(theirs), b"another key"))
     # Its own is no other's.
     repeat = ["issue", "kubernetes", "-n", shell.namespace, "--secret", "by-hand"]
     assert "did not sign" in shell.refused(*repeat).err
+    # A private key does not say whether there is a shared secret besides.
+    (shell.home / "rsa.pem").write_bytes(private(rsa_key()))
+    by_rsa = ("--rsa-private-keyfile", "rsa.pem", "--issuer", "portworx.com")
+    said = shell.refused(*issue, "--sub", theirs, *by_rsa).err
+    assert f'the sub "{theirs}" is that of Secret {shell.namespace}/by-hand already' in said
+    (shell.home / "key").write_bytes(b"another key")
+    given = ("--shared-secret-file", "key", "--issuer", "portworx.com", "--allow-weak-key")
+    assert "is that of Secret" in shell.refused(*issue, "--sub", theirs, *given).err
+    assert tokens(shell) == {}
+    assert shell.pxauth(*issue, "--sub", theirs).code == 0
+    assert decode(tokens(shell)[tenants[0]])["sub"] == theirs
 
 
 def test_a_sub_is_looked_for_under_the_usual_key_too(shell: Shell, tenants: list[str]) -> None:

@@ -513,6 +513,9 @@ def test_while_one_is_under_way_it_is_said_where_keys_are_used(keys: Keys) -> No
     listed = json.loads(keys.shell.pxauth("list", "-o", "json").out)
     assert {one["status"] for one in listed["items"]} == {"other key", "valid"}
     assert keys.shell.pxauth("status").code == 3  # worth a look, and not broken
+    (owner,) = {one["subject"] for one in listed["items"] if one["status"] == "other key"}
+    refused = keys.shell.refused("issue", "kubernetes", "--secret", "b", "--sub", owner)
+    assert f'the sub "{owner}" is that of Secret {keys.shell.namespace}/a already' in refused.err
     keys.run("rotate", "--rollback")
     assert "under way" not in keys.shell.issue("kubernetes").err
 

@@ -99,10 +99,10 @@ def write_for_sure(
 
     what names the object for errors, and path is where to read it; done tells from what is there
     whether the write was done, and free whether it still can be: a write that finds another one's
-    before it has to be void. dry_run says whether send only lets the server check the write, which
-    an interrupt then says nothing of. Returns the answer, or what is there in its place, which may
-    be nothing. Raises ConflictError where somebody else's write came first, and other ClusterErrors,
-    after which nothing was written but where they say that this is not known.
+    before it has to be void. dry_run says whether send only lets the server check the write, of
+    which an interrupt then tells nothing. Returns the answer, or what is there in its place, which
+    may be nothing. Raises ConflictError where somebody else's write came first, and other
+    ClusterErrors, after which nothing was written but where they say that this is not known.
     """
     rehearses = dry_run is DryRun.SERVER
     lost: UnansweredError | None = None

@@ -40,6 +40,7 @@ from kubectl_pxauth.token.identity import (
 from kubectl_pxauth.token.minting import MintedToken, Signer, TokenRequest, identity_for, mint
 from kubectl_pxauth.token.profile import PROFILES
 from kubectl_pxauth.token.roles import ADMIN, EVERY_GROUP
+from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
     from kubectl_pxauth.portworx.resigning import Holders
@@ -118,12 +119,10 @@ def issue(
         return _preview(request, namespace, local)
     cluster = connect()
     finding = Background(lambda: find_secret(cluster, namespace, request.token.secret))
-    checking = Background(lambda: _check_subject(request, (namespace,), cluster))
+    sharing = Background(lambda: _same_user(request, (namespace,), cluster))
     signer = find_signer(cluster, source)
     secret = finding.result()
-    checking.result()
-    if signer.username_claim != "sub":
-        _check_subject(request, (namespace,), cluster, signer.username_claim)
+    _check_subject(request, (namespace,), cluster, signer, sharing.result())
     done = _issue_one(request, namespace, signer, cluster, secret)
     *_, outcome = _look_at_the_key_again(request, signer, cluster, [done])
     if isinstance(outcome, SecretFailure):
@@ -171,10 +170,9 @@ def issue_into_many(
         from kubectl_pxauth.cluster.namespaces import find_namespaces
 
         names = find_namespaces(cluster, namespaces.selector)
-    _check_subject(request, names, cluster)
+    sharing = _same_user(request, names, cluster)
     signer = finding.result()
-    if signer.username_claim != "sub":
-        _check_subject(request, names, cluster, signer.username_claim)
+    _check_subject(request, names, cluster, signer, sharing)
     holders = Holders(cluster, [signer.trust], None, request.token.now, signer.namespaces)
 
     def work(found: _FoundSecret) -> IssueResult | SecretFailure:
@@ -255,27 +253,78 @@ def _find_secrets(
         yield _FoundSecret(namespace, known=known)
 
 
-def _check_subject(
+def _same_user(
     request: IssueRequest, namespaces: tuple[str, ...], cluster: Cluster, claim: str = "sub"
-) -> None:
-    """Refuse a sub that the user names and another token has; a default sub is the Secret's own.
+) -> list[tuple[str, bytes]]:
+    """The tokens of other Secrets whose sub is the one that the user names, as find_user has them.
 
-    claim is sub, or the one that Portworx takes for the user in its place.
+    A default sub is the Secret's own. claim is sub, or the one that Portworx takes for the user in
+    its place. Raises IdentityError where several of the namespaces would share it.
     """
     user = getattr(request.token.user or request.token.named, claim)
     if user is None or request.allow_shared_subject:
-        return
-    hint = f"volumes belong to a {claim}: leave it out, or share it with --allow-shared-subject"
+        return []
     if len(namespaces) > 1:
-        raise IdentityError(f'{len(namespaces)} namespaces would share the {claim} "{user}"', hint)
-    for namespace in namespaces:
-        from kubectl_pxauth.portworx.token_secrets import find_user
+        raise IdentityError(
+            f'{len(namespaces)} namespaces would share the {claim} "{user}"', _sharing(claim)
+        )
+    from kubectl_pxauth.portworx.token_secrets import find_user
 
-        own = (namespace, request.token.secret)
-        keys = {AUTH_TOKEN, request.key}
-        taken = find_user(cluster, claim, user, own, keys=keys, now=request.token.now)
-        if taken:
-            raise IdentityError(f'the {claim} "{user}" is that of {taken} already', hint)
+    keys = {AUTH_TOKEN, request.key}
+    return [
+        found
+        for namespace in namespaces
+        for found in find_user(
+            cluster,
+            claim,
+            user,
+            (namespace, request.token.secret),
+            keys=keys,
+            now=request.token.now,
+        )
+    ]
+
+
+def _check_subject(
+    request: IssueRequest,
+    namespaces: tuple[str, ...],
+    cluster: Cluster,
+    signer: Signer,
+    same_sub: list[tuple[str, bytes]],
+) -> None:
+    """Raise IdentityError where another token of the cluster's is the same user's.
+
+    One that no key of the cluster's signed is none: whoever has a namespace can name anybody there.
+    """
+    found: dict[str, list[tuple[str, bytes]]] = {"sub": same_sub}
+    if (other := signer.username_claim) != "sub":
+        found[other] = _same_user(request, namespaces, cluster, other)
+    for claim, tokens in found.items():
+        for where, token in tokens:
+            if _may_be_accepted(token, signer, request.token.now):
+                user = getattr(request.token.user or request.token.named, claim)
+                raise IdentityError(
+                    f'the {claim} "{user}" is that of {where} already', _sharing(claim)
+                )
+
+
+def _may_be_accepted(token: bytes, signer: Signer, now: datetime) -> bool:
+    """Whether the cluster's key signed it, or the other key of a rotation.
+
+    A private key is the user's word alone: the cluster may have a shared secret besides.
+    """
+    from kubectl_pxauth.token.verdict import NO_KEY, Trust, judge
+
+    verdict = judge(token, signer.trust, now)
+    if not isinstance(signer.key, SharedSecret):
+        lacking = verdict.problems("signature")
+        return verdict.signed or any(one.message.startswith(NO_KEY) for one in lacking)
+    other = signer.key.other
+    return verdict.signed or bool(other and judge(token, Trust(None, other), now).signed)
+
+
+def _sharing(claim: str) -> str:
+    return f"volumes belong to a {claim}: leave it out, or share it with --allow-shared-subject"
 
 
 def _issue_one(

@@ -1,6 +1,7 @@
 """The tokens in Secrets: how they are found, and what state each is in."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -87,23 +88,28 @@ def find_user(
     *,
     keys: set[str],
     now: datetime,
-) -> str | None:
-    """A Secret that has a token with this claim, other than the one with that namespace and name.
+) -> list[tuple[str, bytes]]:
+    """The tokens with this claim, whoever signed them, each behind the display name of its Secret.
 
-    All namespaces are searched, or this one alone where that is forbidden.
+    Not that of the Secret with that namespace and name. All namespaces are searched, or this one
+    alone where that is forbidden.
     """
     nobody = Trust(issuer=None)
+
+    def found(secret: Secret) -> Iterator[tuple[str, bytes]]:
+        for token in {secret.data.get(key, b"").strip() for key in keys}:
+            if getattr(judge(token, nobody, now).user, claim) == user:
+                yield secret.display_name, token
+
     for namespace in (None, other_than[0]):
-        try:
-            for secret in list_secrets(cluster, namespace):
-                tokens = [secret.data.get(key, b"").strip() for key in keys]
-                users = {getattr(judge(token, nobody, now).user, claim) for token in tokens}
-                if user in users and (secret.namespace, secret.name) != other_than:
-                    return secret.display_name
-        except ForbiddenError:
-            continue
-        return None
-    return None
+        with suppress(ForbiddenError):
+            return [
+                one
+                for secret in list_secrets(cluster, namespace)
+                if (secret.namespace, secret.name) != other_than
+                for one in found(secret)
+            ]
+    return []
 
 
 def status_of(
