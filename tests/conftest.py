@@ -111,10 +111,10 @@ class Shell:
         data = {"auth-token": base64.b64encode(token.encode()).decode()}
         self.create({"metadata": {"name": name, **metadata}, "data": data})
 
-    def create(self, manifest: dict[str, Any]) -> None:
+    def create(self, manifest: dict[str, Any], *flags: str) -> None:
         metadata = {"namespace": self.namespace} | manifest.pop("metadata")
         whole = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata} | manifest
-        done = self.kubectl("create", "-f", "-", stdin=json.dumps(whole))
+        done = self.kubectl("create", "-f", "-", *flags, stdin=json.dumps(whole))
         assert done.code == 0, done.err
 
 

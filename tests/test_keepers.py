@@ -20,6 +20,9 @@ SEALED = {
     ]
 }
 FLUXED = {"labels": {"kustomize.toolkit.fluxcd.io/name": "storage"}}
+# As Argo CD tracks it by default; of a label that many set, its writer tells.
+TRACKED = {"labels": {"app.kubernetes.io/instance": "storage"}}
+BY_ARGO_CD = "--field-manager=argocd-controller"
 COPIED = {"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "portworx/px-k8s-user"}}
 
 
@@ -27,7 +30,7 @@ COPIED = {"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "portworx/
 def others(plane: ControlPlane, tmp_path: Path) -> dict[str, Shell]:
     """A namespace for each keeper, and one that nobody keeps."""
     shells = {}
-    for name in ("sealed", "fluxed", "copied", "own"):
+    for name in ("sealed", "fluxed", "tracked", "copied", "own"):
         home = tmp_path / name
         home.mkdir()
         shells[name] = new_shell(plane, home)
@@ -35,12 +38,19 @@ def others(plane: ControlPlane, tmp_path: Path) -> dict[str, Shell]:
 
 
 def lay(others: dict[str, Shell], **data: str) -> None:
-    metadata: dict[str, dict[str, Any]] = {"sealed": SEALED, "fluxed": FLUXED, "copied": COPIED}
+    metadata: dict[str, dict[str, Any]] = {
+        "sealed": SEALED,
+        "fluxed": FLUXED,
+        "tracked": TRACKED,
+        "copied": COPIED,
+        "own": TRACKED,
+    }
     for name, shell in others.items():
         own = {"stringData": data or {"note": "no token yet"}}
         if data.get("auth-token") == "":
             own = {"stringData": {"auth-token": forge(claims_of(shell.namespace, days=1))}}
-        shell.create({"metadata": {"name": "px-k8s-user"} | metadata.get(name, {}), **own})
+        by = [BY_ARGO_CD] if name == "tracked" else []
+        shell.create({"metadata": {"name": "px-k8s-user"} | metadata[name], **own}, *by)
 
 
 def namespaces(others: dict[str, Shell]) -> list[str]:
@@ -56,11 +66,12 @@ def test_in_bulk_a_copy_is_left_out_and_the_others_are_named(others: dict[str, S
     kept = "is kept by Sealed Secrets (SealedSecret px-k8s-user), which may undo this"
     assert f"warning: {where['sealed']} {kept}" in done.err
     assert f"warning: {where['fluxed']} is kept by Flux (storage), which may undo" in done.err
+    assert f"{where['tracked']} is kept by Argo CD (application storage), which" in done.err
     reason = "is left out: Reflector (portworx/px-k8s-user) copies it from elsewhere"
     assert f"{where['copied']} {reason}" in done.err
     assert where["own"] not in done.err
     assert "auth-token" not in others["copied"].secret()["data"]
-    for name in ("sealed", "fluxed", "own"):
+    for name in ("sealed", "fluxed", "tracked", "own"):
         assert others[name].token()
     # Who names the one means it.
     done = others["copied"].issue("kubernetes")
@@ -72,7 +83,8 @@ def test_in_bulk_a_copy_is_left_out_and_the_others_are_named(others: dict[str, S
 
 def test_renew_says_the_same(others: dict[str, Shell]) -> None:
     lay(others, **{"auth-token": ""})
-    for name, said in (("sealed", "Sealed Secrets"), ("fluxed", "Flux"), ("own", "")):
+    tools = {"sealed": "Sealed Secrets", "fluxed": "Flux", "tracked": "Argo CD", "own": ""}
+    for name, said in tools.items():
         shell = others[name]
         done = shell.pxauth("renew", "--all")
         assert done.code == 0, done.err

@@ -448,8 +448,16 @@ def test_tokens_that_other_tools_keep_are_named_before_anything_is_changed(keys:
     keys.shell.keep("sealed", token, ownerReferences=[sealed])
     reflects = {"reflector.v1.k8s.emberstack.com/reflects": "portworx/px-k8s-user"}
     keys.shell.keep("copied", token, annotations=reflects)
+    keys.shell.create(
+        {
+            "metadata": {"name": "tracked", "labels": {"app.kubernetes.io/instance": "px"}},
+            "stringData": {"auth-token": token},
+        },
+        "--field-manager=argocd-controller",
+    )
     done = keys.run("rotate", "--dry-run=server")
     assert f"warning: Secret {keys.shell.namespace}/sealed is kept by Sealed Secrets" in done.err
+    assert f"{keys.shell.namespace}/tracked is kept by Argo CD (application px)" in done.err
     done = keys.run("rotate")
     assert done.code == 0
     first = done.out.splitlines()[0]

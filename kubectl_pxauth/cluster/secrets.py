@@ -78,7 +78,8 @@ class SecretKeyReference:
 class Secret:
     """A Secret as the API server has it; manifest is the whole object, for printing.
 
-    managed_fields says who wrote what and when, of a Secret that was read by its name.
+    managers are the field managers that wrote something of it, and managed_fields says what and
+    when, of a Secret that was read by its name.
     """
 
     namespace: str
@@ -86,6 +87,7 @@ class Secret:
     data: Mapping[str, bytes] = field(repr=False)
     manifest: dict[str, Any] = field(repr=False)
     managed_fields: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    managers: tuple[str, ...] = ()
 
     @property
     def display_name(self) -> str:
@@ -303,13 +305,14 @@ def _path(namespace: str) -> tuple[str, ...]:
 def secret_of(manifest: dict[str, Any]) -> Secret:
     """The Secret that is this object."""
     metadata = manifest["metadata"]
-    metadata.pop("managedFields", None)  # kubectl leaves them out as well
+    fields = metadata.pop("managedFields", None) or ()  # kubectl leaves them out as well
+    managers = tuple(one.get("manager", "") for one in fields)
     namespace, name = metadata["namespace"], metadata["name"]
     try:
         data = {key: base64.b64decode(value) for key, value in (manifest.get("data") or {}).items()}
     except (ValueError, TypeError, AttributeError):
         raise ClusterError(f"Secret {namespace}/{name}: its data is not base64") from None
-    return Secret(namespace, name, data, manifest)
+    return Secret(namespace, name, data, manifest, managers=managers)
 
 
 def _forbidden(

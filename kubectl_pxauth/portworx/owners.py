@@ -87,7 +87,7 @@ def keeper_of(secret: Secret) -> Keeper | None:
             "change it in the application's source, or let Argo CD ignore its data",
         )
     instance = marks.get("app.kubernetes.io/instance")
-    if instance and any(one.get("manager") == _ARGO_CD for one in secret.managed_fields):
+    if instance and _ARGO_CD in secret.managers:
         return Keeper(f"Argo CD (application {instance})", _SOURCE)
     if marks.get("app.kubernetes.io/managed-by") == "Helm" and marks.get(_HELM_RELEASE):
         release = _short(marks[_HELM_RELEASE])

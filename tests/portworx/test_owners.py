@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_pxauth.cluster.secrets import Secret
+from kubectl_pxauth.cluster.secrets import Secret, secret_of
 from kubectl_pxauth.portworx.owners import keeper_of
 
 DOPPLER = "the Doppler operator (DopplerSecret n)"
@@ -113,8 +113,8 @@ def test_of_a_label_that_many_set_its_writer_tells() -> None:
     by = {"argocd-controller": "Argo CD (application storage)", "kubectl": None}
     for manager, keeper in by.items():
         metadata = {"namespace": "red", "name": "px-k8s-user", "labels": labels}
-        fields = ({"manager": manager, "operation": "Update"},)
-        found = keeper_of(Secret("red", "px-k8s-user", {}, {"metadata": metadata}, fields))
+        fields = [{"manager": "other"}, {"manager": manager, "operation": "Update"}]
+        found = keeper_of(secret_of({"metadata": metadata | {"managedFields": fields}}))
         assert (found.name if found else None) == keeper
 
 
