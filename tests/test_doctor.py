@@ -169,6 +169,24 @@ def test_who_may_nothing_is_warned_and_told_how_to_ask(patient: Patient) -> None
     )
 
 
+@pytest.mark.parametrize("reads_key", [True, False])
+def test_rights_are_asked_where_the_key_is(patient: Patient, reads_key: bool) -> None:
+    """The job goes to the namespace of the key, so its maker needs no right in kube-system."""
+    patient.remove("daemonset", "portworx", "-n", "kube-system")
+    patient.lay_secret("green/px-shared-secret")
+    patient.storage_cluster("green/cluster", taken_up=True, security={"enabled": True})
+    readable = ["storageclusters", "daemonsets", *(["secrets"] if reads_key else [])]
+    try:
+        with patient.everywhere("asker", *readable):
+            done = patient.pxauth("doctor", "-o", "json", "--as", "asker")
+    finally:
+        patient.release_storage_clusters()
+    found = json.loads(done.out)["findings"]
+    (said,) = (one for one in found if one["message"].startswith("you can't run `schedule`"))
+    assert 'a Role in namespace "green" with rules' in said["hint"]
+    assert "kube-system" not in f"{said['message']} {said['hint']}"
+
+
 def test_the_roles_that_it_names_grant_what_is_missing(patient: Patient) -> None:
     lacking = [one for one in patient.doctor("--as", "asker") if one.kind == "warning rights"]
     assert len(lacking) >= 7
@@ -495,6 +513,28 @@ def test_copies_of_the_operators_token_are_a_warning(patient: Patient, name: str
     assert said.message.endswith("copies of the operator's token")
     assert said.hint is None
     assert "problem subjects" not in {one.kind for one in patient.doctor()}
+
+
+@pytest.mark.parametrize(
+    ("mark", "tool"),
+    [
+        ({"reflector.v1.k8s.emberstack.com/reflects": "px/px-k8s-user"}, "Reflector"),
+        ({"replicator.v1.mittwald.de/replicated-at": "2026-01-01"}, "kubernetes-replicator"),
+        ({"kubed.appscode.com/origin.name": "px-k8s-user"}, "Config Syncer"),
+    ],
+)
+def test_copies_that_a_tool_makes_are_a_warning(
+    patient: Patient, mark: dict[str, str], tool: str
+) -> None:
+    shared = forge(claims_of("shared", days=40), OURS)
+    patient.lay(token("px/original", shared))
+    patient.lay(*(token(f"{space}/copy", shared, annotations=mark) for space in ("red", "green")))
+    said = patient.ill("warning subjects")
+    assert f": copies that {tool}" in said.message
+    assert said.hint is None
+    # Two that nobody copied have one user all the same.
+    patient.lay(token("px/another", shared))
+    assert "--change-identity" in str(patient.ill("problem subjects").hint)
 
 
 def test_a_forged_user_is_no_second_one(patient: Patient) -> None:

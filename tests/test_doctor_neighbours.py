@@ -1,5 +1,6 @@
 """`kubectl pxauth doctor` on what names Secrets: classes, claims, snapshots, volumes."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -420,6 +421,25 @@ def test_snapshot_classes(with_snapshots: Patient) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("access", "severity", "ends"),
+    [("Enabled", "warning", "as a guest"), ("Disabled", "problem", "without a token")],
+)
+def test_classes_without_a_secret_by_the_guests(
+    with_snapshots: Patient, access: str, severity: str, ends: str
+) -> None:
+    """One for volumes and one for their snapshots are the same trouble."""
+    patient = with_snapshots
+    patient.remove("daemonset", "portworx", "-n", "kube-system")
+    auth = {"selfSigned": {"sharedSecret": "px-keys"}, "guestAccess": access}
+    patient.storage_cluster("px/cluster", security={"enabled": True, "auth": auth})
+    patient.lay(storage_class("bare", {}), snapshot_class("bare", {}))
+    found = json.loads(patient.pxauth("doctor", "-o", "json").out)["findings"]
+    said = [one for one in found if "Class bare " in one["message"]]
+    assert [one["severity"] for one in said] == [severity, severity]
+    assert all(one["message"].endswith(f"are asked for {ends}") for one in said)
+
+
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_classes_of_groups_of_snapshots(patient: Patient, version: str) -> None:
     crd = group_snapshot_crd(version)
@@ -446,8 +466,10 @@ def test_classes_of_groups_of_snapshots(patient: Patient, version: str) -> None:
             "VolumeGroupSnapshotClass single names no Secret: its snapshots are asked for without a"
             " token"
         )
-        assert said.hint
-        assert said.hint.endswith("kubectl edit volumegroupsnapshotclass single")
+        assert str(said.hint).endswith("kubectl edit volumegroupsnapshotclass single")
+        said = patient.ill("problem classes", "--as", "root", "--as-group", "system:masters")
+        edit = "kubectl --as root --as-group system:masters edit volumegroupsnapshotclass single"
+        assert str(said.hint).endswith(edit)
     finally:
         patient.remove("crd", crd["metadata"]["name"])
 

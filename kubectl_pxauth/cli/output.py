@@ -19,7 +19,7 @@ SUFFIXES = {DryRun.NONE: "", DryRun.CLIENT: " (dry run)", DryRun.SERVER: " (serv
 
 _COMMAND = (
     r"\bkubectl(?: pxauth(?= [a-z])(?![a-z -]* --help)|(?= (?:auth|cluster-info|create|delete"
-    r"|describe|get|logs|patch|rollout|wait)\b))"
+    r"|describe|edit|get|logs|patch|rollout|wait)\b))"
 )
 """The beginning of a command in a message, behind which its flags may come."""
 

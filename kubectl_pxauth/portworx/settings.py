@@ -35,6 +35,8 @@ from kubectl_pxauth.frozen import dataclass
 
 OPERATOR_ISSUER = "operator.portworx.io"
 OPERATOR_SECRET = "px-shared-secret"  # noqa: S105 - a Secret's name
+OPERATORS_TOKENS = ("px-user-token", "px-admin-token")
+"""The Secrets in Portworx' namespace with the tokens that the operator makes."""
 USUAL_NAMESPACES = ("kube-system", "portworx")
 SHARED_SECRET_KEY = "shared-secret"  # noqa: S105 - a key's name
 APPS_ISSUER, STORK_ISSUER = "apps.portworx.io", "stork.openstorage.io"

@@ -13,13 +13,14 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
+from kubectl_pxauth.portworx.settings import OPERATORS_TOKENS
+
 CLAIMS_NAMESPACE = "${pvc.namespace}"  # which the CSI provisioner fills in
 SNAPSHOTS_NAMESPACE = "${volumesnapshot.namespace}"  # which the CSI snapshotter fills in
 CLAIMS_SECRET = "openstorage.io/auth-secret"  # noqa: S105 - what annotations begin with
 """What the annotations of a claim or a volume begin with that name its Secret, as well as the
 parameters of the old provisioner, before -name and -namespace."""
 
-_KUBELETS_SECRETS = ("px-user-token", "px-admin-token")
 _CSI_TAKES_OVER = (1, 31)
 _VERSION = re.compile(r"v(\d+)\.(\d+)")
 
@@ -107,11 +108,11 @@ def in_tree_doubt(namespace: str, name: str, version: str) -> str | None:
     found = _VERSION.match(version)
     handed_over = found is None or (int(found[1]), int(found[2])) >= _CSI_TAKES_OVER
     template = "$" in namespace + name
-    if handed_over and (template or name not in _KUBELETS_SECRETS):
+    if handed_over and (template or name not in OPERATORS_TOKENS):
         return (
             f"Secret {namespace}/{name} may not be read when a volume is mounted: Kubernetes"
             f" {version} mounts those of {Provisioner.IN_TREE} by CSI, and a kubelet reads only"
-            f" {' and '.join(_KUBELETS_SECRETS)} of Portworx' namespace then, or what a DaemonSet"
+            f" {' and '.join(OPERATORS_TOKENS)} of Portworx' namespace then, or what a DaemonSet"
             " of your own mounts"
         )
     if template:

@@ -74,7 +74,6 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
         yield from_error("server", error)
         if not isinstance(error, ForbiddenError):
             return
-    rights = Background(lambda: list(check_rights(cluster, namespace)))
     classes = Background(lambda: find_classes(cluster))
     claims = Background(lambda: find_volume_claims(cluster, classes.result()))
     snapshots = Background(lambda: find_snapshot_classes(cluster))
@@ -83,7 +82,9 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
     storks = Background(lambda: find_stork_objects(cluster))
     signing = check_signing(cluster, source)
     trusted = signing.trusted
-    yield from errors_as_diagnoses("rights", rights.result)
+    yield from errors_as_diagnoses(
+        "rights", lambda: check_rights(cluster, namespace, signing.key_place)
+    )
     yield from signing.diagnoses
     asks = signing.asks
     if assumed:

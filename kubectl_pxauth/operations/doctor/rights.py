@@ -6,11 +6,11 @@ from threading import Event
 
 from kubectl_pxauth.cluster.access import Right, Rule, has_right, role_manifests
 from kubectl_pxauth.cluster.connection import Cluster
+from kubectl_pxauth.cluster.secrets import SecretKeyReference
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, warning
 from kubectl_pxauth.parallel import run_concurrently
 from kubectl_pxauth.portworx.renewal_job import job_name
 from kubectl_pxauth.portworx.rights import Places, command_rights
-from kubectl_pxauth.portworx.settings import PXKEYS
 
 _AT_ONCE = 16
 _SHOWN = 3
@@ -26,14 +26,15 @@ _ASKED = (
 )
 
 
-def check_rights(cluster: Cluster, namespace: str) -> Iterator[Diagnosis]:
+def check_rights(cluster: Cluster, namespace: str, key: SecretKeyReference) -> Iterator[Diagnosis]:
     """A line for all commands that are allowed, and one for each other; raises ClusterErrors.
 
-    What takes a namespace is asked for in that one, and whether the key may be read is another
-    check's. A missing right is a warning: not everybody needs it.
+    What takes a namespace is asked for in that one, what is beside the key, like the job, where
+    the key is, and whether it may be read is another check's. A missing right is a warning: not
+    everybody needs it.
     """
     needs: dict[str, dict[Right, None]] = {command: {} for command in _ASKED}
-    for one in command_rights(Places(PXKEYS, namespace, job=job_name(namespace))):
+    for one in command_rights(Places(key, namespace, job=job_name(namespace))):
         if one.command in needs:
             rights = [right for rule in one.rules for right in rule.rights()]
             needs[one.command].update(dict.fromkeys(rights))

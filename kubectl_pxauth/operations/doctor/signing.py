@@ -6,7 +6,7 @@ from itertools import chain
 
 from kubectl_pxauth.cluster.access import Right
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.secrets import find_secret
+from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import NoKeyError, NoSharedSecretError, PxauthError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.operations.doctor.diagnosis import (
@@ -29,6 +29,7 @@ from kubectl_pxauth.portworx.key_secret import (
 )
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.running import find_running
+from kubectl_pxauth.portworx.settings import PXKEYS
 from kubectl_pxauth.portworx.signing import (
     AS_GIVEN,
     KeySearch,
@@ -47,13 +48,15 @@ _REAL_KEY = "name the real one: --shared-secret-from NAMESPACE/NAME:KEY or --sha
 class SigningCheck:
     """What tokens are verified against, whether Portworx asks for any, and what was found.
 
-    asks is None where that is not known.
+    asks is None where that is not known. key_place is where the shared secret is, or is to be,
+    though it may be missing or unreadable.
     """
 
     trusted: TrustedKeys
     asks: bool | None
     diagnoses: tuple[Diagnosis, ...]
     search: Search
+    key_place: SecretKeyReference
 
 
 def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
@@ -85,7 +88,16 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
     each: dict[str, Diagnosis] = {}
     for one in (*diagnoses, *odd):
         each.setdefault(one.message, one)  # one error may be in the way of several checks
-    return SigningCheck(trusted, asks, tuple(each.values()), discovery)
+    place = (found.reference if found else source.shared_secret_from) or _stated_place(discovery)
+    return SigningCheck(trusted, asks, tuple(each.values()), discovery, place)
+
+
+def _stated_place(discovery: Search) -> SecretKeyReference:
+    """The Secret that Portworx is to have its key from, or the usual one."""
+    specs = attempt(discovery.specs)
+    stated = () if isinstance(specs, PxauthError) else specs.specs
+    values = (spec.shared_secret.value for spec in stated if spec.shared_secret)
+    return next((value for value in values if isinstance(value, SecretKeyReference)), PXKEYS)
 
 
 def _asks(search: Search, no_key: PxauthError | None) -> bool | None:

@@ -18,7 +18,7 @@ from kubectl_pxauth.cluster.snapshot_classes import (
     list_group_snapshot_classes,
     list_snapshot_classes,
 )
-from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem
+from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, warning
 from kubectl_pxauth.operations.doctor.storage import as_guests
 from kubectl_pxauth.operations.doctor.tokens import Place
 from kubectl_pxauth.parallel import Background
@@ -49,10 +49,10 @@ _GROUPS = _Kind(
     " kubectl edit volumegroupsnapshotclass {name}",
 )
 
-Found = list[tuple[_Kind, SnapshotClass]]
+SnapshotClasses = list[tuple[_Kind, SnapshotClass]]
 
 
-def find_snapshot_classes(cluster: Cluster) -> Found:
+def find_snapshot_classes(cluster: Cluster) -> SnapshotClasses:
     """All of both kinds, as far as the cluster knows them; raises ClusterErrors."""
     return [
         (kind, one)
@@ -66,7 +66,7 @@ def find_snapshot_classes(cluster: Cluster) -> Found:
 
 
 def check_snapshot_classes(
-    reading: Background[Found],
+    reading: Background[SnapshotClasses],
     look: Callable[[Place], Diagnosis | None],
     *,
     secured: bool,
@@ -116,5 +116,7 @@ def _check(
         message = f"{who} names no Secret: its snapshots are asked for"
         if one.name == _OPERATORS:
             yield as_guests(message, guests, remedy)
+        elif guests:
+            yield warning("classes", f"{message} as a guest", remedy)
         else:
             yield bad(message=f"{message} without a token")

@@ -17,8 +17,9 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     problem,
     warning,
 )
-from kubectl_pxauth.portworx.owners import storage_cluster_of
+from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of
 from kubectl_pxauth.portworx.resigning import GRACE, renew_on_purpose, why_left_out
+from kubectl_pxauth.portworx.settings import OPERATORS_TOKENS
 from kubectl_pxauth.portworx.signing import TrustedKeys, made_elsewhere
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
 from kubectl_pxauth.portworx.token_secrets import (
@@ -36,7 +37,10 @@ from kubectl_pxauth.token.verdict import NO_KEY
 
 _ALL = "kubectl pxauth list -A"
 _IN_DAYS = timedelta(days=2)
-_OPERATORS_TOKENS = ("px-user-token", "px-admin-token")
+_OWN_USER = (
+    "give one of them a user of its own: kubectl pxauth issue kubernetes --secret NAME -n NAMESPACE"
+    " --change-identity (its volumes so far stay the old user's)"
+)
 _FINE = (Status.VALID, Status.EXPIRING)
 
 Place = tuple[str, str]
@@ -51,7 +55,7 @@ class Kept:
 
     storage_cluster is the StorageCluster whose operator keeps the Secret, if one does. renewal is
     the command that signs it again, and doubtful is whether it may be there for somebody who has
-    no right to it.
+    no right to it. copied_by is the tool that copies the Secret from another one, if one does.
     """
 
     token: StoredToken
@@ -59,6 +63,7 @@ class Kept:
     padded: bool
     renewal: str
     doubtful: bool
+    copied_by: str | None
 
     @property
     def display_name(self) -> str:
@@ -116,6 +121,7 @@ def read_kept_tokens(
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
                 data = secret.data[AUTH_TOKEN]
                 token = stored(secret, verdict, trusted, now, within)
+                keeper = keeper_of(secret)
                 doubtful = verdict.signed and why_left_out(
                     verdict,
                     secret,
@@ -130,6 +136,7 @@ def read_kept_tokens(
                     padded=data != data.strip(),
                     renewal=renew_on_purpose(secret, verdict),
                     doubtful=bool(doubtful),
+                    copied_by=keeper.name if keeper and keeper.is_copy else None,
                 )
         except ClusterError as error:
             refused = refused or error
@@ -191,7 +198,7 @@ def missing(place: Place, cluster: Cluster, *, to_be_off: bool = False) -> Diagn
         secret = find_secret(cluster, namespace, name)
     except ClusterError as error:
         return from_error("tokens", error)
-    if secret and to_be_off and name in _OPERATORS_TOKENS and storage_cluster_of(secret):
+    if secret and to_be_off and name in OPERATORS_TOKENS and storage_cluster_of(secret):
         return problem(
             "tokens",
             f"the operator deletes {secret.display_name} when security is switched off",
@@ -284,29 +291,16 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
         if one.token.status not in UNSIGNED and (user := getattr(one.token.user, claim)):
             holders.setdefault(user, []).append(one)
     shared = [(user, found) for user, found in holders.items() if len(found) > 1]
-    # The Portworx docs tell users to copy the operator's token into their namespaces.
-    of_operator = {user for user, found in shared if any(map(_is_operators, found))}
-    copies = [(user, found) for user, found in shared if user in of_operator]
-    others = [(user, found) for user, found in shared if user not in of_operator]
-    yield from limited(
-        [
-            warning("subjects", f"{_shared(claim, user, found)}: copies of the operator's token")
-            for user, found in copies
-        ],
-        _ALL,
-    )
-    yield from limited(
-        [
-            problem(
-                "subjects",
-                _shared(claim, user, found),
-                "give one of them a user of its own: kubectl pxauth issue kubernetes --secret NAME"
-                " -n NAMESPACE --change-identity (its volumes so far stay the old user's)",
-            )
-            for user, found in others
-        ],
-        _ALL,
-    )
+    copies, others = [], []
+    for user, found in shared:
+        says = _shared(claim, user, found)
+        if on_purpose := _copied(found):
+            # To give one of them another user would cost it its volumes.
+            copies.append(warning("subjects", f"{says}: copies {on_purpose}"))
+        else:
+            others.append(problem("subjects", says, _OWN_USER))
+    yield from limited(copies, _ALL)
+    yield from limited(others, _ALL)
     if holders and not shared:
         yield ok("subjects", f"each token has its own {claim}")
 
@@ -314,6 +308,18 @@ def check_subjects(kept: KeptTokens, claim: str) -> Iterator[Diagnosis]:
 def _shared(claim: str, user: str, found: list[Kept]) -> str:
     secrets = few([one.display_name for one in found])
     return f"one user for all volumes, {claim} {shown(user)}: {secrets}"
+
+
+def _copied(found: list[Kept]) -> str | None:
+    """Whose copies these are, if they are meant to be: of one token, and in as many namespaces.
+
+    The Portworx docs tell users to copy the operator's token into their namespaces.
+    """
+    if any(map(_is_operators, found)):
+        return "of the operator's token"
+    tools = sorted({one.copied_by for one in found if one.copied_by})
+    originals = sum(one.copied_by is None for one in found)
+    return f"that {few(tools)} made" if tools and originals <= 1 else None
 
 
 def _is_operators(one: Kept) -> bool:
@@ -325,7 +331,7 @@ def _is_operators(one: Kept) -> bool:
     address = f"{user.name}@{one.token.issuer}"
     if one.storage_cluster:
         return True
-    return user.name in _OPERATORS_TOKENS and user.sub == user.email == address
+    return user.name in OPERATORS_TOKENS and user.sub == user.email == address
 
 
 def _moment(one: Kept, now: datetime) -> str:
