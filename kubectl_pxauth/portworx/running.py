@@ -40,10 +40,14 @@ class RunningPortworx:
             return f"kubectl rollout restart {place}", f"kubectl rollout status {place}"
         commands: list[str] = []
         for pod in self.pods if pods is None else pods:
+            if not pod.node:
+                continue  # it takes the key that is there once a node starts it
+            # Pods of other nodes are ready all the time, and the new one has another name.
+            new = f"pod -l {_LABEL} -n {pod.namespace} --field-selector=spec.nodeName={pod.node}"
             commands += [
                 f"kubectl delete pod {pod.name} -n {pod.namespace}",
-                f"kubectl wait --for=condition=Ready pod -l {_LABEL} -n {pod.namespace}"
-                " --timeout=30m",
+                f"kubectl wait --for=create {new} --timeout=30m",
+                f"kubectl wait --for=condition=Ready {new} --timeout=30m",
             ]
         return tuple(commands)
 
