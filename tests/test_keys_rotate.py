@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -322,8 +322,11 @@ def test_a_second_rotation_right_after_one_wants_a_word(keys: Keys) -> None:
     all_is_well(keys, "a")
 
 
-@pytest.mark.parametrize(("answer", "arguments"), [("n", []), ("y", []), ("", ["--yes"])])
-def test_on_a_terminal_it_asks(keys: Keys, answer: str, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("answer", "code", "arguments"),
+    [("n\n", 1, []), ("\x04", 1, []), ("Ctrl-C", 130, []), ("y\n", 0, []), ("", 0, ["--yes"])],
+)
+def test_on_a_terminal_it_asks(keys: Keys, answer: str, code: int, arguments: list[str]) -> None:
     keys.run("create")
     keys.tokens("a", "b")
     before = keys.read()
@@ -337,13 +340,20 @@ def test_on_a_terminal_it_asks(keys: Keys, answer: str, arguments: list[str]) ->
         assert b"2 tokens are signed" in said
         assert b"Portworx refuses every token of the new key until you restart it" in said
         assert keys.read() == before
-        os.write(master, f"{answer}\n".encode())
-    assert ended(process).code == (1 if answer == "n" else 0)
-    said += os.read(master, 10000)
+        if answer == "Ctrl-C":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.write(master, answer.encode())
+    assert ended(process).code == code
+    with suppress(OSError):  # the end of a terminal that nobody writes to
+        while more := os.read(master, 10000):
+            said += more
     os.close(master)
-    if answer == "n":
-        assert b"error: not confirmed: nothing is changed" in said
-    assert (keys.read() == before) == (answer == "n")
+    if code == 1:
+        assert b"\nerror: not confirmed: nothing is changed" in said
+    elif code:
+        assert b"\nerror: interrupted" in said
+    assert (keys.read() == before) == (code != 0)
     all_is_well(keys, "a", "b")
 
 
@@ -573,6 +583,71 @@ def test_pods_that_were_started_before_the_key_was_changed(
         keys.shell.kubectl("delete", "pod", "px-old", "px-new", "-n", "kube-system", "--force")
 
 
+def test_a_restart_waits_for_the_pod_that_comes_in_place_of_the_one_that_goes(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("a")
+    force = ("--force", "-n", "kube-system")
+    pod(keys, "px-1", "2020-01-01T00:00:00Z", node="n1", ready=True)
+    pod(keys, "px-2", "2020-01-01T00:00:00Z", node="n2", ready=True)
+    try:
+        keys.run("rotate")
+        _, made, ready, *others = (
+            line.removeprefix("kubectl ").replace("=30m", "=2s").split()
+            for line in status(keys)["next"]
+        )
+        assert len(others) == 3
+        keys.shell.kubectl("delete", "pod", "px-1", *force)
+        assert keys.shell.kubectl(*made).code == 1
+        assert keys.shell.kubectl(*ready).code == 1
+        pod(keys, "px-3", "2099-01-01T00:00:00Z", node="n1", ready=False)
+        assert keys.shell.kubectl(*made).code == 0
+        assert keys.shell.kubectl(*ready).code == 1
+        keys.shell.kubectl("delete", "pod", "px-3", *force)
+        pod(keys, "px-4", "2099-01-01T00:00:00Z", node="n1", ready=True)
+        assert keys.shell.kubectl(*ready).code == 0
+    finally:
+        keys.shell.kubectl("delete", "pod", "px-2", "px-4", *force)
+
+
+def test_after_the_way_back_only_pods_of_the_time_between_are_restarted(keys: Keys) -> None:
+    keys.run("create")
+    keys.tokens("a")
+    pod(keys, "px-old", "2020-01-01T00:00:00Z")
+    try:
+        keys.run("rotate", "--phase=key")
+        said = keys.run("rotate", "--rollback").err
+        assert "All is as before" in said
+        assert "restart" not in said
+        assert "made again" not in said
+        keys.run("rotate", "--phase=key", "--again")
+        pod(keys, "px-new", "2099-01-01T00:00:00Z")
+        said = keys.run("rotate", "--rollback").err
+        assert "started during the rotation (px-new) may have the other key" in said
+        assert "kubectl delete pod px-new -n kube-system" in said
+        assert "px-old" not in said
+    finally:
+        keys.shell.kubectl("delete", "pod", "px-old", "px-new", "-n", "kube-system", "--force")
+
+
+def test_what_is_next_is_next_for_the_key_that_was_named(keys: Keys) -> None:
+    keys.run("create")
+    place = f"{keys.shell.namespace}/other:key"
+    named = f"--shared-secret-from={place}"
+    data = {"key": base64.b64encode(b"o" * 64).decode()}
+    keys.shell.create({"metadata": {"name": "other"}, "data": data})
+    keys.shell.keep("a", forge(claims_of("a"), b"o" * 64))
+    done = keys.run("rotate", "--phase=key", named)
+    assert f"keys rotate --phase=tokens {named}" in done.err
+    rotate = f"kubectl pxauth keys rotate {named}"
+    found = json.loads(keys.run("status", named, "-o", "json").out)
+    assert found["next"] == [rotate]
+    issued = keys.shell.issue("kubernetes", named, "--change-identity")
+    assert f"{rotate} continues it, and kubectl pxauth keys status {named} shows" in issued.err
+    assert f"{rotate} continues it" in keys.shell.pxauth("doctor", named).out
+    assert "finish that: " not in keys.run("rotate", "--rollback", named).err
+    assert keys.run("status").out.count("Next") == 1
+
+
 def test_portworx_that_was_restarted_need_not_be_restarted_again(keys: Keys) -> None:
     keys.run("create")
     keys.tokens("a")
@@ -586,17 +661,19 @@ def test_portworx_that_was_restarted_need_not_be_restarted_again(keys: Keys) -> 
         keys.shell.kubectl("delete", "pod", "px-new", "-n", "kube-system", "--force")
 
 
-def pod(keys: Keys, name: str, started: str) -> None:
+def pod(keys: Keys, name: str, started: str, *, node: str = "n", ready: bool = False) -> None:
     """A Portworx pod that a kubelet would have started then."""
     keys.shell.create(
         {
             "kind": "Pod",
             "metadata": {"name": name, "namespace": "kube-system", "labels": {"name": "portworx"}},
-            "spec": {"nodeName": "n", "containers": [{"name": "portworx", "image": "portworx"}]},
+            "spec": {"nodeName": node, "containers": [{"name": "portworx", "image": "portworx"}]},
         }
     )
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    running = {"phase": "Running", "startTime": started, "conditions": conditions}
     done = keys.shell.kubectl(
         *("patch", "pod", name, "-n", "kube-system", "--subresource=status", "--type=merge"),
-        *("-p", json.dumps({"status": {"phase": "Running", "startTime": started}})),
+        *("-p", json.dumps({"status": running})),
     )
     assert done.code == 0, done.err

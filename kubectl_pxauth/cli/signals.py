@@ -14,7 +14,7 @@ SIGNALS = tuple(
 
 _A_MOMENT = 0.01  # seconds
 _at_work = False
-_received = int(signal.SIGINT)
+_received: int | None = None
 
 
 def take_signals() -> None:
@@ -66,7 +66,12 @@ def note(number: int) -> None:
 
 def exit_code() -> int:
     """What a shell says of a process that the signal ended."""
-    return 128 + _received
+    return 128 + (_received or signal.SIGINT)
+
+
+def were_received() -> bool:
+    """Whether a signal has told this run to end."""
+    return _received is not None
 
 
 def send_to_main(number: int) -> None:

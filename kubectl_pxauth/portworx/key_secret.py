@@ -98,11 +98,10 @@ class KeyRotation:
     other: SharedSecret
     noted: bool = True
 
-    @property
-    def next_command(self) -> str:
-        """The command that goes on with it."""
+    def next_command(self, flags: str = "") -> str:
+        """The command that goes on with it; the flags are those of key_flags."""
         back = " --rollback" if self.direction is Direction.BACKWARD else ""
-        return f"kubectl pxauth keys rotate{back}"
+        return f"kubectl pxauth keys rotate{back}{flags}"
 
 
 @dataclass(frozen=True)
@@ -207,10 +206,22 @@ def read_key_state(
     return replace(state, rotation=KeyRotation(direction, since, key, other, noted))
 
 
+def key_flags(given: SecretKeyReference | None, portworx_namespace: str | None = None) -> str:
+    """The flags that name the same key to another command, to be put behind it; "" for none.
+
+    Without them that command would find the key that Portworx uses, which may be another one.
+    """
+    flags = f" --shared-secret-from={given}" if given else ""
+    return flags + (f" --portworx-namespace={portworx_namespace}" if portworx_namespace else "")
+
+
 def with_rotation(
-    shared_secret: SharedSecret, reference: SecretKeyReference, secret: Secret
+    shared_secret: SharedSecret, reference: SecretKeyReference, secret: Secret, flags: str
 ) -> SharedSecret:
-    """The shared secret of that place, and a rotation of it that the Secret says is under way."""
+    """The shared secret of that place, and a rotation of it that the Secret says is under way.
+
+    The flags name the place where the user has named it.
+    """
     try:
         rotation = read_key_state(reference, secret).rotation
     except PxauthError:
@@ -220,8 +231,8 @@ def with_rotation(
     since = f", since {rotation.since}" if rotation.since else ""
     back = " back to the old key" if rotation.direction is Direction.BACKWARD else ""
     notice = (
-        f"a rotation of {reference}{back} is under way{since}: {rotation.next_command}"
-        " continues it, and kubectl pxauth keys status shows how far it is"
+        f"a rotation of {reference}{back} is under way{since}: {rotation.next_command(flags)}"
+        f" continues it, and kubectl pxauth keys status{flags} shows how far it is"
     )
     return replace(shared_secret, rotation=notice, other=rotation.other.value)
 
@@ -274,7 +285,7 @@ def _written_note(reference: SecretKeyReference, rotation: KeyRotation) -> bytes
         "direction": str(rotation.direction),
         "since": rotation.since,
         "otherKey": rotation.other_key,
-        "next": rotation.next_command,
+        "next": rotation.next_command(),
     }
     return json.dumps(note).encode()
 

@@ -56,9 +56,11 @@ class KeyStatus:
         """Whether the key was last put in its place by a way back."""
         return self.changed_by == ROLLED_BACK_BY
 
-    @property
-    def next_commands(self) -> tuple[str, ...]:
-        """What to run next, in this order; nothing where nothing is to be done."""
+    def next_commands(self, flags: str) -> tuple[str, ...]:
+        """What to run next, in this order; nothing where nothing is to be done.
+
+        The flags are those that named this key, as key_flags has them.
+        """
         rotation, stale = self.state.rotation, self.started_before
         restart: tuple[str, ...] = ()
         if stale and isinstance(self.running, RunningPortworx):
@@ -66,8 +68,8 @@ class KeyStatus:
         if rotation is None:
             return restart
         if restart:
-            return (*restart, _FINISH)
-        return (rotation.next_command,)
+            return (*restart, f"{_FINISH}{flags}")
+        return (rotation.next_command(flags),)
 
 
 def read_key_status(

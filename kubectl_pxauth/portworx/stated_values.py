@@ -12,7 +12,7 @@ from kubectl_pxauth.errors import (
 )
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.parallel import Background, attempt
-from kubectl_pxauth.portworx.key_secret import with_rotation
+from kubectl_pxauth.portworx.key_secret import key_flags, with_rotation
 from kubectl_pxauth.portworx.settings import (
     PXKEYS,
     ConfigMapKeyReference,
@@ -48,8 +48,8 @@ class FoundText:
 
 
 def read_shared_secret(cluster: Cluster, reference: SecretKeyReference) -> SharedSecret:
-    """The shared secret that is in that key; raises SharedSecretError and ClusterErrors."""
-    return StatedValues(cluster).shared_secret(reference)
+    """The shared secret in the key that is given; raises SharedSecretError and ClusterErrors."""
+    return StatedValues(cluster).shared_secret(reference, key_flags(reference))
 
 
 class StatedValues:
@@ -92,11 +92,11 @@ class StatedValues:
             if isinstance(outcome, ForbiddenError)
         )
 
-    def shared_secret(self, reference: SecretKeyReference) -> SharedSecret:
-        """The shared secret in that key, with a word on a rotation of it."""
+    def shared_secret(self, reference: SecretKeyReference, flags: str = "") -> SharedSecret:
+        """The shared secret in that key, with a word on a rotation of it: see with_rotation."""
         found = SharedSecret(self._value(reference), reference.display_name)
         secret = self.find(reference)
-        return with_rotation(found, reference, secret) if secret else found
+        return with_rotation(found, reference, secret, flags) if secret else found
 
     def key(self, stated: Stated) -> FoundKey:
         """The shared secret that is stated."""

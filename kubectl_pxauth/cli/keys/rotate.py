@@ -20,6 +20,7 @@ from kubectl_pxauth.cli.many import FAILED, Stop, failed, interruptible, with_pr
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.cluster.pods import Pod
 from kubectl_pxauth.cluster.secrets import SecretFailure
 from kubectl_pxauth.errors import ClusterError, PxauthError
 from kubectl_pxauth.operations.keys.rotate import Rotation
@@ -35,6 +36,7 @@ from kubectl_pxauth.operations.keys.rotation import (
     Standing,
     Step,
 )
+from kubectl_pxauth.portworx.key_secret import key_flags
 from kubectl_pxauth.portworx.running import RunningPortworx
 
 HELP = """Makes a new shared secret, and signs every token of the old one again, in all
@@ -160,22 +162,35 @@ def _young(rotation: Rotation, request: RotationRequest) -> str | None:
 def _ask(rotation: Rotation, request: RotationRequest) -> None:
     """Ask before anything is changed; raises PxauthError where the answer is no."""
     total = rotation.standing.total
-    tokens = "1 token" if total == 1 else f"{total} tokens"
+    tokens, are = ("1 token", "is") if total == 1 else (f"{total} tokens", "are")
     output.note(
         {
-            Action.BEGIN: f"A new key is put into {rotation.reference}, and {tokens} are signed"
+            Action.BEGIN: f"A new key is put into {rotation.reference}, and {tokens} {are} signed"
             " again with it.",
-            Action.GO_ON: f"The rotation of {rotation.reference} goes on; {tokens} are concerned.",
-            Action.GO_BACK: f"The old key is put back into {rotation.reference}, and {tokens} are"
+            Action.GO_ON: f"The rotation of {rotation.reference} goes on, with {tokens}.",
+            Action.GO_BACK: f"The old key is put back into {rotation.reference}, and {tokens} {are}"
             " signed again with it.",
             Action.REPLACE: f"A new key is put into {rotation.reference}; {tokens} of the old one"
-            " are not signed again.",
+            f" {are} not signed again.",
         }[rotation.action]
     )
     if age := _young(rotation, request):
         output.note(f"That key was rotated {age} ago, and that rotation is finished.")
-    output.note("Portworx refuses every token of the new key until you restart it on every node.")
-    if not typer.confirm("Go on?", err=True):
+    if rotation.changes_key:
+        output.note(
+            "Portworx pods that were started during the rotation refuse them until you restart"
+            " those pods."
+            if rotation.action is Action.GO_BACK
+            else "Portworx refuses every token of the new key until you restart it on every node."
+        )
+    try:
+        confirmed = typer.confirm("Go on?", err=True)
+    except typer.Abort:  # by a signal, or at the end of the input
+        output.note("")
+        if signals.were_received():
+            raise KeyboardInterrupt from None
+        confirmed = False
+    if not confirmed:
         raise PxauthError("not confirmed: nothing is changed")
 
 
@@ -270,10 +285,7 @@ def _command(request: RotationRequest) -> str:
 
 
 def _flags(request: RotationRequest) -> str:
-    """The flags that name the key, as the next command wants them too."""
-    secret, namespace = request.shared_secret_from, request.portworx_namespace
-    flags = f" --shared-secret-from={secret}" if secret else ""
-    return flags + (f" --portworx-namespace={namespace}" if namespace else "")
+    return key_flags(request.shared_secret_from, request.portworx_namespace)
 
 
 def _say_how_it_stands(
@@ -307,6 +319,9 @@ def _say_what_comes_next(rotation: Rotation, request: RotationRequest) -> None:
             f" node{restart}; after that: {standing.next_command} --phase=tokens{_flags(request)}"
         )
         return
+    if standing.stand is Stand.ROLLED_BACK:
+        _say_after_the_way_back(rotation, running)
+        return
     if not (running and rotation.is_taken_by(running)):
         output.note(
             "Portworx uses this shared secret once you have restarted it on every"
@@ -324,11 +339,27 @@ def _say_what_comes_next(rotation: Rotation, request: RotationRequest) -> None:
     )
 
 
-def _restart(running: RunningPortworx | None) -> str:
-    """How to restart it, for behind a sentence; empty where that is not known."""
-    commands = running.restart_commands() if running else ()
+def _say_after_the_way_back(rotation: Rotation, running: RunningPortworx | None) -> None:
+    """Say which pods may have the other key, and what else may be of it."""
+    pods = rotation.started_meanwhile(running) if running else None
+    if pods == ():
+        return
+    which = f" ({', '.join(pod.name for pod in pods)})" if pods else ""
+    output.note(
+        f"Portworx pods that were started during the rotation{which} may have the other key until"
+        f" you restart them{_restart(running, pods)}."
+    )
+    output.note(
+        "pxctl contexts that were made during the rotation have to be made again: kubectl pxauth"
+        " context create admin"
+    )
+
+
+def _restart(running: RunningPortworx | None, pods: tuple[Pod, ...] | None = None) -> str:
+    """How to restart these pods, or all, for behind a sentence; empty where that is not known."""
+    commands = running.restart_commands(pods) if running else ()
     if not commands:
         return ""
-    first = "; ".join(commands[:2])
-    more = "; and so on, pod by pod: kubectl pxauth keys status" if commands[2:] else ""
+    first = "; ".join(commands[:3])  # of one pod, or of the DaemonSet
+    more = "; and so on, pod by pod: kubectl pxauth keys status" if commands[3:] else ""
     return f" ({first}{more})"

@@ -16,7 +16,7 @@ from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.errors import PxauthError
 from kubectl_pxauth.operations.keys.status import TokenCounts, find_key_status
-from kubectl_pxauth.portworx.key_secret import Direction
+from kubectl_pxauth.portworx.key_secret import Direction, key_flags
 from kubectl_pxauth.portworx.key_status import KeyStatus
 from kubectl_pxauth.token.claims import rfc3339
 
@@ -39,24 +39,25 @@ def command(
     connection_flags: ConnectionFlags,
 ) -> None:
     """Parse, look, print."""
-    status, tokens = find_key_status(
-        optional(shared_secret_from, read_key_reference),
-        optional(portworx_namespace, check_namespace),
-        connection_flags.connection().open(),
-    )
+    given = optional(shared_secret_from, read_key_reference)
+    namespace = optional(portworx_namespace, check_namespace)
+    status, tokens = find_key_status(given, namespace, connection_flags.connection().open())
+    following = status.next_commands(key_flags(given, namespace))
+    commands = [output.for_this_cluster(command) for command in following]
     for unknown in (tokens, status.running):
         if isinstance(unknown, PxauthError):
             output.warning(str(unknown))
     if form:
-        output.objects(_as_json(status, tokens), form)
+        output.objects({**_as_json(status, tokens), "next": commands}, form)
     else:
         from kubectl_pxauth.cli.table import print_rows
 
-        print_rows(_rows(status, tokens))
-        if status.next_commands:
+        nothing = [] if commands else [output.Row("Next", ["nothing"])]
+        print_rows([*_rows(status, tokens), *nothing])
+        if commands:
             print("Next:")
-        for command in status.next_commands:  # each on one line, to be copied
-            print(f"  {output.printable(output.for_this_cluster(command))}")
+        for command in commands:  # each on one line, to be copied
+            print(f"  {output.printable(command)}")
 
 
 NO_FINGERPRINT = "not shown, as the key is so short that it could be guessed from it"
@@ -67,7 +68,6 @@ def _as_json(status: KeyStatus, tokens: TokenCounts | PxauthError) -> dict[str, 
     return {
         **key_as_json(status),
         "tokens": None if isinstance(tokens, PxauthError) else vars(tokens),
-        "next": [output.for_this_cluster(one) for one in status.next_commands],
     }
 
 
@@ -105,8 +105,6 @@ def _rows(status: KeyStatus, tokens: TokenCounts | PxauthError) -> Iterator[outp
             lines.append(f"{tokens.other} signed with {rotation.other_key}")
         yield output.Row("Tokens", lines)
     yield from pod_rows(status)
-    if not status.next_commands:
-        yield output.Row("Next", ["nothing"])
 
 
 def key_rows(status: KeyStatus) -> Iterator[output.Row]:

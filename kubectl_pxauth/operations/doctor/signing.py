@@ -24,6 +24,7 @@ from kubectl_pxauth.portworx.discovery import BY_DEFAULT, BY_NAME, Search, Verif
 from kubectl_pxauth.portworx.key_secret import (
     ROTATED_BY,
     changed_at,
+    key_flags,
     read_key_state,
     same_value_warnings,
 )
@@ -161,11 +162,12 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
     state = read_key_state(key.reference, secret)  # which says what is in a rotation's way
     if state.rotation:
         since = f", since {state.rotation.since}" if state.rotation.since else ""
+        flags = key_flags(key.reference if key.stated_by == AS_GIVEN else None)
         yield warning(
             "key",
             f"a rotation of it is under way{since}",
-            f"{state.rotation.next_command} continues it; kubectl pxauth keys status shows how far"
-            " it is",
+            f"{state.rotation.next_command(flags)} continues it; kubectl pxauth keys status{flags}"
+            " shows how far it is",
         )
 
 

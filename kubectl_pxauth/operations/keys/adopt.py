@@ -22,7 +22,7 @@ from kubectl_pxauth.cluster.secrets import (
 from kubectl_pxauth.errors import ClusterError, DiscoveryError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.portworx.discovery import Search, default_issuer
-from kubectl_pxauth.portworx.key_secret import read_key_state, same_value_warnings
+from kubectl_pxauth.portworx.key_secret import key_flags, read_key_state, same_value_warnings
 from kubectl_pxauth.portworx.owners import keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.settings import (
     APPLICATIONS_KEY,
@@ -73,7 +73,7 @@ def adopt_keys(
     if state.rotation:
         raise ClusterError(
             f"{secret.display_name}: a rotation of the shared secret is under way",
-            hint=f"end it first: {state.rotation.next_command}",
+            hint=f"end it first: {state.rotation.next_command(key_flags(source))}",
         )
     settings = search.settings(None, default_issuer(reference))
     others = {new: secret.data[old] for old, new in _OTHER_KEYS if secret.data.get(old)}

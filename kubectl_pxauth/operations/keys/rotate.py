@@ -22,6 +22,7 @@ from threading import Event
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.objects import DryRun
+from kubectl_pxauth.cluster.pods import Pod
 from kubectl_pxauth.cluster.secrets import (
     Secret,
     SecretContent,
@@ -58,16 +59,19 @@ from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.key_secret import (
     ROLLED_BACK_BY,
     ROTATED_BY,
+    SYSTEM_KEYS,
     Direction,
     KeyState,
     changed_at,
     data_of_state,
+    key_flags,
     read_key_state,
     same_values,
 )
 from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
 from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of, why_unwritable
 from kubectl_pxauth.portworx.running import RunningPortworx, find_running
+from kubectl_pxauth.portworx.settings import pxkeys
 from kubectl_pxauth.portworx.signed_tokens import tokens_signed_with
 from kubectl_pxauth.portworx.stated_values import read_shared_secret
 from kubectl_pxauth.token.identity import NOBODY
@@ -132,6 +136,7 @@ class Rotation:
         self.action = self._decide()
         self._laid = self.state if self.state.laid else self.state.with_new_key(request.now)
         self._target = self._decide_target()
+        self._began = self.state
         self._seen: list[Mapping[str, bytes | None]] = [data_of_state(self.reference, secret)]
         self._progress = _Progress()
 
@@ -162,6 +167,21 @@ class Rotation:
             return False
         return all(pod.started_at and pod.started_at > changed for pod in running.pods)
 
+    def started_meanwhile(self, running: RunningPortworx) -> tuple[Pod, ...]:
+        """The pods that may have the key that a way back has removed."""
+        rotation = self._began.rotation
+        if rotation is None or self._began.laid:
+            return ()  # nothing was started with it
+        since = datetime.fromisoformat(rotation.since) if rotation.since else None
+        return tuple(
+            pod for pod in running.pods if not (since and pod.started_at and pod.started_at < since)
+        )
+
+    @property
+    def changes_key(self) -> bool:
+        """Whether it is to put another key in the place of the one that is there."""
+        return self._began.current.value != self._target.current.value
+
     @property
     def makes_key(self) -> bool:
         """Whether it is to make a key that is not there yet."""
@@ -177,7 +197,7 @@ class Rotation:
         if rotation is None:
             stand, command = progress.ended or Stand.NOT_BEGUN, None
         else:
-            command = rotation.next_command
+            command = rotation.next_command()
             forward = Stand.LAID if self.state.laid else Stand.FORWARD
             stand = forward if rotation.direction is Direction.FORWARD else Stand.BACKWARD
         return Standing(stand, signed, len(progress.to_sign), command, len(progress.lost))
@@ -262,21 +282,22 @@ class Rotation:
 
     def _decide(self) -> Action:
         request, rotation = self._request, self.state.rotation
+        flags = key_flags(request.shared_secret_from, request.portworx_namespace)
         if request.compromised:
             return Action.REPLACE
         if rotation is None:
             if request.rollback or request.phase is Phase.TOKENS:
                 raise ClusterError(
                     f"no rotation of {self.reference} is under way",
-                    hint="kubectl pxauth keys status shows whether one is finished; kubectl pxauth"
-                    " keys rotate --phase=key begins one",
+                    hint=f"kubectl pxauth keys status{flags} shows whether one is finished; kubectl"
+                    f" pxauth keys rotate --phase=key{flags} begins one",
                 )
             return Action.BEGIN
         back = rotation.direction is Direction.BACKWARD
         if back and not request.rollback:
             raise ClusterError(
                 f"a rotation of {self.reference} is on its way back",
-                hint="finish that: kubectl pxauth keys rotate --rollback",
+                hint=f"finish that: {rotation.next_command(flags)}",
             )
         self._check_adopted()
         return Action.GO_BACK if request.rollback and not back else Action.GO_ON
@@ -321,11 +342,19 @@ class Rotation:
             yield Caution(
                 f'{self._secret.display_name} key "{key}" has the same value, and stays as it is:'
                 " who has the leaked key can sign with that one too. Give it a new value as well,"
-                " and restart what is started with it (Portworx, and stork for stork-secret):"
-                f" kubectl patch secret {self.reference.name} -n {self.reference.namespace} --type"
-                f""" merge -p '{{"data":{{"{key}":null}}}}', then kubectl pxauth keys create"""
-                f" -n {self.reference.namespace}"
+                " and restart what is started with it (Portworx, and stork for stork-secret)"
+                f"{self._how_to_renew(key)}"
             )
+
+    def _how_to_renew(self, key: str) -> str:
+        """How to give another of the keys that `keys create` makes a new value; else empty."""
+        if self.reference != pxkeys(self.reference.namespace) or key not in SYSTEM_KEYS:
+            return ""
+        return (
+            f": kubectl patch secret {self.reference.name} -n {self.reference.namespace} --type"
+            f""" merge -p '{{"data":{{"{key}":null}}}}', then kubectl pxauth keys create"""
+            f" -n {self.reference.namespace}"
+        )
 
     def _count(self, stop: Event) -> None:
         """Note which Secrets have tokens of either key."""
