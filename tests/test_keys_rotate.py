@@ -352,7 +352,7 @@ def test_on_a_terminal_it_asks(keys: Keys, answer: str, code: int, arguments: li
     if code == 1:
         assert b"\nerror: not confirmed: nothing is changed" in said
     elif code:
-        assert b"\nerror: interrupted" in said
+        assert b"\nerror: interrupted; nothing is written" in said
     assert (keys.read() == before) == (code != 0)
     all_is_well(keys, "a", "b")
 
