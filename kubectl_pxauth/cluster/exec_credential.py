@@ -16,7 +16,7 @@ from base64 import b64encode
 from datetime import datetime
 from typing import Any
 
-from kubectl_pxauth.cluster.kubeconfig import Entry, read_yaml
+from kubectl_pxauth.cluster.kubeconfig import Credentials, Entry, read_yaml
 from kubectl_pxauth.cluster.plugin_policy import check_policy, find_program
 from kubectl_pxauth.errors import ClusterError
 
@@ -58,10 +58,10 @@ def _mode(plugin: Entry) -> str | None:
     )
 
 
-def run_plugin(plugin: Entry, cluster: Entry, kuberc: str | None) -> dict[str, Any]:
-    """The plugin's credentials, as keys of a kubeconfig's user, a certificate and key as bytes.
-
-    Their key expires is in seconds since 1970, math.inf where the plugin does not say it.
+def run_plugin(
+    plugin: Entry, cluster: Entry, authority: bytes | None, kuberc: str | None
+) -> Credentials:
+    """The plugin's credentials; authority is the cluster's certificate authority.
 
     The plugin may ask on standard error, and on a terminal read standard input.
     Raises ClusterError where it may not run, is missing, fails, or answers something else.
@@ -76,7 +76,7 @@ def run_plugin(plugin: Entry, cluster: Entry, kuberc: str | None) -> dict[str, A
         {
             "apiVersion": plugin["apiVersion"],
             "kind": "ExecCredential",
-            "spec": {"interactive": interactive} | _cluster_info(plugin, cluster),
+            "spec": {"interactive": interactive} | _cluster_info(plugin, cluster, authority),
         }
     )
     try:
@@ -111,11 +111,11 @@ def _may_ask(plugin: Entry, command: str) -> bool:
     return interactive
 
 
-def _cluster_info(plugin: Entry, cluster: Entry) -> Entry:
+def _cluster_info(plugin: Entry, cluster: Entry, authority: bytes | None) -> Entry:
     if not plugin.get("provideClusterInfo"):
         return {}
     info = {key: cluster[key] for key in _CLUSTER_KEYS if key in cluster} | {"config": None}
-    if authority := cluster.get("certificate-authority"):
+    if authority:
         info["certificate-authority-data"] = b64encode(authority).decode()
     for extension in cluster.get("extensions") or []:
         if isinstance(extension, dict) and extension.get("name") == _CONFIG_EXTENSION:
@@ -123,7 +123,7 @@ def _cluster_info(plugin: Entry, cluster: Entry) -> Entry:
     return {"cluster": info}
 
 
-def _credentials(output: bytes, command: str, api_version: str) -> dict[str, Any]:
+def _credentials(output: bytes, command: str, api_version: str) -> Credentials:
     # What the plugin printed may hold a token, so no error repeats it.
     try:
         answer = _parsed(output)
@@ -145,12 +145,13 @@ def _credentials(output: bytes, command: str, api_version: str) -> dict[str, Any
         raise ClusterError(
             f'credential plugin "{command}" gave neither a token nor a certificate with its key'
         )
-    credentials: dict[str, Any] = {"expires": expires}
-    if token:
-        credentials["token"] = texts[0]
-    if certificate:
-        credentials |= {"client-certificate": certificate, "client-key": key}
-    return credentials
+    return Credentials(
+        token=texts[0] or None,
+        certificate=certificate or None,
+        key=key or None,
+        by_plugin=True,
+        expires=expires,
+    )
 
 
 def _parsed(output: bytes) -> Any:

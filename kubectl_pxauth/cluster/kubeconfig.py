@@ -6,6 +6,7 @@ Sources: kubernetes/client-go, tools/clientcmd (loader.go, merge.go, client_conf
 validation.go) and rest/url_utils.go; kubernetes/cli-runtime, pkg/genericclioptions/config_flags.go.
 """
 
+import math
 import os
 from base64 import b64decode
 from collections.abc import Mapping
@@ -40,8 +41,9 @@ _TEXTS = {
     ),
 }
 _SWITCHES = {"disable-compression", "insecure-skip-tls-verify", "provideClusterInfo"}
-_LISTS = {"args", "as-groups", "env", "extensions"}
-_MAPPINGS = {"as-user-extra", "auth-provider", "exec"}
+_LISTS = {"env", "extensions"}
+_TEXT_LISTS = {"args", "as-groups"}
+_MAPPINGS = {"as-user-extra", "auth-provider", "config", "exec"}
 _TYPES: tuple[tuple[set[str], type, str], ...] = (
     (_TEXTS, str, "text"),
     (_SWITCHES, bool, "true or false"),
@@ -73,6 +75,22 @@ class ConnectionOptions:
     proxy_url: str | None = None
     kuberc: str | None = None
     request_timeout: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What authenticates a user: a token, a name and a password, a certificate with its key in PEM.
+
+    None where there is no such. by_plugin is whether a credential plugin gave them, and expires is
+    until when, in seconds since 1970.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    password: tuple[str, str] | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
+    key: bytes | None = field(default=None, repr=False)
+    by_plugin: bool = False
+    expires: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -263,14 +281,16 @@ def _entry(item: Entry, kind: str, path: Path) -> Entry:
     _check_types(entry, where)
     if plugin := entry.get("exec"):
         _check_types(plugin, f"{where}: exec")
-        if not all(isinstance(argument, str) for argument in plugin.get("args") or []):
-            raise ClusterError(f"{where}: exec: args is not a list of texts")
         for variable in plugin.get("env") or []:
             if not isinstance(variable, dict) or not (
                 isinstance(variable.get("name"), str)
                 and isinstance(variable.get("value"), str | None)
             ):
                 raise ClusterError(f"{where}: exec: env is not a list of names and values")
+    if provider := entry.get("auth-provider"):
+        _check_types(provider, f"{where}: auth-provider")
+    for key, values in (entry.get("as-user-extra") or {}).items():
+        _check_texts(values, f"{where}: as-user-extra: {key}")
     return entry | {
         key: _decoded(entry[key], f"{where}: {key}") for key in _DATA & entry.keys() if entry[key]
     }
@@ -289,9 +309,17 @@ def _check_types(entry: Entry, where: str) -> None:
         for key in keys & entry.keys():
             if not isinstance(entry[key], kind | None):
                 raise ClusterError(f"{where}: {key} is not {words}")
+    for key in _TEXT_LISTS & entry.keys():
+        _check_texts(entry[key], f"{where}: {key}")
     for key in (*_CLUSTER_FILES, *_USER_FILES):
         if "\0" in (entry.get(key) or ""):
             raise ClusterError(f"{where}: {key} holds a null byte")
+
+
+def _check_texts(found: object, name: str) -> None:
+    texts = [] if found is None else found
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ClusterError(f"{name} is not a list of texts")
 
 
 def _absolute(entry: Entry, files: tuple[str, ...], folder: Path) -> Entry:

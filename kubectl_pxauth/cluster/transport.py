@@ -4,17 +4,17 @@ The kubernetes package's own loader would import OAuth libraries, write client k
 go on without credentials where it does not know what the kubeconfig asks for.
 """
 
-import math
 import os
 import threading
 import time
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from kubectl_pxauth.cluster.kubeconfig import Entry, Target
+from kubectl_pxauth.cluster.kubeconfig import Credentials, Entry, Target
 from kubectl_pxauth.cluster.proxy import find_proxy
 from kubectl_pxauth.errors import ClusterError
 from kubectl_pxauth.imports import register_without_init
@@ -56,8 +56,8 @@ class Transport:
         register_without_init(
             "kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2"
         )
-        cluster = _with_bytes(target.cluster, "certificate-authority")
-        self._target, self._cluster = target, cluster
+        cluster = target.cluster
+        self._target, self._authority = target, _content(cluster, "certificate-authority")
         self._secure = target.server.startswith("https://")
         proxy = find_proxy(target.server, cluster.get("proxy-url"), os.environ)
         self.route = (
@@ -67,14 +67,14 @@ class Transport:
 
         self.logins = 0
         self._lock = threading.Lock()
-        user = self._log_in()
-        tls = _tls(cluster, user) if self._secure else None
+        self._log_in()
+        tls = self._tls() if self._secure else None
         self.pools = new_pools(proxy, tls, cluster.get("tls-server-name"))
 
     def headers(self) -> "urllib3.HTTPHeaderDict":
         """What a request says of its user; runs a credential plugin again whose answer expired."""
         with self._lock:
-            if time.time() >= self._expires:
+            if time.time() >= self._credentials.expires:
                 self._log_in_again()
             return self._headers.copy()
 
@@ -85,26 +85,45 @@ class Transport:
         not where no plugin gives them.
         """
         with self._lock:
-            if not self._by_plugin:
+            if not self._credentials.by_plugin:
                 return False
             if self.logins == logins:  # else another thread was here before
                 self._log_in_again()
             return True
 
-    def _log_in(self) -> Entry:
+    def _log_in(self) -> None:
         # kubectl sends credentials over TLS alone.
-        user = _credentials(self._target, self._cluster) if self._secure else {}
-        self._by_plugin = "expires" in user
-        self._expires = user.get("expires", math.inf)
-        self._headers = _headers(self._target, user)
+        self._credentials = (
+            _credentials(self._target, self._authority) if self._secure else Credentials()
+        )
+        self._headers = _headers(self._target, self._credentials)
         self.logins += 1
-        return user
 
     def _log_in_again(self) -> None:
-        user = self._log_in()
-        if user.get("client-certificate"):
+        self._log_in()
+        if self._credentials.certificate:
             # Another context is another pool: what is open shows the certificate that there was.
-            self.pools.connection_pool_kw["ssl_context"] = _tls(self._cluster, user)
+            self.pools.connection_pool_kw["ssl_context"] = self._tls()
+
+    def _tls(self) -> "ssl.SSLContext":
+        from kubectl_pxauth.cluster.tls import (
+            new_context,
+            show_certificate,
+            trust,
+            trust_everybody,
+            trust_the_system,
+        )
+
+        context = new_context()
+        if self._target.cluster.get("insecure-skip-tls-verify"):
+            trust_everybody(context)
+        elif self._authority:
+            trust(context, self._authority)
+        else:
+            trust_the_system(context, os.environ)
+        if self._credentials.certificate:
+            show_certificate(context, self._credentials.certificate, self._credentials.key or b"")
+        return context
 
     def connections_ahead(
         self, number: int, sockets: "Sequence[Background[socket.socket]]"
@@ -124,36 +143,40 @@ class Transport:
         return self.pools.connection_from_url(self._target.server)
 
 
-def _with_bytes(entry: Entry, *files: str) -> Entry:
-    """The entry with the bytes of each of these files under its key, whichever way it has them.
+def _content(entry: Entry, file: str) -> bytes | None:
+    """The content of a file of the entry, which may have it as data; None where it has neither.
 
     Raises ClusterError that names the file.
     """
-    found = dict(entry)
-    for key in files:
-        if data := found.pop(f"{key}-data", None):
-            found[key] = data
-        elif path := found.get(key):
-            try:
-                found[key] = Path(path).read_bytes()
-            except OSError as error:
-                raise ClusterError(f"kubeconfig: {key} {path}: {error.strerror}") from None
-    return found
+    data: bytes | None = entry.get(f"{file}-data")
+    if data or not (path := entry.get(file)):
+        return data
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ClusterError(f"kubeconfig: {file} {path}: {error.strerror}") from None
 
 
-def _credentials(target: Target, cluster: Entry) -> Entry:
-    """The user's entry with all that it refers to: a plugin's answer, files, a login's token."""
-    user = _with_bytes(target.user, "client-certificate", "client-key")
+def _credentials(target: Target, authority: bytes | None) -> Credentials:
+    """The user's, from wherever its entry has them: a plugin's answer, files, a login's token."""
+    user = target.user
+    password = (user.get("username") or "", user.get("password") or "")
+    own = Credentials(
+        token=user.get("token"),
+        password=password if any(password) else None,
+        certificate=_content(user, "client-certificate"),
+        key=_content(user, "client-key"),
+    )
     if provider := user.get("auth-provider"):
-        user.setdefault("token", _login(provider))
-    elif "exec" in user:
+        login = _login(provider)
+        return replace(own, token=own.token or login)
+    if "exec" in user:
         from kubectl_pxauth.cluster.exec_credential import check_plugin, run_plugin
 
         check_plugin(user["exec"])
-        own = ("token", "username", "password", "client-certificate")
-        if not any(user.get(key) for key in own):
-            user |= run_plugin(user["exec"], cluster, target.kuberc)
-    return user
+        if not (own.token or own.password or own.certificate):
+            return run_plugin(user["exec"], target.cluster, authority, target.kuberc)
+    return own
 
 
 def _login(provider: Entry) -> str:
@@ -188,20 +211,17 @@ def _expiry(token: str) -> float:
         return 0
 
 
-def _headers(target: Target, user: Entry) -> "urllib3.HTTPHeaderDict":
+def _headers(target: Target, credentials: Credentials) -> "urllib3.HTTPHeaderDict":
     """What each request says of the user; raises ClusterError for what no header can hold."""
     from urllib3 import HTTPHeaderDict
 
     headers = HTTPHeaderDict()
     headers["User-Agent"] = "kubectl-pxauth"
-    name_and_password = target.address_user
-    if not name_and_password and (user.get("username") or user.get("password")):
-        name_and_password = (user.get("username") or "", user.get("password") or "")
-    if name_and_password:
-        basic = b64encode(":".join(name_and_password).encode()).decode()
+    if password := target.address_user or credentials.password:
+        basic = b64encode(":".join(password).encode()).decode()
         headers["Authorization"] = f"Basic {basic}"
-    elif user.get("token"):
-        headers["Authorization"] = _header_value(f"Bearer {user['token']}")
+    elif credentials.token:
+        headers["Authorization"] = _header_value(f"Bearer {credentials.token}")
     for key, value in _impersonation(target.user):
         headers.add(key, _header_value(value))
     return headers
@@ -212,12 +232,12 @@ def _impersonation(user: Entry) -> Iterator[tuple[str, str]]:
         return
     yield "Impersonate-User", user["as"]
     for group in user.get("as-groups") or []:
-        yield "Impersonate-Group", str(group)
+        yield "Impersonate-Group", group
     if user.get("as-uid"):
         yield "Impersonate-Uid", user["as-uid"]
     for key, values in (user.get("as-user-extra") or {}).items():
-        for value in values:
-            yield f"Impersonate-Extra-{quote(key, safe='')}", str(value)
+        for value in values or []:
+            yield f"Impersonate-Extra-{quote(str(key), safe='')}", value
 
 
 def _header_value(text: str) -> str:
@@ -228,24 +248,3 @@ def _header_value(text: str) -> str:
             " can't hold"
         )
     return text.encode(errors="surrogateescape").decode("latin-1")
-
-
-def _tls(cluster: Entry, user: Entry) -> "ssl.SSLContext":
-    from kubectl_pxauth.cluster.tls import (
-        new_context,
-        show_certificate,
-        trust,
-        trust_everybody,
-        trust_the_system,
-    )
-
-    context = new_context()
-    if cluster.get("insecure-skip-tls-verify"):
-        trust_everybody(context)
-    elif authority := cluster.get("certificate-authority"):
-        trust(context, authority)
-    else:
-        trust_the_system(context, os.environ)
-    if user.get("client-certificate"):
-        show_certificate(context, user["client-certificate"], user["client-key"])
-    return context

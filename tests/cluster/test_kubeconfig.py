@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -265,6 +266,42 @@ def test_extra_fields_are_impersonated(leaks: LeakWatch, shell: Shell, flags: li
     assert audited[0]["extra"] == {
         key: value for key, value in seen["extra"].items() if not key.startswith("authentication.")
     }
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"as-user-extra": {"a": "bcd"}},
+        {"as-user-extra": {"a": 1}},
+        {"as-user-extra": {"a": [1]}},
+        {"as-user-extra": {"a": ["b", ["c"]]}},
+        {"as-user-extra": {"a": {"b": "c"}}},
+        {"as-user-extra": {"a": None}},
+        {"as-user-extra": {"a": ["b", "c"]}},
+        {"as-groups": [1]},
+        {"as-groups": [["g"]]},
+        {"as-groups": ["g"]},
+        {"auth-provider": {"name": ["oidc"]}},
+        {"auth-provider": {"name": "oidc", "config": ["id-token"]}},
+        {"auth-provider": {"name": "oidc", "config": {"id-token": 1}}},
+        {"exec": {"apiVersion": PLUGIN, "command": "x", "args": [1]}},
+        {"exec": {"apiVersion": PLUGIN, "command": "x", "env": ["a"]}},
+        {"exec": {"apiVersion": PLUGIN, "command": "x", "env": [{"name": "a", "value": 1}]}},
+        {"expires": "x"},
+    ],
+    ids=str,
+)
+def test_what_is_in_an_entrys_lists_and_mappings(shell: Shell, entry: dict[str, Any]) -> None:
+    """A kubeconfig that kubectl refuses is refused, and sends nothing."""
+    config = json.loads(Path(shell.environment["KUBECONFIG"]).read_text())
+    config["users"][0]["user"] |= {"as": "carol", **entry}
+    path = shell.home / "config"
+    path.write_text(json.dumps(config))
+    run = shell.with_environment(KUBECONFIG=str(path))
+    taken = run.kubectl("auth", "whoami").code == 0
+    said = run.refused("issue", "kubernetes").err
+    assert ('"carol" may not get' in said) == taken, said
+    assert "has a bug" not in said
 
 
 def test_an_extra_field_without_a_value_is_misuse(shell: Shell) -> None:
