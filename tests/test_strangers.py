@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import claims_of, forge
 from tests.portworx_site import (
+    FINALIZER,
     GROUP,
     ISSUER_VARIABLE,
     OTHERS,
@@ -31,9 +32,33 @@ def secured(site: Site) -> Site:
     """A cluster with the operator's Portworx in px, and a tenant who may do all in other."""
     site.lay_secret("px/px-shared-secret")
     site.storage_cluster("px/cluster", security=self_signed(issuer="px.example"))
+    wait_a_second(site)
     site.done("create", "role", "tenant", "--verb=*", "--resource=*.*", "-n", "other")
     site.done("create", "rolebinding", "tenant", "--role=tenant", "--user=tenant", "-n", "other")
     return site
+
+
+def wait_a_second(site: Site) -> None:
+    """Until what is made is younger than all that is there, by the whole seconds of the server."""
+
+    def now() -> str:
+        clock = site.done("create", "configmap", "clock", "--dry-run=server", "-o", "json")
+        return str(json.loads(clock)["metadata"]["creationTimestamp"])
+
+    begun = now()
+    while now() == begun:
+        pass
+
+
+def make_at_once(site: Site, *objects: dict[str, Any]) -> None:
+    """In this order, and within one second, as a restore from a backup does."""
+    while True:
+        listed = {"apiVersion": "v1", "kind": "List", "items": objects}
+        when = 'jsonpath={.metadata.creationTimestamp}{"\\n"}'
+        if len({*site.done("create", "-f", "-", "-o", when, stdin=listed).split()}) == 1:
+            return
+        site.release_storage_clusters()
+        site.done("delete", "storageclusters", "--all", "-A")
 
 
 def as_tenant(site: Site, path: str, manifest: dict[str, Any]) -> None:
@@ -132,6 +157,7 @@ def test_a_finalizer_that_a_tenant_wrote_outdoes_nobodys(
     site.lay_secret("other/px-shared-secret", EVIL)
     real = self_signed(issuer="px.example")
     site.storage_cluster("px/cluster", taken_up=is_real_one_taken_up, security=real)
+    wait_a_second(site)
     site.storage_cluster("other/mine", taken_up=True, **spec)
     for command in (("token", "admin"), ("issue", "kubernetes", "-n", "px"), ("discover",)):
         said = site.refused(*command).err
@@ -144,6 +170,32 @@ def test_a_finalizer_that_a_tenant_wrote_outdoes_nobodys(
     asked = json.loads(site.pxauth("doctor", "-o", "json").out)
     findings = [one for one in asked["findings"] if "it is not clear by which" in one["message"]]
     assert len(findings) == 1
+
+
+def test_none_that_a_restore_made_in_the_same_second_was_there_before(site: Site) -> None:
+    """Which of them was written last says nothing of that: the operator goes on writing one."""
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("other/px-shared-secret", EVIL)
+    real = {"security": self_signed(issuer="px.example")}
+    metadata = {"name": "cluster", "namespace": "px", "finalizers": [FINALIZER]}
+    make_at_once(
+        site,
+        storage_cluster(metadata={"name": "mine", "namespace": "other"}, spec=real),
+        storage_cluster(metadata=metadata, spec=real),
+    )
+    assert site.signs_with(OURS, "px.example") == ""
+
+
+def test_a_key_that_a_restore_left_out_is_not_replaced_by_a_tenants(site: Site) -> None:
+    site.lay_secret("other/px-shared-secret", EVIL)
+    spec = {"security": {"enabled": True}}
+    make_at_once(
+        site,
+        storage_cluster(metadata={"name": "mine", "namespace": "other"}, spec=spec),
+        storage_cluster(metadata={"name": "cluster", "namespace": "px"}, spec=spec),
+    )
+    said = site.refused("token", "admin").err
+    assert "Secret px/px-shared-secret not found" in said
 
 
 def test_no_job_runs_where_a_tenant_alone_says_that_the_key_is(site: Site) -> None:

@@ -43,14 +43,15 @@ _MOST_LISTED = 5
 class PortworxObject:
     """An object that may start Portworx, unread: read() is what it says.
 
-    taken_up is whether it has the operator's finalizer. made is when it was made, to be compared.
+    taken_up is whether it has the operator's finalizer. made is when it was made, to be compared:
+    a restore makes many in one second, of which none is the first, whatever was written last.
     read raises MalformedError where the object is not of the form that it should have.
     """
 
     name: str
     namespace: str
     taken_up: bool
-    made: tuple[str, int, str]
+    made: str
     read: Callable[[], tuple[PortworxSpec, ...]]
 
 
@@ -262,9 +263,7 @@ def _objects(
             return read(item, namespace, where)
 
         taken_up = _FINALIZER in (metadata.get("finalizers") or ())
-        # Two of one second are told apart by what the server counts: it grows with each write.
-        version = str(metadata.get("resourceVersion"))
-        made = str(metadata.get("creationTimestamp")), len(version), version
+        made = str(metadata.get("creationTimestamp"))
         yield PortworxObject(where, namespace, taken_up, made, unread)
 
 

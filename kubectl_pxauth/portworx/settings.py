@@ -136,7 +136,7 @@ class PortworxSpec:
     unseen: bool = False
     secured: bool = False
     guests: bool | None = None
-    made: tuple[str, int, str] = ("", 0, "")
+    made: str = ""
 
     @property
     def is_operators(self) -> bool:
