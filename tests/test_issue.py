@@ -441,3 +441,14 @@ def test_a_token_that_pxctl_made_keeps_its_life_and_is_bound(shell: Shell) -> No
     assert claims["exp"] - claims["iat"] == 90 * 86400 + 600
     assert claims["kubectl-pxauth/secret"] == f"{shell.namespace}/px-k8s-user"
     assert judge(shell.token())["accepted"]
+
+
+def test_a_weak_key_of_the_cluster_can_be_rotated(shell: Shell) -> None:
+    """The hint names the key that was found, and no other."""
+    shell.create({"metadata": {"name": "weak"}, "stringData": {"shared-secret": "short"}})
+    place = f"{shell.namespace}/weak:shared-secret"
+    _, hint = shell.refused("issue", "kubernetes", "--shared-secret-from", place).err.splitlines()
+    assert hint == (
+        "hint: put a new one in its place: kubectl pxauth keys rotate"
+        f" --shared-secret-from={place}; to sign with it all the same: --allow-weak-key"
+    )

@@ -287,6 +287,20 @@ def test_nobodys_change_is_lost(shell: Shell) -> None:
         assert judge(shell.token(name))["claims"]["sub"] == f"{shell.namespace}-{name}"
 
 
+def test_where_the_key_signed_none_of_them(shell: Shell) -> None:
+    """What the hint says works for the tokens of a key that was changed."""
+    former = ("--shared-secret-file", "-", "--issuer", "portworx.com")
+    shell.issue("kubernetes", *former, stdin="k" * 40)
+    done = shell.pxauth("renew", "--all")
+    assert (done.code, done.out) == (1, "")
+    assert (
+        "(issue them again: kubectl pxauth issue PROFILE -n NAMESPACE; or sign those that you"
+        " know: kubectl pxauth renew SECRET -n NAMESPACE --resign)\n"
+    ) in done.err
+    shell.issue("kubernetes")
+    assert judge(shell.token())["accepted"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

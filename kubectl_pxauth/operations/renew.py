@@ -144,8 +144,8 @@ def renew(
         if signed == {False} and not request.names and not stop.is_set():
             raise IdentityError(
                 "the present key signed none of these tokens: it was changed, or all are forged",
-                hint="issue them again: kubectl pxauth issue; or sign those that you know:"
-                " kubectl pxauth renew SECRET -n NAMESPACE --resign",
+                hint="issue them again: kubectl pxauth issue PROFILE -n NAMESPACE; or sign those"
+                " that you know: kubectl pxauth renew SECRET -n NAMESPACE --resign",
             )
 
     def written(outcome: RenewResult | SecretFailure) -> WrittenToken | None:

@@ -7,7 +7,6 @@ from kubectl_pxauth.errors import WeakKeyError
 from kubectl_pxauth.frozen import dataclass
 from kubectl_pxauth.token.jwt import SigningKey
 from kubectl_pxauth.token.minting import Signer
-from kubectl_pxauth.token.private_key import PrivateKey
 from kubectl_pxauth.token.shared_secret import SharedSecret
 
 if TYPE_CHECKING:
@@ -56,11 +55,13 @@ class KeySource:
     def check_strength(self, key: SigningKey) -> None:
         """Raise WeakKeyError for a key that can be guessed, unless the user allows that."""
         if key.weakness and not self.allow_weak_key:
-            allow = "to sign with it all the same: --allow-weak-key"
-            rotate = "put a new one in its place: kubectl pxauth keys rotate; "
-            raise WeakKeyError(
-                key.weakness, hint=allow if isinstance(key, PrivateKey) else rotate + allow
-            )
+            hint = "to sign with it all the same: --allow-weak-key"
+            if key is not self.signing_key:  # it was found in the cluster
+                from kubectl_pxauth.portworx.key_secret import key_flags
+
+                flags = key_flags(self.shared_secret_from, self.portworx_namespace)
+                hint = f"put a new one in its place: kubectl pxauth keys rotate{flags}; {hint}"
+            raise WeakKeyError(key.weakness, hint)
 
     def trust(
         self, issuer: str | None, key: "FoundKey | None", username_claim: str = "sub"
