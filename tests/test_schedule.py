@@ -257,7 +257,7 @@ def test_what_is_set_is_shown(job: Job) -> None:
     run = said.pop("next run")
     assert run.endswith("T03:00:00Z")
     assert said == {
-        "schedule": "0 3 * * * (UTC)",
+        "schedule": "0 3 * * * (the control plane's time zone, most often UTC)",
         "renews": f"namespace {job.shell.namespace}, what ends within 30d",
         "image": "i:1",
         "runs in": "namespace kube-system",

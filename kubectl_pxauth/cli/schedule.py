@@ -240,8 +240,9 @@ def _show_settings(done: ObjectChanges, now: datetime) -> None:
     status = (done.cron_job.manifest.get("status") or {}) if done.cron_job else {}
     suspended = bool(done.cron_job and done.cron_job.manifest["spec"].get("suspend"))
     run = next_run(settings.schedule, settings.time_zone, now)
+    time_zone = settings.time_zone or "the control plane's time zone, most often UTC"
     rows = [
-        ("schedule", f"{settings.schedule} ({settings.time_zone or 'UTC'})"),
+        ("schedule", f"{settings.schedule} ({time_zone})"),
         ("renews", _scope(job.scope, settings.selector, settings.within)),
     ]
     if issuing := settings.issuing:
