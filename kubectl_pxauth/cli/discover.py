@@ -1,12 +1,10 @@
 """The command `kubectl pxauth discover`."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from kubectl_pxauth.cli import output
-from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag
+from kubectl_pxauth.cli.flags import ConnectionFlags, DataFormatFlag, PortworxNamespaceFlag
 from kubectl_pxauth.cli.inputs import optional
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
@@ -28,12 +26,7 @@ EXAMPLES = (
 @takes_groups
 def command(
     *,
-    portworx_namespace: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Namespace that Portworx runs in.", show_default="all are searched"
-        ),
-    ] = None,
+    portworx_namespace: PortworxNamespaceFlag = None,
     form: DataFormatFlag = None,
     connection_flags: ConnectionFlags,
 ) -> None:

@@ -13,7 +13,7 @@ from kubectl_pxauth.parallel import Background, attempt, run_concurrently
 _AT_ONCE = 8
 
 Answer = TypeVar("Answer")
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 def ask_each(
@@ -35,15 +35,15 @@ def ask_each(
 
 def outcomes_of_each(
     connections: Mapping[str, Connection],
-    work: Callable[[str, Connection], Iterable[Outcome]],
+    work: Callable[[str, Connection], Iterable[Result]],
     stop: Event,
-) -> Iterator[tuple[str, Outcome | PxauthError]]:
+) -> Iterator[tuple[str, Result | PxauthError]]:
     """The outcomes of the work in each cluster as they come, each with its context.
 
     An error ends the work in its own cluster, and is that one's last outcome. Once stop is set no
     further cluster is begun; the work under way sees to its own end.
     """
-    found: SimpleQueue[tuple[str, Outcome | PxauthError] | None] = SimpleQueue()
+    found: SimpleQueue[tuple[str, Result | PxauthError] | None] = SimpleQueue()
 
     def one(context: str) -> None:
         try:

@@ -48,7 +48,7 @@ def count_again(counts: Counter[str], counted: dict[str, str], place: str, what:
     counts[what] += 1
 
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 class Stop(Event):
@@ -105,12 +105,12 @@ def give_memory_back() -> None:
 
 
 def with_progress(
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Result],
     what: str,
     total: int | None,
     stop: Stop,
     counts: Counter[str] | None = None,
-) -> Iterator[Outcome]:
+) -> Iterator[Result]:
     """The outcomes, with a bar on a terminal's standard error; total is None where unknown.
 
     They end where an interrupt ends them. With counts, an error that ends them is told and counted,
@@ -135,7 +135,7 @@ def with_progress(
         stop.working = False
 
 
-def _with_bar(outcomes: Iterable[Outcome], what: str, total: int | None) -> Iterator[Outcome]:
+def _with_bar(outcomes: Iterable[Result], what: str, total: int | None) -> Iterator[Result]:
     # Where colours are not wanted somebody may have it read out, and a bar is read again and again.
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     if plain or not sys.stderr.isatty():

@@ -28,7 +28,7 @@ from kubectl_pxauth.token.shared_secret import SharedSecret
 _BATCH = 50  # tokens that are written between two looks at the key
 _ROUNDS = 5  # changes of the key that are followed
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class WrittenToken:
 def look_at_the_key_again(
     cluster: Cluster,
     signer: Signer,
-    outcomes: Iterable[Outcome],
-    written: Callable[[Outcome], WrittenToken | None],
-    mended: Callable[[Outcome, Secret | PxauthError], Outcome],
-) -> Iterator[Outcome]:
+    outcomes: Iterable[Result],
+    written: Callable[[Result], WrittenToken | None],
+    mended: Callable[[Result, Secret | PxauthError], Result],
+) -> Iterator[Result]:
     """The outcomes of writes with this signer, as they come, with a look at the key after them.
 
     written says where an outcome has put a token, if it has. Where the key was changed meanwhile
@@ -57,9 +57,9 @@ def look_at_the_key_again(
     if signer.read_again is None:
         yield from outcomes
         return
-    batch: dict[WrittenToken, Outcome] = {}
+    batch: dict[WrittenToken, Result] = {}
 
-    def look() -> Iterator[Outcome]:
+    def look() -> Iterator[Result]:
         for place, now in _mend(cluster, signer, list(batch)).items():
             yield mended(batch[place], now)
         batch.clear()

@@ -76,7 +76,7 @@ _FLAG = r"(?s)--?([a-z][a-z_-]*)(?:=(.*))?"
 _COMMAND_LINE = rf"(?:^|\s)--?(?:{'|'.join(_FLAGS).replace('_', '[_-]')})[=\s]"
 _VARIABLE = r"\$\((\w+)\)"
 
-Kind = TypeVar("Kind")
+Form = TypeVar("Form")
 
 
 @dataclass(frozen=True)
@@ -171,14 +171,14 @@ class MalformedError(Exception):
     """An object has not the form that its kind has; str() says in which field."""
 
 
-def _get(holder: Mapping[str, Any], path: str, name: str, kind: type[Kind]) -> Kind | None:
+def _get(holder: Mapping[str, Any], path: str, name: str, form: type[Form]) -> Form | None:
     """The field of that name, None where it is missing or null; path is what holds it."""
     value = holder.get(name)
     if value is None:
         return None
-    if not isinstance(value, kind):
+    if not isinstance(value, form):
         words = {str: "a text", bool: "true or false", list: "a list", dict: "a mapping"}
-        raise MalformedError(f"{path} {name} is not {words[kind]}")
+        raise MalformedError(f"{path} {name} is not {words[form]}")
     if isinstance(value, str) and len(value) > _LONGEST:
         raise MalformedError(f"{path} {name} has {len(value)} characters")
     return value

@@ -6,7 +6,8 @@ from typing import Literal
 from kubectl_pxauth.errors import KeyFileError
 from kubectl_pxauth.frozen import dataclass
 
-_LEAST_RSA_BITS, _GOOD_RSA_BITS = 1024, 2048
+LEAST_RSA_BITS, GOOD_RSA_BITS = 1024, 2048
+"""What the verifier takes, and what RFC 7518 (section 3.3) asks for."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class PrivateKey:
     @property
     def weakness(self) -> str | None:
         """Why it is not to sign, though Portworx takes it as it is; None if nothing speaks so."""
-        if self.algorithm == "RS256" and self.bits < _GOOD_RSA_BITS:
+        if self.algorithm == "RS256" and self.bits < GOOD_RSA_BITS:
             return (
-                f"the RSA key in {self.source} has {self.bits} bits; RS256 wants {_GOOD_RSA_BITS}"
+                f"the RSA key in {self.source} has {self.bits} bits; RS256 wants {GOOD_RSA_BITS}"
                 " or more (RFC 7518, section 3.3)"
             )
         return None
@@ -43,10 +44,10 @@ def read_rsa_private_key(pem: bytes, source: str) -> PrivateKey:
         raise KeyFileError(
             f"{source} holds no RSA key", hint="--ecdsa-private-keyfile takes an ECDSA key"
         )
-    if key.key_size < _LEAST_RSA_BITS:
+    if key.key_size < LEAST_RSA_BITS:
         raise KeyFileError(
             f"the RSA key in {source} has {key.key_size} bits; the verifier takes them from"
-            f" {_LEAST_RSA_BITS}"
+            f" {LEAST_RSA_BITS}"
         )
     return PrivateKey(pem, _public_pem(key), "RS256", key.key_size, source)
 

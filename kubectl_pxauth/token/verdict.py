@@ -26,6 +26,7 @@ from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.claims import LONGEST, renewal_window
 from kubectl_pxauth.token.go_json import GoJSONError, kind, read_object
 from kubectl_pxauth.token.identity import NOBODY, OWNER_CLAIMS, PartialIdentity, is_placeholder
+from kubectl_pxauth.token.private_key import GOOD_RSA_BITS, LEAST_RSA_BITS
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -39,7 +40,6 @@ _LISTS = ("roles", "groups")
 _ALGORITHMS = tuple(f"{family}{bits}" for family in ("HS", "RS", "ES") for bits in (256, 384, 512))
 _GENERATED = ("HS256", "RS256", "ES256")
 _CURVE_BITS = {"ES256": 256, "ES384": 384, "ES512": 521}
-_LEAST_RSA_BITS, _GOOD_RSA_BITS = 1024, 2048
 
 _CHECKS = (
     "format", "algorithm", "signature", "claims", "issuer", "username", "roles", "issued-at",
@@ -332,13 +332,13 @@ def _check_rsa(
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
-    if key.key_size < _LEAST_RSA_BITS:
+    if key.key_size < LEAST_RSA_BITS:
         notes.problem(
-            "signature", f"the RSA key has {key.key_size} bits; Go verifies from {_LEAST_RSA_BITS}"
+            "signature", f"the RSA key has {key.key_size} bits; Go verifies from {LEAST_RSA_BITS}"
         )
-    elif key.key_size < _GOOD_RSA_BITS:
+    elif key.key_size < GOOD_RSA_BITS:
         notes.warning(
-            "signature", f"the RSA key has {key.key_size} bits; use {_GOOD_RSA_BITS} or more"
+            "signature", f"the RSA key has {key.key_size} bits; use {GOOD_RSA_BITS} or more"
         )
     sha = getattr(hashes, f"SHA{algorithm[2:]}")
     try:

@@ -19,7 +19,7 @@ from kubectl_pxauth.portworx.renewal_job import RenewalJob, read_job
 from kubectl_pxauth.portworx.signing import TrustedKeys, made_elsewhere
 from kubectl_pxauth.portworx.token_secrets import Scope, read_tokens
 
-Found = TypeVar("Found")
+Read = TypeVar("Read")
 
 
 def check_namespaces(cluster: Cluster, job: RenewalJob) -> dict[str, Namespace]:
@@ -59,7 +59,7 @@ def check_selectors(cluster: Cluster, job: RenewalJob) -> None:
         )
 
 
-def _readable(what: str, read: Callable[[], Found]) -> Found:
+def _readable(what: str, read: Callable[[], Read]) -> Read:
     try:
         return read()
     except ForbiddenError:
