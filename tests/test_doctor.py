@@ -836,6 +836,17 @@ def test_an_odd_job_of_a_tenant_stops_nobody(scheduled: Patient, job: dict[str, 
     assert scheduled.pxauth("status").code in (3, 4)
 
 
+def test_a_job_that_may_be_a_tenants_is_no_problem_of_the_clusters(scheduled: Patient) -> None:
+    """Nor does what it says of its pods end the checks of the others."""
+    job = odd_job("0 3 * * *")
+    job["spec"]["jobTemplate"]["metadata"] = {"labels": {"kubectl-pxauth/job": "!!odd,,"}}
+    scheduled.lay(job)
+    found = {one.message.partition(" Service")[0]: one.kind for one in scheduled.doctor()}
+    assert found["the job lacks"] == "warning job"
+    assert any(message.startswith(f"{JOB} renews the tokens of namespace px") for message in found)
+    assert scheduled.pxauth("status").code == 3
+
+
 def test_tokens_that_no_job_comes_for(scheduled: Patient) -> None:
     scheduled.lay(token("red/a"), token("red/b"), token("green/a"))
     scheduled.lay(token("green/operators", ownerReferences=[OPERATOR]))
