@@ -1,3 +1,3 @@
 """Issue Portworx tokens into Kubernetes Secrets with one kubectl command."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
