@@ -56,6 +56,13 @@ def volume(name: str, claimed: str = "", **spec: Any) -> dict[str, Any]:
     }
 
 
+def let_guests_in(patient: Patient, access: str) -> None:
+    """Put an operator's Portworx in the place of the DaemonSet."""
+    patient.remove("daemonset", "portworx", "-n", "kube-system")
+    auth = {"selfSigned": {"sharedSecret": "px-keys"}, "guestAccess": access}
+    patient.storage_cluster("px/cluster", security={"enabled": True, "auth": auth})
+
+
 def well(patient: Patient, *kinds: str) -> list[str]:
     """What the doctor says of these checks, where all is well."""
     found = patient.doctor()
@@ -200,6 +207,22 @@ def test_an_annotation_beside_a_class_with_a_secret(patient: Patient) -> None:
     )
 
 
+def test_an_annotation_without_a_namespace_means_the_claims(patient: Patient) -> None:
+    def own(secret: str) -> dict[str, str]:
+        return {f"{AUTH}-name": secret}
+
+    patient.lay(
+        token("red/mine"),
+        storage_class("plain", {"repl": "2"}, **IN_TREE),
+        claim("red/data", "plain", annotations=own("mine")),
+    )
+    assert "StorageClass plain: no Secret, as each claim names its own" in well(patient, "classes")
+    patient.lay(claim("green/data", "px-sc", annotations=own("mine")))
+    assert patient.ill("warning claims").message == (
+        "PersistentVolumeClaim green/data by annotation: Secret green/mine does not exist"
+    )
+
+
 def test_the_old_provisioners_secret_and_who_can_read_it(patient: Patient) -> None:
     patient.lay(
         token("px/px-user-token"),
@@ -263,6 +286,41 @@ def test_volumes_that_have_what_they_need(patient: Patient) -> None:
         volume("pvc-2"),
     )
     assert well(patient, "volumes") == ["they need 1 Secret, and have what they need"]
+
+
+@pytest.mark.parametrize("access", ["Enabled", "Disabled"])
+def test_volumes_without_a_secret_by_the_guests(patient: Patient, access: str) -> None:
+    let_guests_in(patient, access)
+    patient.lay(
+        volume("pvc-1", "red/data"),
+        volume("pvc-2", "red/own"),  # whose claim names a Secret
+        claim("red/own", "px-sc", annotations={f"{AUTH}-name": "mine"}),
+        token("red/mine"),
+    )
+    found = json.loads(patient.pxauth("doctor", "-o", "json").out)["findings"]
+    said = [
+        (one["severity"], one["message"])
+        for one in found
+        if one["check"] == "volumes" and one["severity"] != "ok"
+    ]
+    cant = "PersistentVolume pvc-1 (claim red/data) can't be mounted: no Secret is named"
+    assert said == ([("problem", cant)] if access == "Disabled" else [])
+
+
+def test_a_released_volume_is_mounted_no_more(patient: Patient) -> None:
+    deletion = pair("volume.kubernetes.io/provisioner-deletion-secret", "gone", "left")
+    gone: dict[str, Any] = {"secrets": {"nodePublish": "left/gone"}, "annotations": deletion}
+    patient.lay(
+        volume("kept", "left/data", persistentVolumeReclaimPolicy="Retain", **gone),
+        volume("going", "left/data", persistentVolumeReclaimPolicy="Delete", **gone),
+    )
+    for name in ("kept", "going"):
+        patient.status(f"pv/{name}", {"phase": "Released"})
+    assert patient.ill("problem volumes").message == (
+        "PersistentVolume going (claim left/data) can't be deleted: Secret left/gone does not exist"
+    )
+    patient.remove("pv", "going")
+    well(patient)
 
 
 def test_volumes_where_security_is_off(bare: Patient) -> None:
@@ -430,9 +488,7 @@ def test_classes_without_a_secret_by_the_guests(
 ) -> None:
     """One for volumes and one for their snapshots are the same trouble."""
     patient = with_snapshots
-    patient.remove("daemonset", "portworx", "-n", "kube-system")
-    auth = {"selfSigned": {"sharedSecret": "px-keys"}, "guestAccess": access}
-    patient.storage_cluster("px/cluster", security={"enabled": True, "auth": auth})
+    let_guests_in(patient, access)
     patient.lay(storage_class("bare", {}), snapshot_class("bare", {}))
     found = json.loads(patient.pxauth("doctor", "-o", "json").out)["findings"]
     said = [one for one in found if "Class bare " in one["message"]]

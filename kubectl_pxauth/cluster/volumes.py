@@ -10,6 +10,7 @@ from kubectl_pxauth.errors import ForbiddenError
 
 _DELETION = "volume.kubernetes.io/provisioner-deletion-secret"
 _MODIFICATION = "volume.kubernetes.io/controller-modify-secret"
+_RELEASED = ("Released", "Failed")  # the latter where it could not be deleted then
 _SECRET_REF = "SecretRef"  # noqa: S105 - what fields end with
 
 
@@ -21,7 +22,8 @@ class Volume:
     it is made of; driver is that of CSI, or empty. secrets are the Secrets that CSI is to be given,
     by the step, like nodePublish. deletion is the one to delete it with, and modification the one
     to give it another VolumeAttributesClass with, if there is one for that alone. Each is by
-    namespace and name. deleted_with_claim is whether it goes when its claim does.
+    namespace and name. deleted_with_claim is whether it goes when its claim does, and released
+    whether that has gone: it is mounted no more.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Volume:
     modification: tuple[str, str] | None
     annotations: Mapping[str, str]
     deleted_with_claim: bool
+    released: bool
 
 
 def list_volumes(cluster: Cluster) -> Iterator[Volume]:
@@ -46,9 +49,15 @@ def list_volumes(cluster: Cluster) -> Iterator[Volume]:
         ) from None
 
 
-def secret_in_annotations(annotations: Mapping[str, str], prefix: str) -> tuple[str, str] | None:
-    """The Secret that two annotations name, prefix-namespace and prefix-name; None without both."""
-    namespace, name = annotations.get(f"{prefix}-namespace"), annotations.get(f"{prefix}-name")
+def secret_in_annotations(
+    annotations: Mapping[str, str], prefix: str, default_namespace: str = ""
+) -> tuple[str, str] | None:
+    """The Secret that two annotations name, prefix-namespace and prefix-name; None without both.
+
+    The default stands for a namespace that is not named.
+    """
+    namespace = annotations.get(f"{prefix}-namespace") or default_namespace
+    name = annotations.get(f"{prefix}-name")
     return (namespace, name) if namespace and name else None
 
 
@@ -71,4 +80,5 @@ def _volume(manifest: dict[str, Any]) -> Volume:
         modification=secret_in_annotations(annotations, _MODIFICATION),
         annotations=annotations,
         deleted_with_claim=spec.get("persistentVolumeReclaimPolicy") == "Delete",
+        released=(manifest.get("status") or {}).get("phase") in _RELEASED,
     )

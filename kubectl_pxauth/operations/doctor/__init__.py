@@ -22,7 +22,12 @@ from kubectl_pxauth.operations.doctor.snapshots import (
     check_snapshot_classes,
     find_snapshot_classes,
 )
-from kubectl_pxauth.operations.doctor.storage import check_storage, find_classes, find_volume_claims
+from kubectl_pxauth.operations.doctor.storage import (
+    annotated_claims,
+    check_storage,
+    find_classes,
+    find_volume_claims,
+)
 from kubectl_pxauth.operations.doctor.stork import check_stork
 from kubectl_pxauth.operations.doctor.stork_objects import check_stork_objects, find_stork_objects
 from kubectl_pxauth.operations.doctor.tokens import (
@@ -116,7 +121,15 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
     if not isinstance(attempt(classes.result), PxauthError):  # or nobody needs to hear more of it
         yield from errors_as_diagnoses(
             "volumes",
-            lambda: check_volumes(volumes, look, version, secured=secured, assumed=assumed),
+            lambda: check_volumes(
+                volumes,
+                look,
+                version,
+                secured=secured,
+                guests=guests,
+                assumed=assumed is not None,
+                annotated=lambda: annotated_claims(claims),
+            ),
         )
     if signing.asks is True:
         yield from errors_as_diagnoses(

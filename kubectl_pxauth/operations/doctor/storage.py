@@ -105,10 +105,14 @@ class ClaimsOfClass:
 
 @dataclass(frozen=True)
 class VolumeClaims:
-    """What the claims of each of Portworx's classes ask for, and those that are Pending."""
+    """What the claims of each of Portworx's classes ask for, and those that are Pending.
+
+    annotated are the claims that name their Secret themselves, like shop/data.
+    """
 
     of_class: Mapping[str, ClaimsOfClass]
     pending: tuple[VolumeClaim, ...]
+    annotated: frozenset[str] = frozenset()
 
     def places(self) -> set[Place]:
         """All Secrets that they ask for."""
@@ -152,12 +156,15 @@ def _pair(parameters: Mapping[str, str], pair: str) -> Place:
 def find_volume_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> VolumeClaims:
     """What the claims of these classes need; raises ClusterErrors."""
     of_class = {name: ClaimsOfClass() for name in classes}
-    pending = []
+    pending, annotated = [], set()
     for claim in list_volume_claims(cluster):
+        own = _annotated(claim)
+        if own:
+            annotated.add(f"{claim.namespace}/{claim.name}")
         if (volume_class := classes.get(claim.storage_class)) is None:
             continue
         asked = of_class[volume_class.name]
-        if own := _annotated(claim):
+        if own:
             asked.annotated.setdefault(own, AnnotatedSecret(claim)).count += 1
         else:
             asked.without_annotation += 1
@@ -166,7 +173,13 @@ def find_volume_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> 
                     asked.tenants[filled] = None
         if claim.pending:
             pending.append(claim)
-    return VolumeClaims(of_class, tuple(pending))
+    return VolumeClaims(of_class, tuple(pending), frozenset(annotated))
+
+
+def annotated_claims(reading: Background[VolumeClaims]) -> frozenset[str]:
+    """The claims that name their Secret themselves, like shop/data; none if they can't be read."""
+    found = attempt(reading.result)
+    return frozenset() if isinstance(found, PxauthError) else found.annotated
 
 
 def check_storage(
@@ -383,8 +396,11 @@ def _is_template(place: Place) -> bool:
 
 
 def _annotated(claim: VolumeClaim) -> Place | None:
-    """The Secret that the claim names by its annotations."""
-    named = secret_in_annotations(claim.annotations, CLAIMS_SECRET)
+    """The Secret that the claim names by its annotations, in its own namespace by default.
+
+    Source: Portworx docs, 3.2, operate-kubernetes/authorization/manage.
+    """
+    named = secret_in_annotations(claim.annotations, CLAIMS_SECRET, claim.namespace)
     return _filled_in(named, claim) if named else None
 
 

@@ -7,13 +7,12 @@ on without what it can't read); external-resizer, pkg/modifier/csi_modifier.go; 
 old provisioner kubernetes/csi-translation-lib, plugins/portworx.go (TranslateInTreePVToCSI).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.volumes import Volume, list_volumes, secret_in_annotations
-from kubectl_pxauth.operations.doctor.assumption import Assumption
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, few, limited, ok, problem, warning
 from kubectl_pxauth.operations.doctor.tokens import NOTHING, Place
 from kubectl_pxauth.parallel import Background, run_concurrently
@@ -73,18 +72,20 @@ def find_volumes(cluster: Cluster) -> dict[Place, VolumesOfSecret]:
 
 
 def _needs(volume: Volume) -> Iterator[tuple[Place, str]]:
-    """The Secrets that a volume of Portworx's needs, and what for."""
+    """The Secrets that a volume of Portworx's needs, and what for; once released to go alone."""
     if volume.driver == Provisioner.CSI:
+        if volume.deletion and volume.deleted_with_claim:
+            yield volume.deletion, _DELETED
+        if volume.released:
+            return
         if "nodePublish" not in volume.secrets:
             yield NOTHING, _MOUNTED
         for step, place in volume.secrets.items():
             if step in _STEPS:
                 yield place, _STEPS[step]
-        if volume.deletion and volume.deleted_with_claim:
-            yield volume.deletion, _DELETED
         if volume.modification:
             yield volume.modification, _MODIFIED
-    elif _OF_THE_OLD_PROVISIONER in volume.sources:
+    elif _OF_THE_OLD_PROVISIONER in volume.sources and not volume.released:
         named = secret_in_annotations(volume.annotations, CLAIMS_SECRET)
         yield named or NOTHING, _MOUNTED
         if named:
@@ -97,18 +98,24 @@ def check_volumes(
     version: str | None,
     *,
     secured: bool,
-    assumed: Assumption | None = None,
+    guests: bool | None,
+    assumed: bool,
+    annotated: Callable[[], Collection[str]],
 ) -> Iterator[Diagnosis]:
     """Which volumes come to no good token; many that need one Secret are one diagnosis.
 
     secured is whether Portworx wants tokens: a volume whose Secret is gone is deleted without one,
-    but not mounted. Those without a Secret are of interest where that is only assumed. version is
-    the API server's, None where it is not known. Raises ClusterErrors where the volumes can't be
-    read.
+    but not mounted. Those without a Secret are mounted unless guests are turned away, and of
+    interest before that where security is only assumed; annotated tells the claims that name their
+    Secret themselves. version is the API server's. It and guests are None where that is not known.
+    Raises ClusterErrors where the volumes can't be read.
     """
     volumes = dict(reading.result())
-    if (bare := volumes.pop(NOTHING, None)) and secured and assumed:
-        yield _check_bare(bare, assumed)
+    bare = volumes.pop(NOTHING, VolumesOfSecret()).volumes
+    if bare and secured and (assumed or guests is False):
+        own = annotated()
+        if bare := [one for one in bare if one.claim not in own]:
+            yield _check_bare(bare, turned_away=guests is False)
     looked = run_concurrently(lambda place: (place, look(place)), volumes, _AT_ONCE, Event())
     troubles = {place: trouble for place, trouble in looked if trouble}
     found = []
@@ -142,13 +149,13 @@ def _check_in_tree(
             yield warning("volumes", f"{_names(in_tree)}: {doubt}", hint)
 
 
-def _check_bare(bare: VolumesOfSecret, assumed: Assumption) -> Diagnosis:
-    """Volumes that name no Secret, before security is switched on or guests are turned away."""
+def _check_bare(bare: list[Volume], *, turned_away: bool) -> Diagnosis:
+    """Volumes that name no Secret, where guests are turned away, or before they may be."""
     hint = "a volume keeps what it was made with: copy its data into one of a class with a token"
-    if assumed is Assumption.NO_GUESTS:
-        return problem("volumes", f"{_cant_be(bare, [_MOUNTED])}: no Secret is named", hint)
+    if turned_away:
+        return problem("volumes", f"{_names(bare)} can't be mounted: no Secret is named", hint)
     says = "no Secret is named, so that only guest access lets them be mounted"
-    return warning("volumes", f"{_names(bare.volumes)}: {says}", hint)
+    return warning("volumes", f"{_names(bare)}: {says}", hint)
 
 
 def _count(number: int, what: str) -> str:
