@@ -64,6 +64,10 @@ class ClusterError(PxauthError):
     """The API server can't be reached, or refused."""
 
 
+class NoClusterError(ClusterError):
+    """Nothing names a cluster."""
+
+
 class NotFoundError(ClusterError):
     """The API server has no such object."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import claims_of, forge
+from tests.conftest import Shell, claims_of, forge, judge
 from tests.portworx_site import (
     GROUP,
     ISSUER_VARIABLE,
@@ -92,6 +92,35 @@ def test_a_key_that_is_still_exported_where_nothing_is_stated(site: Site) -> Non
     assert issued(same, "kubernetes") == []
     (site.home / "key").write_bytes(OTHERS)
     assert issued(site, "kubernetes", "--shared-secret-file", "key") == []
+
+
+def test_a_key_that_is_still_exported_where_nothing_is_stored(secured: Site, pxctl: Path) -> None:
+    local = ("--local", "--pxctl", str(pxctl))
+    commands = (
+        ("token", "kubernetes"),
+        ("context", "create", "admin", *local),
+        ("issue", "kubernetes", "--dry-run=client"),
+        ("issue", "kubernetes", "-n", "a", "-n", "b", "--dry-run=client"),
+    )
+    exported, same = (
+        replace(secured, environment=secured.environment | {ENVIRONMENT: key.decode()})
+        for key in (OTHERS, OURS)
+    )
+    for command in commands:
+        said = exported.pxauth(*command).err
+        assert said.count("warning: the key that is given (the environment variable") == 1, said
+        assert "warning:" not in same.pxauth(*command).err
+    assert "warning:" in exported.signs_with(OTHERS, "px.example")
+    for arguments in (["--issuer", "px.example"], ["--kubeconfig", "/dev/null"]):
+        assert exported.pxauth("token", "kubernetes", *arguments).err == ""
+    (secured.home / "key").write_bytes(OTHERS)
+    assert secured.pxauth("token", "kubernetes", "--shared-secret-file", "key").err == ""
+
+
+def test_a_key_that_is_exported_where_the_cluster_does_not_answer(offline: Shell) -> None:
+    done = offline.pxauth("token", "kubernetes", "--server", "https://127.0.0.1:1")
+    assert judge(done.out)["accepted"]
+    assert done.err.startswith("warning: the cluster could not be asked whether it has the key")
 
 
 def test_who_may_read_the_key_alone_is_told_nothing_of_what_could_not_be_compared(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from kubectl_pxauth.errors import ClusterError, UsageError
+from kubectl_pxauth.errors import ClusterError, NoClusterError, UsageError
 from kubectl_pxauth.frozen import dataclass
 
 Entry = dict[str, Any]
@@ -354,10 +354,10 @@ def _in_cluster_namespace(environ: Mapping[str, str]) -> str:
 
 
 def _in_cluster(environ: Mapping[str, str]) -> tuple[Entry, Entry]:
-    """The pod's own service account, where this runs in one; raises ClusterError elsewhere."""
+    """The pod's own service account, where this runs in one; raises NoClusterError elsewhere."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     if not (host and port and (_SERVICE_ACCOUNT / "token").exists()):
-        raise ClusterError(
+        raise NoClusterError(
             "no cluster is configured: there is no kubeconfig with a current context",
             hint="kubectl config get-contexts shows them; choose one with --context",
         )

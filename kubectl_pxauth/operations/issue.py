@@ -25,7 +25,7 @@ from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.latest_key import WrittenToken, look_at_the_key_again
 from kubectl_pxauth.portworx.owners import keeper_of, keeper_warnings, why_unwritable
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
-from kubectl_pxauth.portworx.signing import find_signer
+from kubectl_pxauth.portworx.signing import find_signer, signer_for_one_token
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN, duration_of, token_secret_content
 from kubectl_pxauth.text import command_line, printable, shown
 from kubectl_pxauth.token.claims import CLOCK_SKEW
@@ -111,12 +111,11 @@ def issue(
 ) -> IssueResult:
     """Sign a token and put it into its Secret.
 
-    A client-side dry run with a key at hand calls nobody. Raises PxauthErrors, and then has
-    changed nothing.
+    A client-side dry run with a key at hand does not look for the Secret. Raises PxauthErrors, and
+    then has changed nothing.
     """
-    local = source.local_signer()
-    if local and request.dry_run is DryRun.CLIENT:
-        return _preview(request, namespace, local)
+    if source.signing_key and request.dry_run is DryRun.CLIENT:
+        return _preview(request, namespace, _signer_at_hand(source, connect))
     cluster = connect()
     finding = Background(lambda: find_secret(cluster, namespace, request.token.secret))
     sharing = Background(lambda: _same_user(request, (namespace,), cluster))
@@ -161,8 +160,9 @@ def issue_into_many(
     from kubectl_pxauth.parallel import run_concurrently
     from kubectl_pxauth.portworx.resigning import Holders
 
-    local, names = source.local_signer(), namespaces.names
-    if local and request.dry_run is DryRun.CLIENT and namespaces.selector is None:
+    names = namespaces.names
+    if source.signing_key and request.dry_run is DryRun.CLIENT and namespaces.selector is None:
+        local = _signer_at_hand(source, connect)
         return BulkIssue(len(names), (_preview(request, name, local) for name in names))
     cluster = connect()
     finding = Background(lambda: find_signer(cluster, source))
@@ -444,6 +444,11 @@ def _label(request: IssueRequest, cluster: Cluster, found: Secret) -> tuple[Chan
         raise problem
     content = SecretContent({}, asked.labels, asked.annotations)
     return Change.CONFIGURED, update_secret(cluster, found, content, request.dry_run)
+
+
+def _signer_at_hand(source: KeySource, connect: Callable[[], Cluster]) -> Signer:
+    """The signer of a key at hand; a key of the environment is compared with the cluster's."""
+    return source.local_signer() or signer_for_one_token(source, connect)
 
 
 def _preview(request: IssueRequest, namespace: str, signer: Signer) -> IssueResult:

@@ -12,11 +12,12 @@ def make_token(
 ) -> MintedToken:
     """A token that is stored nowhere; the cluster is asked only for a key that is not given.
 
-    Raises as find_signer and identity_for do.
+    A key of the environment alone is compared with the cluster's. Raises as find_signer and
+    identity_for do.
     """
     signer = source.local_signer()
     if signer is None:
-        from kubectl_pxauth.portworx.signing import find_signer
+        from kubectl_pxauth.portworx.signing import signer_for_one_token
 
-        signer = find_signer(connect(), source)
+        signer = signer_for_one_token(source, connect)
     return mint(request, signer, identity_for(request, namespace, signer.issuer)).latest()

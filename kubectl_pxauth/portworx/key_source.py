@@ -46,7 +46,15 @@ class KeySource:
         return bool(self.issuer and (self.signing_key or self.shared_secret_from))
 
     def local_signer(self) -> Signer | None:
-        """The signer, if the user gave its key; None where the cluster has to be asked."""
+        """The signer, if the user gave its key; None where the cluster has to be asked.
+
+        A key of the environment may be left from another cluster, so it is enough only with an
+        issuer.
+        """
+        return None if self.from_environment and not self.issuer else self.given_signer()
+
+    def given_signer(self) -> Signer | None:
+        """The signer by what the user gave alone; None where that is no key that signs."""
         if self.signing_key is None:
             return None
         self.check_strength(self.signing_key)

@@ -4,15 +4,17 @@ KeySearch.key is the one place that decides which key counts. Signing (find_sign
 (find_trusted_keys) are two views of what it finds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.errors import (
+    ClusterError,
     DiscoveryError,
     ForbiddenError,
+    NoClusterError,
     NoSharedSecretError,
     PxauthError,
     SharedSecretError,
@@ -156,6 +158,25 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
         operators_namespace=specs.operators_namespace,
         namespaces=signer.namespaces | discovery.namespaces_of(key),
     )
+
+
+def signer_for_one_token(source: KeySource, connect: Callable[[], Cluster]) -> Signer:
+    """As find_signer; where no cluster answers, a key of the environment signs as it is."""
+    try:
+        return find_signer(connect(), source)
+    except ForbiddenError:
+        raise
+    except ClusterError as error:
+        signer = source.given_signer() if source.from_environment else None
+        if signer is None:
+            raise
+        if isinstance(error, NoClusterError):
+            return signer
+        unasked = (
+            "the cluster could not be asked whether it has the key of the environment and the"
+            f' issuer "{signer.issuer}": {error}'
+        )
+        return replace(signer, warnings=(*signer.warnings, unasked))
 
 
 def _signer(
