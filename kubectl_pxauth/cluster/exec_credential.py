@@ -38,6 +38,8 @@ def check_plugin(plugin: Entry) -> None:
     name = f'credential plugin "{command}"'
     if not command:
         raise ClusterError("kubeconfig: exec names no command")
+    if not version:
+        raise ClusterError(f"{name}: exec names no apiVersion: {_V1} or {_V1BETA1}")
     if version not in (_V1, _V1BETA1):
         raise ClusterError(f'{name}: apiVersion "{version}" is not one of {_V1}, {_V1BETA1}')
     if _mode(plugin) is None:

@@ -229,7 +229,11 @@ def _merged(paths: list[Path]) -> Entry:
             ("contexts", "context", ()),
             ("users", "user", _USER_FILES),
         ):
+            named: set[str] = set()
             for item in _items(content, section, path):
+                if item["name"] in named:  # which kubectl refuses as well
+                    raise ClusterError(f'kubeconfig {path}: two {section} are "{item["name"]}"')
+                named.add(item["name"])
                 if item["name"] not in merged[section]:
                     entry = _entry(item, singular, path)
                     merged[section][item["name"]] = _absolute(entry, files, path.parent)
@@ -347,23 +351,30 @@ def _named(config: Entry, section: str, name: str | None, required: bool = True)
 
 
 def _in_cluster_namespace(environ: Mapping[str, str]) -> str:
-    if not environ.get("KUBERNETES_SERVICE_HOST"):
+    if not _server_of_pods(environ):
         return ""
     file = _SERVICE_ACCOUNT / "namespace"
     return environ.get("POD_NAMESPACE") or (file.read_text().strip() if file.exists() else "")
 
 
-def _in_cluster(environ: Mapping[str, str]) -> tuple[Entry, Entry]:
-    """The pod's own service account, where this runs in one; raises NoClusterError elsewhere."""
+def _server_of_pods(environ: Mapping[str, str]) -> str:
+    """The API server's address in a pod that has a service account's token; empty elsewhere."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     if not (host and port and (_SERVICE_ACCOUNT / "token").exists()):
+        return ""
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _in_cluster(environ: Mapping[str, str]) -> tuple[Entry, Entry]:
+    """The pod's own service account, where this runs in one; raises NoClusterError elsewhere."""
+    server = _server_of_pods(environ)
+    if not server:
         raise NoClusterError(
             "no cluster is configured: there is no kubeconfig with a current context",
             hint="kubectl config get-contexts shows them; choose one with --context",
         )
-    host = f"[{host}]" if ":" in host else host
     cluster = {
-        "server": f"https://{host}:{port}",
+        "server": server,
         "certificate-authority": str(_SERVICE_ACCOUNT / "ca.crt"),
     }
     return cluster, {"tokenFile": str(_SERVICE_ACCOUNT / "token")}
@@ -421,7 +432,8 @@ def _address(server: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _with_user_flags(user: Entry, options: ConnectionOptions) -> Entry:
-    user = {key: value for key, value in user.items() if value}
+    # An exec without content is one, which kubectl refuses.
+    user = {key: value for key, value in user.items() if value or (value == {} and key == "exec")}
     flags = {
         "token": options.token,
         "client-certificate": options.client_certificate,
@@ -463,7 +475,7 @@ def _check_user(user: Entry) -> None:
                 raise ClusterError(f"kubeconfig: {key} and {key}-data can't be used together")
         if not (user.get("client-key") or user.get("client-key-data")):
             raise ClusterError("kubeconfig: the user has a client-certificate and no client-key")
-    if user.get("exec") and user.get("auth-provider"):
+    if "exec" in user and user.get("auth-provider"):
         raise ClusterError("kubeconfig: the user's exec and auth-provider can't be used together")
     if not user.get("as") and any(user.get(f"as-{key}") for key in ("uid", "groups", "user-extra")):
         raise ClusterError(

@@ -96,6 +96,13 @@ class Transport:
         self._credentials = (
             _credentials(self._target, self._authority) if self._secure else Credentials()
         )
+        if self._secure and self._credentials == Credentials() and not self._target.address_user:
+            # kubectl would ask for a name and a password: it never goes on as nobody.
+            raise ClusterError(
+                "kubeconfig: the user has no credentials",
+                hint="kubectl config view --minify shows the user, and kubectl config"
+                " set-credentials gives it some",
+            )
         self._headers = _headers(self._target, self._credentials)
         self.logins += 1
 

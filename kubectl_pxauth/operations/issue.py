@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from kubectl_pxauth.token.verdict import Verdict
 
 _LONGEST_SHOWN = 60  # of a value that is not as it was
+_USER_OF_ITS_OWN = (
+    "give this Secret a user of its own with --change-identity, which leaves the volumes to the"
+    " old one"
+)
 
 
 @dataclass(frozen=True)
@@ -535,8 +539,8 @@ def _identity(
         if other := issued_elsewhere(verdict, found):
             raise IdentityError(
                 f"the token in {where} was issued for {other}",
-                hint=f"give this Secret a user of its own with --change-identity; or, if the user"
-                f" is meant to be in both: {renew_on_purpose(found, verdict, not_due=True)}",
+                hint=f"{_USER_OF_ITS_OWN}; or, if the user is meant to be in both:"
+                f" {renew_on_purpose(found, verdict, not_due=True)}",
             )
     return wanted
 
@@ -574,7 +578,7 @@ def _check_kept(
         f"{found.namespace}/{found.name}",
     )
     others = holders or Holders(cluster, [signer.trust], found.namespace, now, signer.namespaces)
-    reason, instead = None, "give this Secret a user of its own with --change-identity"
+    reason, instead = None, _USER_OF_ITS_OWN
     if asked.sub is None and verdict.user.owner != NOBODY:
         # Without the old token it would be just the same user that gets a new one.
         is_default = default_secret(verdict.user, verdict.issuer) == here

@@ -79,6 +79,7 @@ def keeper_of(secret: Secret) -> Keeper | None:
             said = f"{tool} ({kind} {name})" if tool else f"{kind} {name}"
             return Keeper(said, f"change it where {kind} {name} takes it from")
     marks = {**secret.labels, **secret.annotations}
+    let_go = {tool for mark, value, tool in _LET_GO if marks.get(mark, "").lower() == value}
     tracked = marks.get("argocd.argoproj.io/tracking-id", "")
     if tracked.endswith(f"/Secret:{secret.namespace}/{secret.name}"):
         application = _short(tracked.partition(":")[0])
@@ -94,7 +95,7 @@ def keeper_of(secret: Secret) -> Keeper | None:
         return Keeper(f"Helm (release {release})", "change it in the release's values")
     for mark, tool, remedy, is_copy in _MARKS:
         value = marks.get(mark, "")
-        if value.lower() not in _NO:
+        if value.lower() not in _NO and tool not in let_go:
             name = f"{tool} ({_short(value)})" if mark in _NAMES else tool
             return Keeper(name, remedy, is_copy)
     return None
@@ -154,6 +155,13 @@ _COPIED_FROM = (
 """Marks that name the original, as NAMESPACE/NAME or where it is near as NAME."""
 _INHERITED_FROM = "hnc.x-k8s.io/inherited-from"
 """The mark that names the original's namespace; its name is the same."""
+_LET_GO = (
+    # fluxcd/kustomize-controller, docs/spec/v1/kustomizations.md: annotations or labels
+    ("kustomize.toolkit.fluxcd.io/reconcile", "disabled", "Flux"),
+    ("kustomize.toolkit.fluxcd.io/ssa", "ignore", "Flux"),
+    ("kustomize.toolkit.fluxcd.io/ssa", "ifnotpresent", "Flux"),
+)
+"""Marks, with their values in small letters, by which a tool leaves what it has made alone."""
 _STORE = "change it in the store that it is read from"
 _SOURCE = "change it in its source in Git"
 _SEALED = "seal it again"
@@ -191,6 +199,8 @@ _MARKS = (
     ("replicator.v1.mittwald.de/replicate-from", "kubernetes-replicator", _ORIGINAL, True),
     # On what the original pushes, which has no replicate-from: mittwald/kubernetes-replicator.
     ("replicator.v1.mittwald.de/replicated-at", "kubernetes-replicator", _ORIGINAL, True),
+    # zakkg3/ClusterSecret, src/consts.py
+    ("clustersecret.io/created-by", "ClusterSecret", _ORIGINAL, True),
     # kubeops/config-syncer, pkg/syncer/syncer.go
     ("kubed.appscode.com/origin.name", "Config Syncer", _ORIGINAL, True),
     ("kubed.appscode.com/origin", "Config Syncer", _ORIGINAL, True),

@@ -1,6 +1,7 @@
 """Who a token speaks for."""
 
 import base64
+import re
 from dataclasses import replace
 
 from kubectl_pxauth.frozen import dataclass
@@ -77,14 +78,21 @@ def generated_sub(name: str, email: str) -> str:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a value still is the blank that somebody was to fill in: <this>, <this or ${this}.
+    """Whether a value still has the blank that somebody was to fill in: <this>, <this or ${this}.
 
+    So do $this, $(this), {{ this }}, and the end of a blank of several words, which a list has cut.
     Takes time in proportion to the value's length: it may be anybody's.
     """
-    _, template, rest = value.partition("${")
-    if template and "}" in rest:
+    for opens, closes in (("${", "}"), ("$(", ")"), ("{{", "}}")):
+        _, opened, rest = value.partition(opens)
+        if opened and closes in rest:
+            return True
+    # An address in brackets is none: "Alice <alice@example.com>".
+    if re.search(r"<[^<>@]+>", value) or re.fullmatch(r"\$\w+", value):
         return True
     bracketed = value.strip()
+    if " " in bracketed and bracketed.endswith(">") and not set("<>") & set(bracketed[:-1]):
+        return True
     if bracketed.startswith("<") and not set("<>") & set(bracketed[1:].removesuffix(">")):
         return True
     words = " ".join(value.split())

@@ -304,6 +304,37 @@ def test_what_is_in_an_entrys_lists_and_mappings(shell: Shell, entry: dict[str, 
     assert "has a bug" not in said
 
 
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        ("", "has no credentials"),
+        ("{}", "has no credentials"),
+        ("as: carol", "has no credentials"),
+        ('token: ""', "has no credentials"),
+        ("exec: {}", "exec names no command"),
+        ("exec: {command: x}", "exec names no apiVersion"),
+    ],
+)
+def test_nobody_goes_on_as_nobody(plane: ControlPlane, place: Shell, user: str, says: str) -> None:
+    shell = place.with_environment(
+        KUBECONFIG=str(write_kubeconfig(place.home / "config", plane, CLUSTER, user))
+    )
+    assert shell.kubectl("auth", "whoami").code == 1
+    assert says in shell.refused("issue", "kubernetes").err
+
+
+@pytest.mark.parametrize("section", ["clusters", "contexts", "users"])
+def test_a_name_stands_once_in_a_file(shell: Shell, section: str) -> None:
+    config = json.loads(Path(shell.environment["KUBECONFIG"]).read_text())
+    name = config[section][0]["name"]
+    config[section] *= 2
+    path = shell.home / "config"
+    path.write_text(json.dumps(config))
+    run = shell.with_environment(KUBECONFIG=str(path))
+    assert run.kubectl("auth", "whoami").code == 1
+    assert f'two {section} are "{name}"' in run.refused("issue", "kubernetes").err
+
+
 def test_an_extra_field_without_a_value_is_misuse(shell: Shell) -> None:
     done = shell.refused("issue", "kubernetes", "--as", "x", "--as-user-extra", "y", code=2)
     assert "KEY=VALUE" in done.err
@@ -341,8 +372,13 @@ def test_the_pods_own_service_account(tmp_path: Path, monkeypatch: pytest.Monkey
     assert target.user["token"] == "another"
     (tmp_path / "namespace").write_text("red\n")
     for variables, namespace in ({}, "red"), ({"POD_NAMESPACE": "blue"}, "blue"):
-        inside = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"} | variables
-        assert read_kubeconfig(ConnectionOptions(), inside).namespace == namespace
+        inside = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+        assert read_kubeconfig(ConnectionOptions(), inside | variables).namespace == namespace
+    # client-go asks whether this is a pod with an account's token: tools/clientcmd,
+    # inClusterClientConfig.Possible.
+    (tmp_path / "token").unlink()
+    inside |= {"POD_NAMESPACE": "blue"}
+    assert read_kubeconfig(ConnectionOptions(), inside).namespace == "default"
 
 
 @pytest.mark.parametrize(

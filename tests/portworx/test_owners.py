@@ -20,6 +20,9 @@ def secret(**metadata: Any) -> Secret:
 STEER = "\x1b[2J\r\nspoof" + "x" * 5_000
 
 
+FLUX = {"kustomize.toolkit.fluxcd.io/name": "apps"}
+
+
 def owner(kind: str, *, controller: bool = True) -> dict[str, Any]:
     return {"apiVersion": "x/v1", "kind": kind, "name": "n", "uid": "1", "controller": controller}
 
@@ -63,6 +66,12 @@ def owner(kind: str, *, controller: bool = True) -> dict[str, Any]:
         ({"annotations": {"sealedsecrets.bitnami.com/patch": "true"}}, "Sealed Secrets", False),
         ({"annotations": {"objectset.rio.cattle.io/id": "", **K3S}}, "Rancher (px)", False),
         ({"labels": {"policy.kyverno.io/synchronize": "enable"}}, "Kyverno", False),
+        ({"annotations": {"clustersecret.io/created-by": "ClusterSecrets"}}, "ClusterSecret", True),
+        (
+            {"labels": FLUX, "annotations": {"kustomize.toolkit.fluxcd.io/ssa": "Merge"}},
+            "Flux (apps)",
+            False,
+        ),
         ({"labels": {"kubed.appscode.com/origin.name": "px"}}, "Config Syncer (px)", True),
         (
             {"annotations": {"management.cattle.io/project-scoped-secret-copy": "true"}},
@@ -97,6 +106,8 @@ def test_a_keeper_is_known(metadata: dict[str, Any], keeper: str, is_copy: bool)
         {"annotations": {"kubed.appscode.com/sync": ""}},
         {"annotations": {"sealedsecrets.bitnami.com/managed": "false"}},
         {"labels": {"cattle.io/creator": "norman"}},
+        {"labels": FLUX, "annotations": {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}},
+        {"labels": {**FLUX, "kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"}},
         {"labels": {"hnc.x-k8s.io/inherited-from": ""}},
         {"annotations": {"replicator.v1.mittwald.de/replicate-to": "red,green"}},
         {"annotations": {"reflector.v1.k8s.emberstack.com/reflection-auto-enabled": "true"}},

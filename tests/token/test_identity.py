@@ -24,6 +24,14 @@ from kubectl_pxauth.token.roles import meant_role
         " <sub> ",
         "<",
         "<XYZ>",
+        "<tenant>@example.com",
+        "tenant-<name>",
+        "<a><b>",
+        "<<a>",
+        "$HOME",
+        "$(uuidgen)",
+        "{{ tenant }}",
+        "of system users, if any>",
         "${uuid} costs ${",
         "<" + "a" * 1_000_000,
     ],
@@ -40,11 +48,13 @@ def test_blanks(value: str) -> None:
         "shop@example.com",
         "a < b",
         "Shop <shop@example.com>",
-        "$HOME",
+        "a -> b",
+        "a>",
+        "$",
         "${",
+        "$(",
+        "{{",
         "{uuid}",
-        "<a><b>",
-        "<<a>",
     ],
 )
 def test_what_is_written_on_purpose(value: str) -> None:
@@ -54,6 +64,8 @@ def test_what_is_written_on_purpose(value: str) -> None:
 def test_the_longest_value_takes_one_pass() -> None:
     assert not is_placeholder("${" * 500_000)
     assert not is_placeholder("<" + " " * 1_000_000 + "<")
+    assert not is_placeholder("a " * 500_000)
+    assert not is_placeholder("$" * 1_000_000)
 
 
 @pytest.mark.parametrize(
