@@ -4,8 +4,10 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"flag"
 	"fmt"
 	"io"
@@ -31,13 +33,17 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	// Another one each time: a Secret that is applied as it is, is not written.
+	token := make([]byte, 375)
+	rand.Read(token)
+	data := base64.StdEncoding.EncodeToString(token)
 	namespaces := make(chan string)
 	var workers sync.WaitGroup
 	started := time.Now()
 	for range *connections {
 		workers.Go(func() {
 			for namespace := range namespaces {
-				apply(client, *server, namespace)
+				apply(client, *server, namespace, data)
 			}
 		})
 	}
@@ -66,10 +72,10 @@ func newClient(ca, certificate, key string, connections int) *http.Client {
 	}}
 }
 
-func apply(client *http.Client, server, namespace string) {
+func apply(client *http.Client, server, namespace, data string) {
 	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"Secret","type":"Opaque",`+
 		`"metadata":{"name":"ceiling","namespace":%q},"data":{"auth-token":%q}}`,
-		namespace, strings.Repeat("dG9r", 125))
+		namespace, data)
 	url := server + "/api/v1/namespaces/" + namespace + "/secrets/ceiling?fieldManager=ceiling"
 	request, err := http.NewRequest(http.MethodPatch, url, bytes.NewBufferString(body))
 	if err != nil {
