@@ -9,9 +9,8 @@ from tests.conftest import Shell
 ASKED = ["--label=team=px", "--annotation=cost-centre=a, b"]
 
 
-@pytest.fixture
-def strict(shell: Shell) -> Shell:
-    """A namespace in which a policy wants a team on every Secret."""
+def want_a_team(shell: Shell, action: str) -> None:
+    """Let a policy want a team on every Secret of the namespace, and else do that."""
     name = f"team-{shell.namespace}"
     kind = {"apiVersion": "admissionregistration.k8s.io/v1"}
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["secrets"]}
@@ -28,29 +27,45 @@ def strict(shell: Shell) -> Shell:
             }
         ],
     }
-    binding = {"policyName": name, "validationActions": ["Deny"]}
+    binding = {"policyName": name, "validationActions": [action]}
     for what, spec in (("", policy), ("Binding", binding)):
         manifest: dict[str, Any] = {"kind": f"ValidatingAdmissionPolicy{what}", "spec": spec}
         shell.create(kind | manifest | {"metadata": {"name": name, "namespace": None}})
-    return shell
 
 
-def test_a_policy_that_wants_a_label_gets_it(strict: Shell) -> None:
-    issue = ["issue", "kubernetes", "-n", strict.namespace]
+def test_a_policys_warning_is_said_as_kubectl_says_it(shell: Shell) -> None:
+    want_a_team(shell, "Warn")
+    secret = ("create", "secret", "generic", "x", "-n", shell.namespace, "--dry-run=server")
     for _ in range(600):  # a policy counts a little after it was made
-        done = strict.pxauth(*issue, "--dry-run=server")
+        kubectl = shell.kubectl(*secret)
+        if kubectl.err:
+            break
+    assert kubectl.err.startswith("Warning: Validation failed for ValidatingAdmissionPolicy")
+    done = shell.issue("kubernetes")
+    assert done.err == kubectl.err.replace("Warning", "warning")
+    many = shell.pxauth("renew", "--all", "-n", shell.namespace)
+    assert many.err.count("label team is missing") == 1
+    assert "label team" not in shell.issue("kubernetes", *ASKED).err
+    assert "label team" not in shell.pxauth("list", "-n", shell.namespace).err
+
+
+def test_a_policy_that_wants_a_label_gets_it(shell: Shell) -> None:
+    want_a_team(shell, "Deny")
+    issue = ["issue", "kubernetes", "-n", shell.namespace]
+    for _ in range(600):  # a policy counts a little after it was made
+        done = shell.pxauth(*issue, "--dry-run=server")
         if done.code:
             break
     assert "label team is missing" in done.err
-    assert strict.refused(*issue).err.count("error: ") == 1
-    strict.issue("kubernetes", *ASKED)
-    first = strict.secret()["metadata"]
+    assert shell.refused(*issue).err.count("error: ") == 1
+    shell.issue("kubernetes", *ASKED)
+    first = shell.secret()["metadata"]
     assert first["labels"]["team"] == "px"
     assert first["annotations"]["cost-centre"] == "a, b"
-    assert strict.issue("kubernetes").out.startswith("secret/px-k8s-user configured")
-    renewed = strict.pxauth("renew", "--all", "-n", strict.namespace)
+    assert shell.issue("kubernetes").out.startswith("secret/px-k8s-user configured")
+    renewed = shell.pxauth("renew", "--all", "-n", shell.namespace)
     assert renewed.code == 0, renewed.err
-    metadata = strict.secret()["metadata"]
+    metadata = shell.secret()["metadata"]
     assert metadata["labels"] == first["labels"]
     assert metadata["annotations"].keys() == first["annotations"].keys()
 

@@ -15,7 +15,13 @@ opened: list[Cluster] = []
 @cache
 def _open(options: ConnectionOptions, *, log_requests: bool) -> Cluster:
     log = output.log if log_requests else None
-    cluster = Cluster(read(options).target(), options.request_timeout, log, tell=output.note)
+    cluster = Cluster(
+        read(options).target(),
+        options.request_timeout,
+        log,
+        tell=output.note,
+        warn=output.warning,
+    )
     opened.append(cluster)
     return cluster
 

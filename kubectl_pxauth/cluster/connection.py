@@ -58,11 +58,13 @@ class Cluster:
         timeout: timedelta | None = None,
         log: Log | None = None,
         tell: Log | None = None,
+        warn: Log | None = None,
     ) -> None:
         """Authenticate as the target's user.
 
         timeout is for each request, with all that comes of it. log, if given, gets a line for each
-        request, and tell one where something is waited for long.
+        request, tell one where something is waited for long, and warn each warning of the server's
+        about what is written, once.
         """
         self._target = target
         from kubectl_pxauth.cluster.transport import Transport
@@ -74,7 +76,8 @@ class Cluster:
 
         seconds = timeout.total_seconds() if timeout else None
         self._wire = Wire(self._transport.pools, seconds, tell)
-        self._log = log
+        self._log, self._warn = log, warn
+        self._warned: set[str] = set()
         self.written: list[str] = []
         """The objects that were written, in their order."""
         self._ahead: list[Background[None]] = []
@@ -265,6 +268,10 @@ class Cluster:
             answer = self._send(method, url, own, body, writes=writes)
         status = answer.status
         self._log_request(method, url, status, started)
+        for text in () if method == "GET" else answer.warnings:
+            if self._warn and text not in self._warned:
+                self._warned.add(text)
+                self._warn(text)
         said = _json_object(answer.body)
         if status >= _REDIRECT or said is None:
             refused = _refusal(self._target, answer, said or {}, query.get("labelSelector"))

@@ -4,10 +4,11 @@ The rules are client-go's where it has one (kubernetes/client-go: rest/request.g
 rest/with_retry.go, transport/cache.go).
 """
 
+import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from http.client import IncompleteRead
@@ -52,12 +53,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """What came back; warnings are those that the server says beside its answer."""
 
     status: int
     body: bytes = field(repr=False)
     retry_after: int | None
     location: str | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def out_of_order(self) -> bool:
@@ -170,7 +172,18 @@ class Wire:
             _read(response, request.most_bytes),
             seconds_of(response.headers.get("Retry-After", "")),
             response.headers.get("Location"),
+            tuple(_warnings(response.headers.getlist("Warning"))),
         )
+
+
+def _warnings(headers: Iterable[str]) -> Iterator[str]:
+    """The texts of warnings that are meant for a person.
+
+    Source: kubernetes/apimachinery, pkg/util/net/http.go, ParseWarningHeaders.
+    """
+    for header in headers:
+        for text in re.findall(r'\b299 \S+ "((?:[^"\\]|\\.)*)"', header):
+            yield re.sub(r"\\(.)", r"\1", text)
 
 
 def is_lost(error: Exception) -> bool:
