@@ -1001,6 +1001,31 @@ def test_a_token_that_ends_before_the_job_comes(scheduled: Patient) -> None:
     assert 'kubectl pxauth schedule -A --schedule "0 */6 * * *"' in hints
 
 
+def test_tokens_for_a_day_that_no_job_renews(scheduled: Patient) -> None:
+    """Copies, those of two Secrets' user, and one that ended long ago: said as such, or not."""
+    address = "px-user-token@portworx.com"
+    operators = forge(claims_of(address, days=1, name="px-user-token", email=address), OURS)
+    mark = {"reflector.v1.k8s.emberstack.com/reflects": "red/original"}
+    admin = claims_of("admin", days=1, roles=["system.admin"])
+    ended = forge(claims_of("ended", days=1, age_days=90), OURS)
+    scheduled.lay(
+        token("kube-system/px-user-token", operators, ownerReferences=[OPERATOR]),
+        token("px/px-user-token", operators),
+        token("px/reflected", forge(claims_of("reflected", days=1), OURS), annotations=mark),
+        token("px/admin", forge(admin, OURS)),
+        token("px/ended", ended),
+    )
+    found = json.loads(scheduled.pxauth("doctor", "-o", "json").out)["findings"]
+    assert [one["message"] for one in found if one["check"] == "job" and one["hint"]] == []
+    done = scheduled.pxauth("schedule", "-n", "px", "--image=i:1")
+    assert (done.code, done.err) == (0, "")
+    scheduled.lay(token("px/short", forge(claims_of("short", days=1), OURS)))
+    lapses = "the job runs every 1d, and the token in Secret px/short lives "
+    assert lapses in scheduled.pxauth("schedule", "-n", "px", "--image=i:1").err
+    found = json.loads(scheduled.pxauth("doctor", "-o", "json").out)["findings"]
+    assert lapses in "".join(one["message"] for one in found if one["check"] == "job")
+
+
 def test_a_job_whose_time_never_comes(scheduled: Patient) -> None:
     scheduled.scheduled("-n", "px", "--schedule", "0 3 31 2 *")
     (said,) = (one for one in scheduled.doctor() if one.kind == "warning job")

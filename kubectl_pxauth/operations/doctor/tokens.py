@@ -1,5 +1,6 @@
 """Whether Portworx takes the tokens in Secrets, and for how long."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +19,13 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
     warning,
 )
 from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of
-from kubectl_pxauth.portworx.resigning import GRACE, renew_on_purpose, why_left_out
+from kubectl_pxauth.portworx.resigning import (
+    GRACE,
+    is_trusted,
+    issued_for,
+    renew_on_purpose,
+    why_left_out,
+)
 from kubectl_pxauth.portworx.settings import OPERATORS_TOKENS
 from kubectl_pxauth.portworx.signing import TrustedKeys, made_elsewhere
 from kubectl_pxauth.portworx.token_content import AUTH_TOKEN
@@ -54,8 +61,9 @@ class Kept:
     """A token in a Secret; padded is whether white space is around it.
 
     storage_cluster is the StorageCluster whose operator keeps the Secret, if one does. renewal is
-    the command that signs it again, and doubtful is whether it may be there for somebody who has
-    no right to it. copied_by is the tool that copies the Secret from another one, if one does.
+    the command that signs it again, and doubtful is whether no job does, as it may be there for
+    somebody who has no right to it. copied_by is the tool that copies the Secret from another one,
+    if one does.
     """
 
     token: StoredToken
@@ -74,7 +82,8 @@ class Kept:
     def is_others(self) -> bool:
         """Whether no job renews it: somebody else makes it, or it is no token of Portworx'."""
         foreign = self.token.status is Status.FOREIGN
-        return foreign or bool(self.storage_cluster or made_elsewhere(self.token.issuer))
+        kept = self.storage_cluster or self.copied_by
+        return foreign or bool(kept or made_elsewhere(self.token.issuer))
 
     def trouble(self, message: str) -> Diagnosis:
         """That Portworx would refuse it, or will once the rotation's new key is in use."""
@@ -116,6 +125,8 @@ def read_kept_tokens(
     refused = None
     found: dict[Place, Kept] = {}
     where = trusted.key.reference if trusted.key else None
+    trusted_namespaces = [where.namespace] if where else []
+    unbound = set()
     for namespace in (None, *usual):
         try:
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
@@ -127,9 +138,11 @@ def read_kept_tokens(
                     secret,
                     now,
                     grace=GRACE,
-                    trusted_namespaces=[where.namespace] if where else (),
-                    other_holder=lambda *_: None,  # which is a check of its own
+                    trusted_namespaces=trusted_namespaces,
+                    other_holder=lambda *_: None,  # not known before all are read
                 )
+                if verdict.signed and issued_for(verdict) is None:
+                    unbound.add((secret.namespace, secret.name))
                 found[secret.namespace, secret.name] = Kept(
                     token,
                     storage_cluster_of(secret),
@@ -143,7 +156,23 @@ def read_kept_tokens(
             continue
         if namespace is None:
             break
+    for place in _twins({place: found[place] for place in unbound}, trusted_namespaces):
+        found[place] = replace(found[place], doubtful=True)
     return KeptTokens(found, refused)
+
+
+def _twins(unbound: dict[Place, Kept], trusted_namespaces: list[str]) -> Iterator[Place]:
+    """Those of which nothing says which Secret their user is for, and of whose user are others.
+
+    The rules are those of portworx/resigning.py.
+    """
+    originals = {place: one for place, one in unbound.items() if not one.copied_by}
+    trusted = {place for place in originals if is_trusted(place[0], trusted_namespaces)}
+    users = Counter(one.token.user.sub for one in originals.values())
+    trusted_users = Counter(originals[place].token.user.sub for place in trusted)
+    for place, one in originals.items():
+        if (trusted_users if place in trusted else users)[one.token.user.sub] > 1:
+            yield place
 
 
 def trouble_with(

@@ -9,15 +9,17 @@ from kubectl_pxauth.cluster.connection import Cluster
 from kubectl_pxauth.cluster.namespaces import Namespace, find_namespace, find_namespaces
 from kubectl_pxauth.cluster.objects import missing_right
 from kubectl_pxauth.cluster.pods import try_pod
-from kubectl_pxauth.cluster.secrets import list_secrets
+from kubectl_pxauth.cluster.secrets import Secret, list_secrets
 from kubectl_pxauth.errors import ClusterError, ForbiddenError, NotFoundError, PxauthError
 from kubectl_pxauth.parallel import Background, attempt
 from kubectl_pxauth.portworx.job_objects import find_jobs, is_suspended
 from kubectl_pxauth.portworx.lapses import TokenTimes, find_lapses, renewed_in_time
-from kubectl_pxauth.portworx.owners import storage_cluster_of
+from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of
 from kubectl_pxauth.portworx.renewal_job import RenewalJob, read_job
+from kubectl_pxauth.portworx.resigning import GRACE, Holders, why_left_out
 from kubectl_pxauth.portworx.signing import TrustedKeys, made_elsewhere
 from kubectl_pxauth.portworx.token_secrets import Scope, read_tokens
+from kubectl_pxauth.token.verdict import Verdict
 
 Read = TypeVar("Read")
 
@@ -99,6 +101,26 @@ def lapse_warnings(
     cluster: Cluster, job: RenewalJob, trusted: TrustedKeys, now: datetime
 ) -> Iterator[str]:
     """A warning for each way in which a token would end before the job comes."""
+    trusted_namespaces = [job.key.namespace]
+    holders = Holders(cluster, [trusted.trust], job.scope, now, trusted_namespaces)
+
+    def is_the_jobs(secret: Secret, verdict: Verdict) -> bool:
+        """Whether `renew` signs it, when it is due."""
+        keeper = keeper_of(secret)
+        return not (
+            storage_cluster_of(secret)
+            or (keeper and keeper.is_copy)
+            or made_elsewhere(verdict.issuer)
+            or why_left_out(
+                verdict,
+                secret,
+                now,
+                grace=GRACE,
+                trusted_namespaces=trusted_namespaces,
+                other_holder=holders.other,
+            )
+        )
+
     try:
         tokens = [
             TokenTimes(secret.display_name, secret.namespace, verdict.issued_at, verdict.expires_at)
@@ -109,8 +131,7 @@ def lapse_warnings(
             if verdict.signed
             and verdict.issued_at
             and verdict.expires_at
-            and not storage_cluster_of(secret)
-            and not made_elsewhere(verdict.issuer)
+            and is_the_jobs(secret, verdict)
         ]
     except ForbiddenError:
         return
