@@ -579,6 +579,10 @@ def issuer(text: str) -> dict[str, Any]:
     return {"name": "PX_JWT_ISSUER", "value": text}
 
 
+def from_config(name: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"configMapKeyRef": {"name": "stork", "key": "a"}}}
+
+
 STORKS: list[tuple[list[dict[str, Any]], str, str]] = [
     (
         [from_secret("PX_SHARED_SECRET", "storks", "stork-secret"), issuer("stork.openstorage.io")],
@@ -619,6 +623,30 @@ STORKS: list[tuple[list[dict[str, Any]], str, str]] = [
         " stork.openstorage.io, operator.portworx.io alone",
     ),
     ([], "warning", "it has no PX_SHARED_SECRET, and asks Portworx without a token"),
+    # Kubernetes takes the last.
+    (
+        [
+            from_secret("PX_SHARED_SECRET", "others", "stork-secret"),
+            from_secret("PX_SHARED_SECRET", "storks", "stork-secret"),
+        ],
+        "ok",
+        'signs as "stork.openstorage.io" with the key that Portworx has for it',
+    ),
+    (
+        [from_secret("PX_SHARED_SECRET", "storks", "stork-secret"), from_config("PX_JWT_ISSUER")],
+        "ok",
+        "PX_JWT_ISSUER may come from elsewhere, and was not compared",
+    ),
+    (
+        [from_config("PX_SHARED_SECRET")],
+        "ok",
+        "PX_SHARED_SECRET may come from elsewhere, and was not compared",
+    ),
+    (
+        [{"name": "PX_SHARED_SECRET", "value": "$(KEY)"}, issuer("stork.openstorage.io")],
+        "ok",
+        "PX_SHARED_SECRET may come from elsewhere, and was not compared",
+    ),
     (
         [from_secret("PX_SHARED_SECRET", "gone", "stork-secret")],
         "warning",
@@ -637,6 +665,18 @@ def test_storks_key_and_issuer(
         (f"{severity} stork", f"Deployment kube-system/stork: {says}")
     ]
     assert "never-shown" not in with_stork.pxauth("doctor").out
+
+
+def test_a_stork_with_variables_of_elsewhere(with_stork: Patient) -> None:
+    manifest = stork(issuer("stork.openstorage.io"))
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    container["envFrom"] = [{"secretRef": {"name": "storks"}}]
+    with_stork.lay(manifest)
+    (said,) = (one for one in with_stork.doctor() if one.kind.endswith(" stork"))
+    assert said.message == (
+        "Deployment kube-system/stork: PX_SHARED_SECRET may come from elsewhere, and was not"
+        " compared"
+    )
 
 
 def test_the_operators_stork(bare: Patient) -> None:

@@ -10,6 +10,10 @@ from kubectl_pxauth.errors import ForbiddenError
 from kubectl_pxauth.frozen import dataclass
 
 
+class Unseen:
+    """The value of a variable that does not stand in its Deployment."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A Deployment; manifest is the whole object."""
@@ -18,21 +22,24 @@ class Deployment:
     name: str
     manifest: dict[str, Any]
 
-    def variable(self, name: str) -> str | SecretKeyReference | None:
+    def variable(self, name: str) -> str | SecretKeyReference | Unseen | None:
         """An environment variable of its containers: a text, or the key of a Secret.
 
-        None where no container has it, or it comes from elsewhere.
+        None where no container has it, and Unseen where its value is, or may be, of elsewhere. Of
+        one that is given twice Kubernetes takes the last, and that before what envFrom brings.
         """
-        for container in self.manifest["spec"]["template"]["spec"].get("containers") or ():
-            for item in container.get("env") or ():
-                if item["name"] == name:
-                    return self._value(item)
-        return None
+        containers = self.manifest["spec"]["template"]["spec"].get("containers") or ()
+        for container in containers:
+            if given := [one for one in container.get("env") or () if one["name"] == name]:
+                return self._value(given[-1])
+        return Unseen() if any(container.get("envFrom") for container in containers) else None
 
-    def _value(self, item: dict[str, Any]) -> str | SecretKeyReference | None:
-        if secret := (item.get("valueFrom") or {}).get("secretKeyRef"):
+    def _value(self, item: dict[str, Any]) -> str | SecretKeyReference | Unseen:
+        source, value = item.get("valueFrom") or {}, item.get("value") or ""
+        if secret := source.get("secretKeyRef"):
             return SecretKeyReference(self.namespace, secret.get("name", ""), secret["key"])
-        return item.get("value")
+        # Kubernetes fills in $(VARIABLE), and makes $ of $$.
+        return Unseen() if source or "$(" in value or "$$" in value else value
 
 
 def find_deployments(cluster: Cluster, name: str) -> Iterator[Deployment]:

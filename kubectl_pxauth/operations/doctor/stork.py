@@ -9,7 +9,7 @@ drivers/storage/portworx/portworx.go (GetStorkEnvMap).
 from collections.abc import Iterator
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.deployments import Deployment, find_deployments
+from kubectl_pxauth.cluster.deployments import Deployment, Unseen, find_deployments
 from kubectl_pxauth.cluster.secrets import SecretKeyReference, find_secret
 from kubectl_pxauth.errors import ForbiddenError, NotFoundError
 from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, warning
@@ -23,6 +23,7 @@ from kubectl_pxauth.portworx.settings import (
 from kubectl_pxauth.portworx.signing import TrustedKeys
 
 _KEY, _ISSUER = "PX_SHARED_SECRET", "PX_JWT_ISSUER"
+_UNSEEN = "may come from elsewhere, and was not compared"
 _KNOWN = (APPS_ISSUER, STORK_ISSUER, OPERATOR_ISSUER)
 
 
@@ -45,11 +46,13 @@ def _check(cluster: Cluster, stork: Deployment, search: Search, trusted: Trusted
     who = f"Deployment {stork.namespace}/{stork.name}"
     issuer = stork.variable(_ISSUER) or STORK_ISSUER
     stated = stork.variable(_KEY)
-    if isinstance(issuer, SecretKeyReference):
-        return ok("stork", f"{who}: {_ISSUER} is in a Secret, and is not read")
+    if isinstance(issuer, SecretKeyReference | Unseen):
+        return ok("stork", f"{who}: {_ISSUER} {_UNSEEN}")
     if issuer not in _KNOWN:
         says = f'{_ISSUER} is "{issuer}", and stork starts with {", ".join(_KNOWN)} alone'
         return warning("stork", f"{who}: {says}", f"set {_ISSUER} to {APPS_ISSUER}")
+    if isinstance(stated, Unseen):
+        return ok("stork", f"{who}: {_KEY} {_UNSEEN}")
     if not stated:
         says = f"it has no {_KEY}, and asks Portworx without a token"
         return warning("stork", f"{who}: {says}", "give it the key that Portworx has for it")
