@@ -5,8 +5,10 @@ class PxauthError(Exception):
     """Something did not work.
 
     str(error) is one line that names the file, field or object; hint, where there is one, is
-    what to do next. Neither ever holds a key or a token.
+    what to do next. Neither ever holds a key or a token. warnings are what is to be said before it.
     """
+
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)

@@ -117,6 +117,27 @@ def test_a_key_that_is_still_exported_where_nothing_is_stored(secured: Site, pxc
     assert secured.pxauth("token", "kubernetes", "--shared-secret-file", "key").err == ""
 
 
+def test_a_key_that_is_still_exported_over_the_token_of_a_named_user(secured: Site) -> None:
+    for namespace in ("px", "other"):
+        named = ("--sub", "alice", "--allow-shared-subject")
+        secured.pxauth("issue", "kubernetes", "-n", namespace, *named)
+    exported = replace(secured, environment=secured.environment | {ENVIRONMENT: OTHERS.decode()})
+    (secured.home / "key").write_bytes(OTHERS)
+    file = ("--shared-secret-file", "key")
+    for where, flags, way in (
+        (exported, (), f"unset {ENVIRONMENT}"),
+        (secured, file, "leave out --shared-secret-file"),
+    ):
+        said = where.refused("issue", "kubernetes", *flags).err.splitlines()
+        assert [line.partition(" ")[0] for line in said] == ["warning:", "error:", "hint:"]
+        assert "is not the one that Portworx is started with" in said[0]
+        assert said[2] == f"hint: the key is not the cluster's: {way}"
+        many = where.pxauth("issue", "kubernetes", "-n", "px", "-n", "other", *flags).err
+        assert many.splitlines()[0] == said[0]
+        assert many.count("is not the one that Portworx is started with") == 1
+        assert many.count(f"(the key is not the cluster's: {way})") == 2
+
+
 def test_a_key_that_is_exported_where_the_cluster_does_not_answer(offline: Shell) -> None:
     done = offline.pxauth("token", "kubernetes", "--server", "https://127.0.0.1:1")
     assert judge(done.out)["accepted"]

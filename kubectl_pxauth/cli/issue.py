@@ -159,8 +159,10 @@ def command(
         if not issues.total:
             output.note("No namespaces found")
             return
+        output.warnings(issues.warnings)
         outcomes = (("", outcome) for outcome in issues.outcomes)
-        _show_many(outcomes, issues.total, stop, write)
+        told = {("", warning) for warning in issues.warnings}
+        _show_many(outcomes, issues.total, stop, write, told)
 
 
 def _namespaces(
@@ -191,6 +193,7 @@ def _issue_in_each(
 
     if write.form:
         raise UsageError("--output prints objects of one cluster, but you name several contexts")
+    told: set[tuple[str, str]] = set()
     with interruptible() as stop:
 
         def issue_in(context: str, connection: Connection) -> Iterable[IssueResult | SecretFailure]:
@@ -202,9 +205,12 @@ def _issue_in_each(
             )
             if not issues.total:
                 output.note(f"{in_context(context)}No namespaces found")
+                return ()
+            output.warnings(issues.warnings, context)
+            told.update((context, warning) for warning in issues.warnings)
             return issues.outcomes
 
-        _show_many(outcomes_of_each(connections, issue_in, stop), None, stop, write)
+        _show_many(outcomes_of_each(connections, issue_in, stop), None, stop, write, told)
 
 
 def _show_many(
@@ -212,8 +218,12 @@ def _show_many(
     total: int | None,
     stop: "Stop",
     write: WriteFlags,
+    told: set[tuple[str, str]],
 ) -> None:
-    """Say what becomes of each Secret, with its context, which is empty for a single cluster."""
+    """Say what becomes of each Secret, with its context, which is empty for a single cluster.
+
+    told are the warnings that were said before, each with its context.
+    """
     from kubectl_pxauth.cli.fleet import in_context
     from kubectl_pxauth.cli.many import (
         count_again,
@@ -225,7 +235,6 @@ def _show_many(
     )
 
     counts = counter(Change)
-    warnings: set[tuple[str, str]] = set()
     manifests: dict[str, dict[str, Any]] = {}
     counted: dict[str, str] = {}
     for context, outcome in with_progress(outcomes, "issuing", total, stop, counts):
@@ -237,9 +246,9 @@ def _show_many(
             count_again(counts, counted, place, failed(outcome.namespace, outcome.error, context))
             continue
         count_again(counts, counted, place, outcome.change)
-        new = [warning for warning in outcome.warnings if (context, warning) not in warnings]
+        new = [warning for warning in outcome.warnings if (context, warning) not in told]
         output.warnings(new, context)
-        warnings |= {(context, warning) for warning in new}
+        told |= {(context, warning) for warning in new}
         if write.form in (output.Format.JSON, output.Format.YAML):
             manifests[outcome.namespace] = outcome.manifest
         else:

@@ -91,7 +91,8 @@ class Row:
 
 
 def problem(found: PxauthError) -> None:
-    """One `error:` line, and a `hint:` line where there is one."""
+    """One `error:` line with its warnings before it, and a `hint:` line where there is one."""
+    warnings(found.warnings)
     error(str(found))
     if found.hint:
         _line("hint", for_this_cluster(found.hint))
@@ -99,6 +100,7 @@ def problem(found: PxauthError) -> None:
 
 def failure(found: PxauthError, what: str = "", context: str = "") -> None:
     """One of many that failed: an `error:` line, with what it is before and the hint behind."""
+    warnings(found.warnings, context)
     error(in_one_line(found, what, context))
 
 

@@ -104,10 +104,12 @@ class BulkIssue:
     """What is under way in how many namespaces; the outcomes come as they are reached.
 
     A second one of a namespace takes the place of the first: its key was changed meanwhile.
+    warnings are the signer's, to be said before the outcomes.
     """
 
     total: int
     outcomes: Iterator[IssueResult | SecretFailure]
+    warnings: tuple[str, ...] = ()
 
 
 def issue(
@@ -125,8 +127,12 @@ def issue(
     sharing = Background(lambda: _same_user(request, (namespace,), cluster))
     signer = find_signer(cluster, source)
     secret = finding.result()
-    _check_subject(request, (namespace,), cluster, signer, sharing.result())
-    done = _issue_one(request, namespace, signer, cluster, secret)
+    try:
+        _check_subject(request, (namespace,), cluster, signer, sharing.result())
+        done = _issue_one(request, namespace, signer, cluster, secret)
+    except PxauthError as error:
+        error.warnings = signer.warnings
+        raise
     *_, outcome = _look_at_the_key_again(request, signer, cluster, [done])
     if isinstance(outcome, SecretFailure):
         raise outcome.error
@@ -195,7 +201,8 @@ def issue_into_many(
         else _find_secrets(request, names, cluster)
     )
     outcomes = run_concurrently(work, secrets, concurrency, stop)
-    return BulkIssue(len(names), _look_at_the_key_again(request, signer, cluster, outcomes))
+    outcomes = _look_at_the_key_again(request, signer, cluster, outcomes)
+    return BulkIssue(len(names), outcomes, signer.warnings)
 
 
 def _look_at_the_key_again(
@@ -525,7 +532,9 @@ def _identity(
             raise error(
                 f"the token in {where} is another user's ({changes}), and the present key did"
                 " not sign it: it may be forged, or older than the key",
-                hint="if it is yours, keep its user with --sub, --name and --email;"
+                hint=f"the key is not the cluster's: {signer.without_key}"
+                if signer.without_key
+                else "if it is yours, keep its user with --sub, --name and --email;"
                 " else replace it with --change-identity",
             )
         raise IdentityError(

@@ -41,6 +41,13 @@ class KeySource:
         return bool(self.signing_key or self.rsa_public_pem or self.ecdsa_public_pem)
 
     @property
+    def without_key(self) -> str:
+        """How to have the cluster's key taken instead of the one that is given."""
+        if self.from_environment:
+            return "unset PORTWORX_AUTH_SHARED_SECRET"
+        return f"leave out --shared-secret-{'from' if self.shared_secret_from else 'file'}"
+
+    @property
     def is_complete(self) -> bool:
         """Whether the user gives both, so that the cluster need not be searched."""
         return bool(self.issuer and (self.signing_key or self.shared_secret_from))

@@ -101,34 +101,45 @@ class KeySearch:
 
     def _contradictions(self, key: FoundKey | None) -> Iterator[str]:
         source, discovery = self.source, self.discovery()
-        if not discovery.specs().specs:
-            if key and source.from_environment and not discovery.specs().forbidden:
-                named = discovery.named_key()
-                if named.shared_secret.value != key.shared_secret.value:
-                    yield (
-                        f"the key in {key.shared_secret.label} is not the one that the cluster has"
-                        f" ({named.shared_secret.label})"
-                    )
-            return
-        if source.issuer:
+        if source.issuer and discovery.specs().specs:
             stated = attempt(lambda: discovery.stated_issuer(key))
             if isinstance(stated, FoundText) and stated.value != source.issuer:
                 yield (
                     f'the issuer "{source.issuer}" is given, but Portworx is started with'
                     f' "{stated.value}" ({stated.stated_by}), and refuses tokens of any other'
                 )
-        if not (source.signing_key or source.shared_secret_from):
-            return
-        given = key.shared_secret.source if key else "a private key"
-        used = discovery.stated_key()
+        if key and (other := self._other_key(key)):
+            yield other
+
+    def has_other_key(self, key: FoundKey | None) -> bool:
+        """Whether the key that the user gives is known not to be the cluster's."""
+        found = attempt(lambda: self._other_key(key) if key else "")
+        return bool(found) and not isinstance(found, PxauthError)
+
+    def _other_key(self, key: FoundKey) -> str:
+        """That the key which the user gives is not the cluster's; empty where nothing says so."""
+        source, discovery = self.source, self.discovery()
+        given, specs = key.shared_secret, discovery.specs()
+        if specs.specs and (source.signing_key or source.shared_secret_from):
+            used = discovery.stated_key()
+        elif source.from_environment and not (specs.specs or specs.forbidden):
+            used = discovery.named_key()
+        else:
+            return ""
         if used is None:
-            if key and (keyless := discovery.keyless()):
-                yield f"the key that is given ({given}) may be none that Portworx takes: {keyless}"
-        elif key and used.shared_secret.value != key.shared_secret.value:
-            yield (
-                f"the key that is given ({key.shared_secret.label}) is not the one that Portworx is"
-                f" started with ({used.shared_secret.label}; {used.stated_by})"
+            says = f"the key that is given ({given.source}) may be none that Portworx takes"
+            return f"{says}: {keyless}" if (keyless := discovery.keyless()) else ""
+        if used.shared_secret.value == given.value:
+            return ""
+        if specs.specs:
+            return (
+                f"the key that is given ({given.label}) is not the one that Portworx is started"
+                f" with ({used.shared_secret.label}; {used.stated_by})"
             )
+        return (
+            f"the key in {given.label} is not the one that the cluster has"
+            f" ({used.shared_secret.label})"
+        )
 
 
 def find_signer(cluster: Cluster, source: KeySource) -> Signer:
@@ -148,6 +159,8 @@ def find_signer(cluster: Cluster, source: KeySource) -> Signer:
         issuer = settings.issuer.value
         warnings = (*settings.warnings, *search.contradictions(key))
     signer = _signer(cluster, issuer, key, source, warnings)
+    if search.has_other_key(key):
+        signer = replace(signer, without_key=source.without_key)
     specs = attempt(discovery.specs)
     if isinstance(specs, PxauthError):
         return signer

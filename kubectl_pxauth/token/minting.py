@@ -37,7 +37,8 @@ class Signer:
     is not what the cluster has. operators_namespace is the one in which the Portworx operator
     keeps tokens of its own, if it does. namespaces are where Portworx, or the Secret with its key,
     was found to be. username_claim is what Portworx takes for the user. read_again reads the key
-    where the cluster keeps it; None for a key that the user gave.
+    where the cluster keeps it; None for a key that the user gave. without_key is how to have the
+    cluster's key taken, where the one that the user gave is known to be another; else empty.
     """
 
     issuer: str
@@ -47,6 +48,7 @@ class Signer:
     namespaces: frozenset[str] = frozenset()
     username_claim: "UsernameClaim" = "sub"
     read_again: Callable[[], SharedSecret] | None = field(default=None, repr=False, compare=False)
+    without_key: str = ""
 
     def latest(self) -> "Signer":
         """The same signer, or one with the key as it is now, if that was changed meanwhile.
