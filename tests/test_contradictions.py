@@ -190,6 +190,28 @@ def test_a_key_that_is_a_reference(site: Site, key: str) -> None:
     assert key not in said
 
 
+def test_what_is_done_with_a_key_that_is_a_reference(site: Site) -> None:
+    reference = "vault:secret/data/storage/portworx#shared-secret"
+    site.lay_secret("kube-system/pxkeys", reference.encode())
+    site.daemon_set(
+        args=["-jwt_issuer", "portworx.com"], env=[from_secret(SECRET_VARIABLE, "pxkeys")]
+    )
+    for command in (
+        ("keys", "status"),
+        ("keys", "adopt", "-n", "portworx", "--dry-run=server"),
+        ("schedule", "-n", "px", "--image=registry.example/pxauth", "--dry-run=client"),
+    ):
+        done = site.pxauth(*command)
+        assert done.code == 0, done.err
+        assert done.err.count("reads like a reference to a key, not like a key") == 1
+    for flags in ((), ("--compromised",), ("--phase=key",)):
+        said = site.refused("keys", "rotate", "--yes", *flags).err
+        assert "reads like a reference to a key" in said
+        assert "--ignore-owner" in said
+    assert site.pxauth("keys", "rotate", "--yes", "--ignore-owner").code == 0
+    assert site.pxauth("keys", "status").err == ""
+
+
 @pytest.mark.parametrize(
     ("role", "meant"), [("system.usr", "system.user"), ("System.Admin", "system.admin")]
 )

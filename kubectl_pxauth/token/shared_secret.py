@@ -84,15 +84,19 @@ class SharedSecret:
             return False  # as most keys are; the pattern takes a millisecond to compile
         return re.fullmatch(_REFERENCE, text) is not None
 
+    def reference_warnings(self) -> tuple[str, ...]:
+        """That it may not be the key that Portworx has, where it reads like the place of one."""
+        if not self.is_reference:
+            return ()
+        return (
+            f"the shared secret in {self.source} reads like a reference to a key, not like a"
+            " key: if a tool puts the real one in its place when Portworx starts, tokens that"
+            " are signed with the reference are refused",
+        )
+
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the key, though Portworx takes it as it is."""
-        found = []
-        if self.is_reference:
-            found.append(
-                f"the shared secret in {self.source} reads like a reference to a key, not like a"
-                " key: if a tool puts the real one in its place when Portworx starts, tokens that"
-                " are signed with the reference are refused"
-            )
+        found = [*self.reference_warnings()]
         if self.value.endswith((b"\n", b"\r")):
             found.append(
                 f"the shared secret in {self.source} ends in a newline; Portworx counts it as part"

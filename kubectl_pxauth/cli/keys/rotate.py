@@ -95,7 +95,8 @@ def command(
     ignore_owner: Annotated[
         bool,
         typer.Option(
-            "--ignore-owner", help="Change the key also if another tool keeps its Secret."
+            "--ignore-owner",
+            help="Change the key also if another tool keeps its Secret, or is to replace it.",
         ),
     ] = False,
     yes: Annotated[

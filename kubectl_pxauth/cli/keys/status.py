@@ -44,6 +44,7 @@ def command(
     status, tokens = find_key_status(given, namespace, connection_flags.connection().open())
     following = status.next_commands(key_flags(given, namespace))
     commands = [output.for_this_cluster(command) for command in following]
+    output.warnings(status.state.current.reference_warnings())
     for unknown in (tokens, status.running):
         if isinstance(unknown, PxauthError):
             output.warning(str(unknown))

@@ -83,7 +83,11 @@ def adopt_keys(
     found = {name: find_secret(cluster, namespace, name) for name in wanted}
     for name, data in wanted.items():
         _check_free(found[name], data)
-    warnings = [*settings.warnings, *same_value_warnings(secret, reference.key)]
+    warnings = [
+        *settings.warnings,
+        *state.current.reference_warnings(),
+        *same_value_warnings(secret, reference.key),
+    ]
     changes = {}
     for name, data in wanted.items():
         write = partial(_write, cluster, (namespace, name), data, dry_run)

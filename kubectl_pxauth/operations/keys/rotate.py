@@ -40,6 +40,7 @@ from kubectl_pxauth.errors import (
     ForbiddenError,
     NotFoundError,
     PxauthError,
+    SharedSecretError,
     UsageError,
 )
 from kubectl_pxauth.operations.keys.rotation import (
@@ -134,6 +135,7 @@ class Rotation:
         self._secret = secret
         self._check_writable()
         self.action = self._decide()
+        self._check_real()
         self._laid = self.state if self.state.laid else self.state.with_new_key(request.now)
         self._target = self._decide_target()
         self._began = self.state
@@ -324,6 +326,17 @@ class Rotation:
                 f"{self._secret.display_name} is kept by {keeper.name}, which would put the old key"
                 " back",
                 hint=f"{keeper.remedy}; or, if you know that it does not: --ignore-owner",
+            )
+
+    def _check_real(self) -> None:
+        """Refuse to put a key in the place of a reference, whose own key signs the tokens."""
+        if self.state.current.is_reference and self.makes_key and not self._request.ignore_owner:
+            raise SharedSecretError(
+                f"the shared secret in {self.state.current.source} reads like a reference to a key:"
+                " the tool that puts the real one in its place would find a new key instead, and"
+                " every token of the real one is refused",
+                hint="change the key where the reference points to; or, if nothing puts another in"
+                " its place: --ignore-owner",
             )
 
     def _check_adopted(self) -> None:

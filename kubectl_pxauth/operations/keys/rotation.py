@@ -25,7 +25,7 @@ class RotationRequest:
 
     rollback is to go back to the old shared secret, which can be done until the rotation is
     finished. compromised is to keep nothing of the old one, and to sign nothing again.
-    ignore_owner is to change a Secret that another tool keeps.
+    ignore_owner is to change a Secret that another tool keeps, or that has a reference to a key.
     """
 
     shared_secret_from: SecretKeyReference | None

@@ -252,7 +252,7 @@ def _resolve_key(
     if not (source.shared_secret_from or job_namespace):
         _check_home(key, key.reference, search.discovery().specs())
     source.check_strength(key.shared_secret)
-    warnings = search.contradictions(key)
+    warnings = (*search.contradictions(key), *key.shared_secret.reference_warnings())
     if source.issuer and source.shared_secret_from:
         return source.issuer, key.reference, trusted_keys(source, key, None), warnings
     settings = search.settings(key, source.issuer)
