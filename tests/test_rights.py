@@ -167,7 +167,7 @@ CASES: dict[tuple[str, str], tuple[str, Prepare]] = {
     ("issue --namespace-selector", "the Secrets are there"): (SELECTED, labelled_and_issued),
     ("token", ""): ("token kubernetes", NOTHING),
     ("storageclass", "the class is made"): ("storageclass {name}", NOTHING),
-    ("storageclass", "the class is there"): ("storageclass {name}", class_there),
+    ("storageclass", "the class is there"): ("storageclass {name} --default", class_there),
     ("snapshotclass", "the class is made"): ("snapshotclass {name}", NOTHING),
     ("snapshotclass", "the class is there"): ("snapshotclass {name} --default", class_there),
     ("list", ""): ("list", issued),
