@@ -59,7 +59,9 @@ def volume(name: str, claimed: str = "", **spec: Any) -> dict[str, Any]:
 def let_guests_in(patient: Patient, access: str) -> None:
     """Put an operator's Portworx in the place of the DaemonSet."""
     patient.remove("daemonset", "portworx", "-n", "kube-system")
-    auth = {"selfSigned": {"sharedSecret": "px-keys"}, "guestAccess": access}
+    patient.lay_secret("px/px-keys")
+    signed = {"sharedSecret": "px-keys", "issuer": "portworx.com"}
+    auth = {"selfSigned": signed, "guestAccess": access}
     patient.storage_cluster("px/cluster", security={"enabled": True, "auth": auth})
 
 
@@ -177,6 +179,34 @@ def test_a_class_for_encryption_where_security_is_on(patient: Patient) -> None:
     assert said.hint
     patient.done(*said.hint.split()[1:])
     well(patient)
+
+
+def test_a_class_for_encryption_where_guests_are_let_in(patient: Patient) -> None:
+    """Its volumes are a guest's, as those of a class without any Secret."""
+    let_guests_in(patient, "Enabled")
+    patient.lay(
+        *encrypted(allowVolumeExpansion=False),
+        claim("px/data", "encrypted"),
+        volume("pvc-1", secrets={"nodePublish": "px/px-secret"}),
+    )
+    found = json.loads(patient.pxauth("doctor", "-o", "json").out)["findings"]
+    kinds = ("classes", "claims", "volumes")
+    (said,) = (one for one in found if one["check"] in kinds and one["severity"] != "ok")
+    assert said["severity"] == "warning"
+    assert said["message"].startswith("StorageClass encrypted: Secret px/px-secret has no token: ")
+
+
+@pytest.mark.parametrize("of", ["storageclass", "snapshotclass"])
+def test_making_a_class_for_encryption_where_security_is_off(
+    with_snapshots: Patient, of: str
+) -> None:
+    patient = with_snapshots
+    patient.lay(encrypted()[0])
+    make = (of, "enc", "--secret", "px-secret", "-p", "secure=true")
+    assert "has no token" in patient.pxauth(*make, "--dry-run=server").err
+    patient.restarted(args=["-c", "cluster"])
+    done = patient.pxauth(*make, "--dry-run=server")
+    assert (done.code, done.err) == (0, "")
 
 
 def annotated(place: str, of: str, secret: str, namespace: str = "px") -> dict[str, Any]:

@@ -225,7 +225,8 @@ class TrustedKeys:
     no_key is why signatures can't be verified, or None; settings is an error where the verifier's
     settings could not be found, and None where nobody was asked for them. key is the shared
     secret; application_keys are those of Portworx' own applications, by their issuer.
-    contradictions say where a key of the environment is not the cluster's.
+    contradictions say where a key of the environment is not the cluster's. is_off is whether
+    Portworx is known to ask for no tokens.
     """
 
     trust: "Trust"
@@ -234,6 +235,7 @@ class TrustedKeys:
     key: FoundKey | None = None
     application_keys: Mapping[str, FoundKey] = field(default_factory=dict)
     contradictions: tuple[str, ...] = ()
+    is_off: bool = False
 
     @property
     def provider(self) -> FoundText | None:
@@ -367,7 +369,8 @@ def find_trusted_keys(cluster: Cluster, source: KeySource) -> TrustedKeys:
     )
     # A key in an argument is meant; one of the environment may be left from another cluster.
     contradictions = search.contradictions(found) if source.from_environment else ()
-    return replace(trusted, contradictions=contradictions)
+    is_off = attempt(search.discovery().is_authorization_off) is True
+    return replace(trusted, contradictions=contradictions, is_off=is_off)
 
 
 def trusted_keys(

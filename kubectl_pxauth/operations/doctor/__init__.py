@@ -43,6 +43,7 @@ from kubectl_pxauth.portworx.discovery import Search
 from kubectl_pxauth.portworx.job_objects import find_jobs
 from kubectl_pxauth.portworx.key_source import KeySource
 from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
+from kubectl_pxauth.token.verdict import Severity
 
 _ASSUMED = {
     Assumption.SECURITY: "security on, and guests",
@@ -95,9 +96,10 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
     if assumed:
         asks = assumed is not Assumption.NO_SECURITY
         yield ok("portworx", f"the rest is judged as with {_ASSUMED[assumed]}")
-    secured = asks is True
+    secured, guests = asks is True, _lets_in_guests(signing.search, assumed)
     if asks is False:
         look = partial(missing, cluster=cluster, to_be_off=signing.asks is not False)
+        look_for_volumes = look
     else:
         usual = sorted({namespace, *USUAL_NAMESPACES})
         kept = read_kept_tokens(cluster, trusted, usual, now, request.within)
@@ -106,10 +108,14 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
         yield from errors_as_diagnoses(
             "job", lambda: check_jobs(cluster, jobs.result().of_key(trusted.key), kept, now)
         )
-        look = partial(
-            trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now, secured=secured
+        looking = partial(trouble_with, cluster=cluster, kept=kept, trusted=trusted, now=now)
+        # What names no Secret at all is judged in the same way.
+        as_guest = Severity.WARNING if guests else Severity.PROBLEM
+        look = partial(looking, without_token=as_guest if secured else Severity.OK)
+        refused = secured and not guests
+        look_for_volumes = partial(
+            looking, without_token=Severity.PROBLEM if refused else Severity.OK
         )
-    guests = _lets_in_guests(signing.search, assumed)
     yield from errors_as_diagnoses(
         "classes",
         lambda: check_storage(classes, claims, look, version, secured=secured, guests=guests),
@@ -123,7 +129,7 @@ def diagnose(request: DoctorRequest, source: KeySource, cluster: Cluster) -> Ite
             "volumes",
             lambda: check_volumes(
                 volumes,
-                look,
+                look_for_volumes,
                 version,
                 secured=secured,
                 guests=guests,

@@ -40,7 +40,7 @@ from kubectl_pxauth.portworx.token_secrets import (
 )
 from kubectl_pxauth.text import command_line, shown
 from kubectl_pxauth.token.identity import placeholders
-from kubectl_pxauth.token.verdict import NO_KEY
+from kubectl_pxauth.token.verdict import NO_KEY, Severity
 
 _ALL = "kubectl pxauth list -A"
 _IN_DAYS = timedelta(days=2)
@@ -182,11 +182,12 @@ def trouble_with(
     trusted: TrustedKeys,
     now: datetime,
     *,
-    secured: bool,
+    without_token: Severity,
 ) -> Diagnosis | None:
     """What is wrong with a Secret that should hold a token, for checks of what names it.
 
-    Where Portworx wants no tokens, one without a token is well: it may be there for encryption.
+    without_token is what it is to hold none: it may be there for encryption alone, which is well
+    where Portworx wants no tokens.
     """
     if one := kept.found.get(place):
         problems = "; ".join(one.token.problems)
@@ -203,10 +204,11 @@ def trouble_with(
         return from_error("tokens", error)
     if secret is None:
         return problem("tokens", f"Secret {namespace}/{name} does not exist", issue)
-    if not secured and AUTH_TOKEN not in secret.data:
+    severity = Severity.PROBLEM if AUTH_TOKEN in secret.data else without_token
+    wrong = unusable(secret, trusted, now)
+    if wrong is None or severity is Severity.OK:
         return None
-    says = unusable(secret, trusted, now) or ""
-    return problem("tokens", f"{secret.display_name} {says}", issue) if says else None
+    return Diagnosis(severity, "tokens", f"{secret.display_name} {wrong}", issue)
 
 
 def once_there_is_a_key(trusted: TrustedKeys, command: str) -> str:
