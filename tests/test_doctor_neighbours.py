@@ -86,6 +86,31 @@ def test_half_a_pair_is_a_problem_whatever_it_is_for(patient: Patient, step: str
     )
 
 
+def test_a_pair_with_nothing_in_it_makes_no_volume(bare: Patient) -> None:
+    """Whether or not Portworx asks for tokens: the CSI provisioner fails."""
+    bare.daemon_set(args=["-c", "cluster"])
+    bare.lay(storage_class("empty", pair("provisioner", "", "")))
+    assert bare.ill("problem classes").message == (
+        "StorageClass empty has parameters csi.storage.k8s.io/provisioner-secret-… with nothing in"
+        " them: no volume is made"
+    )
+
+
+def test_the_old_names_of_parameters(patient: Patient) -> None:
+    old = {
+        f"csi{step}Secret{part}": value
+        for step in ("Provisioner", "NodePublish")
+        for part, value in (("Name", "px-k8s-user"), ("Namespace", "px"))
+    }
+    patient.lay(storage_class("old", old, allowVolumeExpansion=False))
+    assert "StorageClass old: Secret px/px-k8s-user" in well(patient, "classes")
+    del old["csiNodePublishSecretName"]
+    patient.lay(storage_class("half", old, allowVolumeExpansion=False))
+    assert patient.ill("problem classes").message == (
+        "StorageClass half has no parameter csi.storage.k8s.io/node-publish-secret-name"
+    )
+
+
 def test_direct_access_volumes_want_two_pairs_more(patient: Patient) -> None:
     direct = csi("px") | {"backend": "pure_block"} | pair("node-stage", "px-k8s-user")
     patient.lay(storage_class("direct", direct))
@@ -507,6 +532,21 @@ def test_snapshot_classes(with_snapshots: Patient) -> None:
         "VolumeSnapshotClass list has ${volumesnapshot.namespace} in its namespace of"
         " csi.storage.k8s.io/snapshotter-list-secret, which nothing fills in",
     ]
+
+
+def test_a_snapshot_class_whose_secret_makes_no_snapshots(with_snapshots: Patient) -> None:
+    patient = with_snapshots
+    patient.lay(snapshot_class("list", pair("snapshotter-list", "px-k8s-user")))
+    assert patient.ill("problem classes").message == (
+        "VolumeSnapshotClass list names no Secret to make them with: its snapshots are asked for"
+        " without a token"
+    )
+    patient.remove("volumesnapshotclass", "list")
+    patient.lay(snapshot_class("empty", pair("snapshotter", "", "")))
+    assert patient.ill("problem classes").message == (
+        "VolumeSnapshotClass empty has nothing in its parameters"
+        " csi.storage.k8s.io/snapshotter-secret-…: its snapshots fail"
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,28 @@ class Purpose(StrEnum):
         return f"csi.storage.k8s.io/{self}-secret"
 
 
+_OLD_NAMES = {
+    f"{purpose.pair}-{part.lower()}": f"csi{old}Secret{part}"
+    for purpose, old in (
+        (Purpose.MAKE, "Provisioner"),
+        (Purpose.MOUNT, "NodePublish"),
+        (Purpose.STAGE, "NodeStage"),
+        (Purpose.ATTACH, "ControllerPublish"),
+    )
+    for part in ("Name", "Namespace")
+}
+
+
+def with_new_names(parameters: Mapping[str, str]) -> dict[str, str]:
+    """A StorageClass's parameters, with the names of today for those that name a Secret.
+
+    The CSI provisioner still takes the old ones: kubernetes-csi/external-provisioner,
+    pkg/controller/controller.go (verifyAndGetSecretNameAndNamespaceTemplate).
+    """
+    old = {new: parameters[old] for new, old in _OLD_NAMES.items() if old in parameters}
+    return old | dict(parameters)
+
+
 DEFAULT_PAIR = "csi.storage.k8s.io/secret"
 """The pair that stands for every other one that a StorageClass does not have."""
 
@@ -78,8 +100,8 @@ SECRET_PARAMETERS = frozenset(
     f"{pair}-{part}"
     for pair in (*(one.pair for one in Purpose), DEFAULT_PAIR, CLAIMS_SECRET, *SNAPSHOT_PAIRS)
     for part in ("name", "namespace")
-)
-"""The names of all parameters that name a Secret, of each kind of class."""
+) | frozenset(map(str.lower, _OLD_NAMES.values()))
+"""The names of all parameters that name a Secret, of each kind of class, in lower case."""
 
 
 def is_direct_access(parameters: Mapping[str, str]) -> bool:

@@ -93,27 +93,32 @@ def _check(
     remedy = kind.remedy.format(name=one.name)
     bad = partial(problem, "classes", hint=remedy)
     named: dict[Place, None] = {}
-    found = []
+    found, makes = [], False
     for pair, templates in kind.templates.items():
         keys = (f"{pair}-namespace", f"{pair}-name")
         place = tuple(one.parameters.get(key, "") for key in keys)
         lacks = [key for key, value in zip(keys, place, strict=True) if not value]
-        if len(lacks) == 1:
-            found.append(bad(message=f"{who} has no parameter {lacks[0]}: its snapshots fail"))
+        if lacks and any(key in one.parameters for key in keys):
+            nothing = f"nothing in its parameters {pair}-…" if len(lacks) > 1 else ""
+            says = nothing or f"no parameter {lacks[0]}"
+            found.append(bad(message=f"{who} has {says}: its snapshots fail"))
         elif not lacks and (wrong := templates.wrong(*place)):
             found.append(bad(message=f"{who} has {wrong} of {pair}, which nothing fills in"))
         elif not lacks:
             named[place[0], place[1]] = None
+            makes = makes or pair == next(iter(kind.templates))
     for place in named:
         if not is_template("".join(place)) and (trouble := look(place)):
             message = f"{who}: {trouble.message}"
             found.append(replace(trouble, check="classes", message=message))
-    if named and not found:
+    without = secured and not makes and not found
+    if named and not found and not without:
         secrets = ", ".join(f"Secret {'/'.join(place)}" for place in named)
         yield ok("classes", f"{who}: {secrets}")
     yield from found
-    if secured and not named and not found:
-        message = f"{who} names no Secret: its snapshots are asked for"
+    if without:
+        to_make = " to make them with" if named else ""
+        message = f"{who} names no Secret{to_make}: its snapshots are asked for"
         if one.name == _OPERATORS:
             yield as_guests(message, guests, remedy)
         elif guests:

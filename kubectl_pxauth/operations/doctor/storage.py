@@ -31,6 +31,7 @@ from kubectl_pxauth.portworx.volumes import (
     in_tree_doubt,
     is_direct_access,
     purposes,
+    with_new_names,
 )
 from kubectl_pxauth.text import command_line
 from kubectl_pxauth.token.verdict import Severity
@@ -52,7 +53,7 @@ Look = Callable[[Place], Diagnosis | None]
 class VolumeClass:
     """A StorageClass of Portworx's; for each pair of parameters that it has the Secret.
 
-    Namespace and name may have templates, and one of them is empty where it is missing.
+    Namespace and name may have templates, and each of them is empty where it is missing.
     is_operators is whether the operator makes it, for guests.
     """
 
@@ -134,23 +135,28 @@ def _volume_class(found: StorageClass) -> VolumeClass:
     if provisioner is Provisioner.IN_TREE:
         # Kubernetes' translation to CSI does not mind their case.
         parameters = {key.lower(): value for key, value in parameters.items()}
-        pairs = {CLAIMS_SECRET: _pair(parameters, CLAIMS_SECRET)}
+        place = _pair(parameters, CLAIMS_SECRET)
+        pairs = {CLAIMS_SECRET: place if place and any(place) else None}
     else:
+        parameters = with_new_names(parameters)
         default = _pair(parameters, DEFAULT_PAIR)
-        pairs = {purpose.pair: _pair(parameters, purpose.pair) for purpose in Purpose}
-        pairs = {pair: place if any(place) else default for pair, place in pairs.items()}
+        pairs = {purpose.pair: _pair(parameters, purpose.pair) or default for purpose in Purpose}
     return VolumeClass(
         found.name,
         provisioner,
-        {pair: place for pair, place in pairs.items() if any(place)},
+        {pair: place for pair, place in pairs.items() if place},
         found.allows_expansion,
         is_direct_access(parameters),
         is_operators=bool(_OPERATORS.fullmatch(found.name)),
     )
 
 
-def _pair(parameters: Mapping[str, str], pair: str) -> Place:
-    return parameters.get(f"{pair}-namespace", ""), parameters.get(f"{pair}-name", "")
+def _pair(parameters: Mapping[str, str], pair: str) -> Place | None:
+    """The Secret of a pair of parameters; None where it has neither: an empty one fails."""
+    keys = f"{pair}-namespace", f"{pair}-name"
+    if not any(key in parameters for key in keys):
+        return None
+    return parameters.get(keys[0], ""), parameters.get(keys[1], "")
 
 
 def find_volume_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> VolumeClaims:
@@ -274,7 +280,9 @@ def _check_class(
             if not value
         ]
         if lacks:
-            yield problem("classes", f"{who} has no parameter {lacks[0]}", _anew(one.name))
+            nothing = f"parameters {pair}-… with nothing in them: no volume is made"
+            has = f"no parameter {lacks[0]}" if any(place) else nothing
+            yield problem("classes", f"{who} has {has}", _anew(one.name))
         elif wrong := STORAGE_CLASS.wrong(*place):
             message = f"{who} has {wrong} of {pair}, which nothing fills in: no volume is made"
             yield problem("classes", message, _anew(one.name))
