@@ -80,6 +80,14 @@ def test_twice_and_dry(older: Site) -> None:
     assert all(" unchanged " in line for line in lines(adopt(older, "-n", "px")))
 
 
+def test_labels_for_whoever_wants_them(older: Site) -> None:
+    adopt(older, "-n", "px")
+    assert "px-shared-secret configured" in adopt(older, "-n", "px", "--label=team=px").out
+    assert "px-shared-secret unchanged" in adopt(older, "-n", "px", "--label=team=px").out
+    text = older.done("get", "secret", "-n", "px", "-l", "team=px", "-o", "name")
+    assert text.split() == ["secret/px-shared-secret", "secret/px-system-secrets"]
+
+
 def test_another_key_is_never_overwritten(older: Site) -> None:
     older.lay_secret("px/px-shared-secret", b"never-shown: the operator's")
     done = older.refused("keys", "adopt", "-n", "px")

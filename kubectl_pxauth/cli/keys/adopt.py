@@ -6,11 +6,12 @@ from kubectl_pxauth.cli import output
 from kubectl_pxauth.cli.flags import (
     ConnectionFlags,
     DryRunFlag,
+    MetadataFlags,
     QuietFlag,
     SharedSecretFromFlag,
     namespace_option,
 )
-from kubectl_pxauth.cli.inputs import optional, read_key_reference
+from kubectl_pxauth.cli.inputs import optional, read_key_reference, read_metadata
 from kubectl_pxauth.cli.parameter_groups import takes_groups
 from kubectl_pxauth.cluster.names import check_namespace
 from kubectl_pxauth.cluster.objects import DryRun
@@ -41,6 +42,7 @@ def command(
         ),
     ] = None,
     shared_secret_from: SharedSecretFromFlag = None,
+    metadata: MetadataFlags,
     dry_run: DryRunFlag = DryRun.NONE,
     quiet: QuietFlag = False,
     connection_flags: ConnectionFlags,
@@ -51,6 +53,7 @@ def command(
         optional(namespace, check_namespace),
         connection_flags.connection().open(),
         dry_run,
+        read_metadata(metadata),
     )
     output.warnings(adopted.warnings)
     for name, change in adopted.changes.items():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.objects import Change, DryRun
+from kubectl_pxauth.cluster.objects import Change, DryRun, Metadata
 from kubectl_pxauth.cluster.secrets import (
     Secret,
     SecretContent,
@@ -49,14 +49,18 @@ class AdoptedKeys:
 
 
 def adopt_keys(
-    source: SecretKeyReference | None, namespace: str | None, cluster: Cluster, dry_run: DryRun
+    source: SecretKeyReference | None,
+    namespace: str | None,
+    cluster: Cluster,
+    dry_run: DryRun,
+    metadata: Metadata,
 ) -> AdoptedKeys:
     """Copy the keys that Portworx has now into that namespace's Secrets of the operator.
 
     Without a namespace it is that of the StorageCluster that the operator has taken up, if that is
-    a usual one. Raises DiscoveryError and SharedSecretError where keys or namespace can't be found,
-    and ClusterError where a rotation is under way or one of the Secrets has another key already;
-    nothing is written then.
+    a usual one. metadata is what is asked for on both Secrets. Raises DiscoveryError and
+    SharedSecretError where keys or namespace can't be found, and ClusterError where a rotation is
+    under way or one of the Secrets has another key already; nothing is written then.
     """
     search = Search(cluster, None, near=source)
     key = None if source else search.key()
@@ -90,7 +94,7 @@ def adopt_keys(
     ]
     changes = {}
     for name, data in wanted.items():
-        write = partial(_write, cluster, (namespace, name), data, dry_run)
+        write = partial(_write, cluster, (namespace, name), data, metadata, dry_run=dry_run)
         changes[name] = write_secret(cluster, namespace, name, found[name], write)
     for name, change in changes.items():
         if change is Change.CONFIGURED:
@@ -136,16 +140,20 @@ def _write(
     cluster: Cluster,
     place: tuple[str, str],
     data: Mapping[str, bytes],
-    dry_run: DryRun,
+    metadata: Metadata,
     found: Secret | None,
+    *,
+    dry_run: DryRun,
 ) -> Change:
     # The operator has both Secrets so, without an owner.
-    content = SecretContent(dict(data), {}, {SKIP_BACKUP: "true"})
+    annotations = {SKIP_BACKUP: "true", **metadata.annotations}
+    content = SecretContent(dict(data), metadata.labels, annotations)
     if found is None:
         create_secret(cluster, *place, content, dry_run)
         return Change.CREATED
     _check_free(found, data)  # what another wrote meanwhile stays
-    if all(found.data.get(key) == value for key, value in data.items()):
+    there = all(found.data.get(key) == value for key, value in data.items())
+    if there and metadata.is_on(found.manifest):
         return Change.UNCHANGED
     update_secret(cluster, found, content, dry_run)
     return Change.CONFIGURED
