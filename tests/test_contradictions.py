@@ -318,6 +318,10 @@ def provider_alone(site: Site, stated_by: str) -> None:
     said = {one["check"]: one for one in doctor["findings"]}["tokens"]
     assert (said["severity"], said["hint"]) == ("ok", None)  # there is nothing to issue
     site.keep("theirs", forge(claims_of("u", iss=PROVIDER), OTHERS))
+    for command in ("list", "doctor", "status"):
+        done = site.pxauth(command)
+        assert (done.code, done.err) == (0, ""), done.out
+    assert '"warning"' not in site.pxauth("doctor", "-o", "json").out
     refused = site.refused("verify", "theirs").err
     assert "verified by the provider, not here" in refused
     shown = json.loads(site.pxauth("inspect", "theirs", "-o", "json").out)

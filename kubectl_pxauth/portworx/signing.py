@@ -243,6 +243,12 @@ class TrustedKeys:
         return self.settings.provider if isinstance(self.settings, VerifierSettings) else None
 
     @property
+    def is_providers_alone(self) -> bool:
+        """Whether a provider verifies all tokens, so that nobody here could have the key."""
+        alone = isinstance(self.no_key, NoSharedSecretError) and self.public_key_file is None
+        return alone and self.provider is not None
+
+    @property
     def public_key_file(self) -> FoundText | None:
         """The file on the nodes with a public key that verifies tokens as well."""
         return (
@@ -312,6 +318,8 @@ class TrustedKeys:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is only guessed, and what could not be found."""
+        if self.is_providers_alone and isinstance(self.settings, VerifierSettings):
+            return self.settings.ignored
         if self.no_key:
             return (f"signatures are not checked: {self.no_key}",)
         rotation = self.key.shared_secret.rotation if self.key else ""

@@ -309,6 +309,8 @@ def _well(fine: list[Kept], trusted: TrustedKeys, now: datetime) -> Diagnosis:
     if ends := [one for one in fine if one.token.expires_at and not one.storage_cluster]:
         soonest = min(ends, key=attrgetter("token.expires_at"))
         says += f"; the first to end is {soonest.display_name}, {_moment(soonest, now)}"
+    if trusted.is_providers_alone:
+        return ok("tokens", f"{says}; the OpenID Connect provider verifies their signatures")
     if trusted.no_key:
         return warning("tokens", f"{says}; but their signatures could not be checked")
     return ok("tokens", says)
