@@ -1,12 +1,16 @@
 """Finding the key and the issuer, in clusters laid down as the operator or the docs do it."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from controlplane.run import ControlPlane
+from tests.conftest import Shell
 from tests.fault_proxy import FaultProxy, Gate
 from tests.portworx_site import (
     GROUP,
@@ -638,3 +642,24 @@ def test_a_daemon_set_of_another_name_is_not_portworx(site: Site) -> None:
     site.daemon_set(args=["-jwt_issuer", "other.example"], env=env, name="portworx-api")
     assert site.discover()["sharedSecret"]["statedBy"] == "by its name"
     assert site.signs_with(OURS, "portworx.com") == ""
+
+
+def test_a_refusal_that_is_not_of_rbacs_words_has_no_hint(tmp_path: Path) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"kind": "Status", "status": "Failure", "message": "closed", "code": 403}'
+            self.send_response(403)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = f"http://127.0.0.1:{server.server_port}"
+        said = Shell("px", tmp_path).refused("token", "kubernetes", "--server", there).err
+        server.shutdown()
+    assert "hint: name the Secret that holds it: --shared-secret-from" in said

@@ -451,7 +451,8 @@ def _key_by_name(
     if refusals:
         told = [f"{place}: {outcome}" for place, outcome in places.items() if outcome != _ABSENT]
         refused = "; ".join((_refused(refusals, reading.forbidden), *told))
-        raise NoKeyError(f"{nothing}: {refused}", f"{refusals[0].hint}; or {NAME_IT}")
+        hint = "; or ".join(filter(None, (refusals[0].hint, NAME_IT)))
+        raise NoKeyError(f"{nothing}: {refused}", hint)
     places = dict.fromkeys(widest(reading.forbidden), "not allowed to list them") | places
     looked = "; ".join(f"{place}: {outcome}" for place, outcome in places.items())
     hint = NAME_IT
