@@ -516,3 +516,47 @@ def test_one_value_in_two_keys(site: Site) -> None:
     assert says in site.pxauth("keys", "create").err
     found = json.loads(site.pxauth("doctor", "-o", "json").out)["findings"]
     assert [one for one in found if says in one["message"]]
+
+
+def odd_keys(site: Site) -> list[str]:
+    """What the doctor has against the key."""
+    found = json.loads(site.pxauth("doctor", "-o", "json").out)["findings"]
+    return [
+        one["message"] for one in found if (one["severity"], one["check"]) == ("warning", "key")
+    ]
+
+
+def leaked(site: Site) -> str:
+    """What is said where the key is replaced as it leaked."""
+    done = site.pxauth("keys", "rotate", "--compromised", "--yes", "--again")
+    assert done.code == 0, done.err
+    return done.err
+
+
+def test_one_value_in_the_keys_of_two_secrets(site: Site) -> None:
+    site.lay_secret("px/px-shared-secret")
+    site.lay_secret("px/px-system-secrets", OURS, "apps-secret")
+    site.storage_cluster("px/cluster", security=self_signed(issuer="px.example"))
+    place = 'Secret px/px-system-secrets key "apps-secret"'
+    (said,) = odd_keys(site)
+    assert said.startswith(f'{place} has the same value as Secret px/px-shared-secret key "shared')
+    assert f"warning: {place} has the same value, and stays as it is" in leaked(site)
+    assert odd_keys(site) == []
+    assert "has the same value" not in leaked(site)
+
+
+def test_one_value_in_the_keys_of_a_daemon_set(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.lay_secret("kube-system/theirs", OURS, "stork")
+    site.daemon_set(
+        args=["-jwt_issuer", "portworx.com"],
+        env=[
+            from_secret(SECRET_VARIABLE, "pxkeys"),
+            from_secret("PORTWORX_AUTH_STORK_KEY", "theirs", "stork"),
+            variable("PORTWORX_AUTH_SYSTEM_KEY", OURS.decode()),
+        ],
+    )
+    first, second = odd_keys(site)
+    assert first.startswith("DaemonSet kube-system/portworx container portworx env PORTWORX_AUTH_S")
+    assert second.startswith('Secret kube-system/theirs key "stork" has the same value as')
+    assert leaked(site).count("has the same value, and stays as it is") == 2

@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import cached_property
 
 from kubectl_pxauth.cluster.connection import Cluster
-from kubectl_pxauth.cluster.secrets import SecretKeyReference
+from kubectl_pxauth.cluster.secrets import Secret, SecretKeyReference
 from kubectl_pxauth.errors import (
     DiscoveryError,
     ForbiddenError,
     NoKeyError,
     NoSharedSecretError,
+    PxauthError,
     SharedSecretError,
 )
 from kubectl_pxauth.frozen import dataclass
@@ -30,6 +31,8 @@ from kubectl_pxauth.portworx.believed import (
 )
 from kubectl_pxauth.portworx.key_source import DEFAULT_ISSUER
 from kubectl_pxauth.portworx.settings import (
+    APPLICATIONS_KEY,
+    APPLICATIONS_SECRET,
     APPS_ISSUER,
     OPERATOR_ISSUER,
     OPERATOR_SECRET,
@@ -42,6 +45,7 @@ from kubectl_pxauth.portworx.settings import (
     pxkeys,
 )
 from kubectl_pxauth.portworx.stated_values import NAME_IT, FoundKey, FoundText, StatedValues
+from kubectl_pxauth.token.shared_secret import SharedSecret
 
 BY_DEFAULT = "by default"
 BY_NAME = "by its name"
@@ -357,6 +361,39 @@ class Search:
             for issuer, one in stated.items()
         }
         return {issuer: key for issuer, key in found.items() if isinstance(key, FoundKey)}
+
+    def same_elsewhere(self, key: SharedSecret, own: SecretKeyReference | None) -> tuple[str, ...]:
+        """The places outside its own Secret where another key of Portworx' has that value.
+
+        All keys of a Secret count that Portworx has one of them from, but for its shared secret.
+        What can't be read is left out.
+        """
+        found = attempt(lambda: tuple(self._same_elsewhere(key, own)))
+        return () if isinstance(found, PxauthError) else tuple(dict.fromkeys(found))
+
+    def _same_elsewhere(self, key: SharedSecret, own: SecretKeyReference | None) -> Iterator[str]:
+        specs = self.specs().specs
+        stated = [
+            one for spec in specs for one in (spec.system_key, spec.apps_key, spec.stork_key) if one
+        ]
+        if own and not specs:
+            place = SecretKeyReference(own.namespace, APPLICATIONS_SECRET, APPLICATIONS_KEY)
+            stated = [Stated(place, BY_NAME)]
+        shared = [spec.shared_secret.value for spec in specs if spec.shared_secret]
+        self._values.ask(one.value for one in stated)
+        for one in stated:
+            if not isinstance(one.value, SecretKeyReference):
+                other = attempt(lambda one=one: self._values.key(one))  # type: ignore[misc]
+                if isinstance(other, FoundKey) and other.shared_secret.value == key.value:
+                    yield one.stated_by
+                continue
+            secret = attempt(lambda place=one.value: self._values.find(place))  # type: ignore[misc]
+            if not isinstance(secret, Secret) or (own and one.value.secret == own.secret):
+                continue
+            for name, data in secret.data.items():
+                place = replace(one.value, key=name)
+                if data == key.value and place not in shared:
+                    yield place.display_name
 
     def not_used(self) -> tuple[str, ...]:
         """What variables of a StorageCluster say that is not so, as the operator overrides it."""

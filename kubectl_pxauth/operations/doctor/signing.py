@@ -42,6 +42,7 @@ from kubectl_pxauth.token.claims import rfc3339
 
 _LIST_DAEMON_SETS = Right("list", "daemonsets.apps", None)
 _NEW_KEY = "put a new one in its place: kubectl pxauth keys rotate"
+_OWN_VALUES = "give each a value of its own: kubectl pxauth keys rotate"
 _REAL_KEY = "name the real one: --shared-secret-from NAMESPACE/NAME:KEY or --shared-secret-file"
 
 
@@ -80,6 +81,7 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
         diagnoses = chain(
             _check_key(key, discovery),
             errors_as_diagnoses("key", lambda: _check_secret(cluster, found)),
+            _check_other_keys(found, discovery),
             _check_issuer(settings, source.issuer),
             errors_as_diagnoses("portworx", lambda: _check_portworx(key, discovery)),
             errors_as_diagnoses("portworx", lambda: _check_not_used(discovery)),
@@ -158,7 +160,7 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
     if secret is None:
         return
     for says in same_value_warnings(secret, key.reference.key):
-        yield warning("key", says, "give each a value of its own: kubectl pxauth keys rotate")
+        yield warning("key", says, _OWN_VALUES)
     state = read_key_state(key.reference, secret)  # which says what is in a rotation's way
     if state.rotation:
         since = f", since {state.rotation.since}" if state.rotation.since else ""
@@ -168,6 +170,18 @@ def _check_secret(cluster: Cluster, key: FoundKey | None) -> Iterator[Diagnosis]
             f"a rotation of it is under way{since}",
             f"{state.rotation.next_command(flags)} continues it; kubectl pxauth keys status{flags}"
             " shows how far it is",
+        )
+
+
+def _check_other_keys(key: FoundKey | None, search: Search) -> Iterator[Diagnosis]:
+    if key is None:
+        return
+    for place in search.same_elsewhere(key.shared_secret, key.reference):
+        yield warning(
+            "key",
+            f"{place} has the same value as {key.shared_secret.source}: whoever has the one key has"
+            " the other",
+            _OWN_VALUES,
         )
 
 

@@ -351,12 +351,17 @@ class Rotation:
         read_key_state(self.reference, self._secret)  # which says so
 
     def _cautions_of_a_leak(self) -> Iterator[Caution]:
-        for key in same_values(self._secret, self.reference.key):
+        places = {
+            f'{self._secret.display_name} key "{key}"': self._how_to_renew(key)
+            for key in same_values(self._secret, self.reference.key)
+        }
+        search = Search(self._cluster, self._request.portworx_namespace, near=self.reference)
+        elsewhere = search.same_elsewhere(self.state.current, self.reference)
+        for place, how in (places | dict.fromkeys(elsewhere, "")).items():
             yield Caution(
-                f'{self._secret.display_name} key "{key}" has the same value, and stays as it is:'
-                " who has the leaked key can sign with that one too. Give it a new value as well,"
-                " and restart what is started with it (Portworx, and stork for stork-secret)"
-                f"{self._how_to_renew(key)}"
+                f"{place} has the same value, and stays as it is: who has the leaked key can sign"
+                " with that one too. Give it a new value as well, and restart what is started with"
+                f" it (Portworx, and stork for stork-secret and apps-secret){how}"
             )
 
     def _how_to_renew(self, key: str) -> str:
