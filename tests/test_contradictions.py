@@ -280,6 +280,9 @@ def test_an_admins_token_beside_the_operators(secured: Site) -> None:
     assert issued(secured, "admin", "-n", "other") == [note]
     assert issued(secured, "kubernetes", "-n", "other") == []
     assert issued(secured, "admin", "-n", "other", "--secret", "boss") == []
+    both = ("-n", "other", "-n", "portworx")
+    assert issued(secured, "admin", *both).count(note) == 1
+    assert note not in issued(secured, "kubernetes", *both)
 
 
 OIDC_ARGUMENTS = {"args": ["-b", "-oidc_issuer", PROVIDER, "-oidc_client_id", "portworx"]}

@@ -222,7 +222,7 @@ def _show_many(
 ) -> None:
     """Say what becomes of each Secret, with its context, which is empty for a single cluster.
 
-    told are the warnings that were said before, each with its context.
+    told are the warnings and notes that were said before, each with its context.
     """
     from kubectl_pxauth.cli.fleet import in_context
     from kubectl_pxauth.cli.many import (
@@ -255,8 +255,9 @@ def _show_many(
             change = _told(outcome, f"{outcome.change} in namespace {outcome.namespace}")
             what = f"{in_context(context)}secret/{outcome.secret}"
             output.written(what, change, {}, write.dry_run, write.form)
-        if outcome.note:
+        if outcome.note and (context, outcome.note) not in told:
             output.note(f"{in_context(context)}{outcome.note}")
+            told.add((context, outcome.note))
     if write.form in (output.Format.JSON, output.Format.YAML):
         output.objects(
             {"apiVersion": "v1", "kind": "List", "items": list(manifests.values())}, write.form

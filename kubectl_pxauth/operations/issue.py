@@ -136,7 +136,7 @@ def issue(
     *_, outcome = _look_at_the_key_again(request, signer, cluster, [done])
     if isinstance(outcome, SecretFailure):
         raise outcome.error
-    return replace(outcome, note=_note(outcome, signer))
+    return outcome
 
 
 def _note(result: IssueResult, signer: Signer) -> str:
@@ -372,7 +372,8 @@ def _issue_one(
             return _write_first(request, namespace, signer, cluster, found)
         return _write_again(request, signer, cluster, found, verdict, holders=holders)
 
-    return write_secret(cluster, namespace, request.token.secret, secret, write)
+    result = write_secret(cluster, namespace, request.token.secret, secret, write)
+    return replace(result, note=_note(result, signer))
 
 
 def _write_first(
