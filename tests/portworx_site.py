@@ -132,9 +132,11 @@ class Site(Shell):
         args: list[str] | None = None,
         env: list[dict[str, Any]] | None = None,
         name: str = "portworx",
+        env_from: list[dict[str, Any]] | None = None,
     ) -> None:
         labels = {"name": "portworx"}
-        container = {"name": "portworx", "image": "portworx/oci-monitor:2.13"}
+        container: dict[str, Any] = {"name": "portworx", "image": "portworx/oci-monitor:2.13"}
+        container |= {"envFrom": env_from or []}
         other = {"name": "csi-node-driver-registrar", "image": "csi", "args": ["--v=5"]}
         self.post(
             f"/apis/apps/v1/namespaces/{namespace}/daemonsets",

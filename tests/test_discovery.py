@@ -663,3 +663,58 @@ def test_a_refusal_that_is_not_of_rbacs_words_has_no_hint(tmp_path: Path) -> Non
         said = Shell("px", tmp_path).refused("token", "kubernetes", "--server", there).err
         server.shutdown()
     assert "hint: name the Secret that holds it: --shared-secret-from" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "issuer"),
+    [
+        ("$(KEY)", "$(NAME).$(DOMAIN)"),
+        (OURS.decode().replace("secret", "$(WORD)"), "px.$(DOMAIN)"),
+    ],
+)
+def test_variables_of_a_daemon_set_are_made_of_others(site: Site, value: str, issuer: str) -> None:
+    site.lay_secret("kube-system/keys")
+    site.daemon_set(
+        env=[
+            from_secret("KEY", "keys"),
+            variable("WORD", "secret"),
+            variable("NAME", "px"),
+            variable("DOMAIN", "example"),
+            variable(SECRET_VARIABLE, value),
+            variable(ISSUER_VARIABLE, issuer),
+        ]
+    )
+    assert site.signs_with(OURS, "px.example") == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"env_from": [{"secretRef": {"name": "variables"}}]},
+        {"env": [variable(SECRET_VARIABLE, "$(KEY)"), variable("KEY", OTHERS.decode())]},
+        {"env": [from_secret("KEY", "other"), variable(SECRET_VARIABLE, "never-shown $(KEY)")]},
+        {"args": ["-jwt_shared_secret", "$(KEY)"]},
+    ],
+)
+def test_a_key_that_is_not_seen_in_a_daemon_set(site: Site, content: dict[str, Any]) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    issuer = {"args": [*content.get("args", []), "-jwt_issuer", "px.example"]}
+    site.daemon_set(**content | issuer)
+    says = "DaemonSet kube-system/portworx has variables that are not seen here"
+    said = site.signs_with(OURS, "px.example")
+    assert said.startswith(f"warning: {says}")
+    assert ", so its key may be another: " in said
+    found = json.loads(site.pxauth("doctor", "-o", "json").out)["findings"]
+    assert [one for one in found if one["message"].startswith(says)]
+    pxkeys = ("--shared-secret-from", "pxkeys")
+    assert site.signs_with(OURS, "px.example", *pxkeys) == ""
+
+
+def test_a_daemon_set_that_says_key_and_issuer_beside_what_is_not_seen(site: Site) -> None:
+    site.lay_secret("kube-system/pxkeys")
+    site.daemon_set(
+        args=["-jwt_issuer", "px.example"],
+        env=[from_secret(SECRET_VARIABLE, "pxkeys"), variable("PWX", "$(HOST_IP)")],
+        env_from=[{"configMapRef": {"name": "proxy"}}],
+    )
+    assert site.signs_with(OURS, "px.example") == ""

@@ -63,7 +63,8 @@ class VerifierSettings:
     public_key_file is a path on its nodes, of a key that verifies tokens as well. provider is the
     OpenID Connect provider whose tokens are taken as well, by its issuer. not_read names the
     resources that this user may not list. untrusted are DaemonSets that may be anybody's.
-    ignored says which objects do not count though they seem to start Portworx, and why.
+    ignored says which objects do not count though they seem to start Portworx, and why; unseen,
+    which of those that count get variables that could not be seen, if key or issuer is a guess.
     """
 
     issuer: FoundText
@@ -73,11 +74,12 @@ class VerifierSettings:
     provider: FoundText | None = None
     untrusted: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What does not count, and what might be otherwise if more could be read, or did count."""
-        return (*self.ignored, *self.guesses)
+        return (*self.ignored, *self.unseen, *self.guesses)
 
     @property
     def guesses(self) -> tuple[str, ...]:
@@ -310,16 +312,24 @@ class Search:
         """
         reading, specs = self.specs(), self._specs_of(key)
         public = _first(specs, "public_key_file")
+        found = FoundText(issuer, "as given") if issuer else self.stated_issuer(key)
+        guessed = [
+            what
+            for what, is_guess in (
+                ("key", key is not None and key.stated_by == BY_NAME),
+                ("issuer", found is None),
+            )
+            if is_guess
+        ]
         return VerifierSettings(
-            issuer=FoundText(issuer, "as given")
-            if issuer
-            else self.stated_issuer(key) or FoundText(default, BY_DEFAULT),
+            issuer=found or FoundText(default, BY_DEFAULT),
             username_claim=self.username_claim(key),
             public_key_file=FoundText(str(public.value), public.stated_by) if public else None,
             not_read=reading.forbidden,
             provider=self.provider(key),
             untrusted=() if reading.specs else tuple(one.name for one in self._strangers()),
             ignored=reading.ignored,
+            unseen=tuple(_unseen(specs, guessed)) if guessed else (),
         )
 
     def stated_issuer(self, key: FoundKey | None = None) -> FoundText | None:
@@ -431,6 +441,15 @@ class Search:
     def _strangers(self) -> tuple[PortworxObject, ...]:
         """The DaemonSets that may be anybody's."""
         return strangers(self._daemon_sets.result(), self._trusted_namespaces)
+
+
+def _unseen(specs: Iterable[PortworxSpec], guessed: list[str]) -> Iterator[str]:
+    for owner in dict.fromkeys(spec.owner for spec in specs if spec.unseen):
+        yield (
+            f"{owner} has variables that are not seen here (envFrom, or $(…) of what is not in it),"
+            f" so its {' and '.join(guessed)} may be another: --shared-secret-from and --issuer"
+            " settle it"
+        )
 
 
 def _first(specs: tuple[PortworxSpec, ...], setting: str) -> Stated | None:

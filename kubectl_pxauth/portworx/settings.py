@@ -74,7 +74,7 @@ _BY_SECURITY = ("issuer", "shared_secret", "system_key", "apps_key", "stork_key"
 """What the operator sets by itself where authorization is on."""
 _FLAG = r"(?s)--?([a-z][a-z_-]*)(?:=(.*))?"
 _COMMAND_LINE = rf"(?:^|\s)--?(?:{'|'.join(_FLAGS).replace('_', '[_-]')})[=\s]"
-_VARIABLE = r"\$\((\w+)\)"
+_VARIABLE = r"\$\(([^()]+)\)"
 
 Form = TypeVar("Form")
 
@@ -213,10 +213,17 @@ def read_storage_cluster(
     access = _get(auth, "spec.security.auth", "guestAccess", str) or "Enabled"
     guests = {"Enabled": True, "Disabled": False}.get(access) if secured else None
     arguments = _arguments(words, environment, f"{where} annotation {_MISC_ARGS}")
-    return (
-        PortworxSpec(where, namespace, not_used=not_used, secured=secured, guests=guests, **stated),
-        PortworxSpec(where, namespace, **arguments),
+    unseen = bool(environment.unseen().difference(_BY_SECURITY if secured else ()))
+    by_spec = PortworxSpec(
+        where,
+        namespace,
+        not_used=not_used,
+        unseen=unseen,
+        secured=secured,
+        guests=guests,
+        **stated,
     )
+    return by_spec, PortworxSpec(where, namespace, **arguments)
 
 
 def _self_signed(
@@ -267,7 +274,8 @@ def read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[P
         environment = _Environment.read(
             _get(container, "its", "env", list), namespace, f"{here} env"
         )
-        unseen = bool(container.get("envFrom")) and container["name"] == "portworx"
+        from_elsewhere = bool(container.get("envFrom")) and container["name"] == "portworx"
+        unseen = from_elsewhere or bool(environment.unseen())
         found += [
             PortworxSpec(where, namespace, unseen=unseen, **environment.settings()),
             PortworxSpec(where, namespace, **_arguments(words, environment, here)),
@@ -277,46 +285,84 @@ def read_daemon_set(item: dict[str, Any], namespace: str, where: str) -> tuple[P
 
 @dataclass(frozen=True)
 class _Environment:
-    """A list of environment variables by their names; values are read when they are asked for."""
+    """What a list of environment variables says, by their names.
 
-    items: Mapping[str, list[dict[str, Any]]]
-    namespace: str
+    known is what a container gets: the last of a name, with what it takes from those before it;
+    None where that is not in the object. first is what the first of a name says as it stands.
+    """
+
+    known: Mapping[str, Value | None]
+    raw: Mapping[str, Value | None]
     where: str
 
     @classmethod
     def read(cls, items: list[Any] | None, namespace: str, where: str) -> "_Environment":
-        found: dict[str, list[dict[str, Any]]] = {}
+        known: dict[str, Value | None] = {}
+        raw: dict[str, Value | None] = {}
         for item in items or ():
             name = item.get("name") if isinstance(item, dict) else None
             if not isinstance(name, str):
                 raise MalformedError("spec.env has an item without a name")
-            found.setdefault(name, []).append(item)
-        return cls(found, namespace, where)
+            try:
+                value = _value(item, name, namespace)
+            except MalformedError:
+                if name in _VARIABLES:
+                    raise
+                value = None
+            raw.setdefault(name, value)
+            known[name] = _expanded(value, known) if isinstance(value, str) else value
+        return cls(known, raw, where)
 
     def settings(self) -> dict[str, Any]:
         """The fields that variables state; the last of a name counts, as for Kubernetes."""
-        return self._stated(-1)
+        return self._stated(self.known)
 
     def first(self) -> dict[str, Stated]:
         """The same with the first of a name, which is the one that the operator itself reads."""
-        return self._stated(0)
+        return self._stated(self.raw)
 
-    def value(self, name: str, which: int = -1) -> Value | None:
-        """What that variable holds; None where it is not there, or holds nothing."""
-        item = self.items[name][which] if name in self.items else {}
-        source = _get(item, name, "valueFrom", dict) or {}
-        if secret := _get(source, name, "secretKeyRef", dict):
-            return SecretKeyReference(self.namespace, *_name_and_key(secret, name))
-        if config_map := _get(source, name, "configMapKeyRef", dict):
-            return ConfigMapKeyReference(self.namespace, *_name_and_key(config_map, name))
-        return _get(item, name, "value", str) or None
+    def unseen(self) -> set[str]:
+        """The fields of which only Kubernetes knows what the variables say."""
+        return {
+            setting
+            for name, setting in _VARIABLES.items()
+            if name in self.known and self.known[name] is None
+        }
 
-    def _stated(self, which: int) -> dict[str, Stated]:
+    def _stated(self, values: Mapping[str, Value | None]) -> dict[str, Stated]:
         return {
             setting: Stated(value, f"{self.where} {name}")
             for name, setting in _VARIABLES.items()
-            if (value := self.value(name, which)) is not None
+            if (value := values.get(name))
         }
+
+
+def _value(item: Mapping[str, Any], name: str, namespace: str) -> Value | None:
+    """What one variable says as it stands; None where it names what is not known here."""
+    source = _get(item, name, "valueFrom", dict) or {}
+    if secret := _get(source, name, "secretKeyRef", dict):
+        return SecretKeyReference(namespace, *_name_and_key(secret, name))
+    if config_map := _get(source, name, "configMapKeyRef", dict):
+        return ConfigMapKeyReference(namespace, *_name_and_key(config_map, name))
+    return None if source else _get(item, name, "value", str) or ""
+
+
+def _expanded(text: str, known: Mapping[str, Value | None]) -> Value | None:
+    """The text with $(VARIABLE) replaced as Kubernetes does; None where a part is not known.
+
+    A part that is in a Secret or a ConfigMap is known where it is the whole. Source: kubernetes,
+    third_party/forked/golang/expansion/expand.go.
+    """
+    if whole := re.fullmatch(_VARIABLE, text):
+        return known.get(whole[1])
+    parts, size, end = [], 0, 0
+    for found in re.finditer(rf"\$\$|{_VARIABLE}", text):
+        value = "$" if found[0] == "$$" else known.get(found[1])
+        if not isinstance(value, str) or size > _LONGEST:
+            return None
+        parts += [text[end : found.start()], value]
+        size, end = size + len(value), found.end()
+    return "".join((*parts, text[end:]))
 
 
 def _name_and_key(reference: dict[str, Any], variable: str) -> tuple[str, str]:
@@ -328,14 +374,15 @@ def _name_and_key(reference: dict[str, Any], variable: str) -> tuple[str, str]:
 
 def _arguments(words: list[str], environment: _Environment, where: str) -> dict[str, Any]:
     """The fields that arguments state, with Kubernetes' $(VARIABLE) replaced; the last counts."""
-    found = {}
+    found: dict[str, Any] = {}
     for flag, text in _flags(list(_split(words))):
         if flag not in _FLAGS:
             continue
-        variable = re.fullmatch(_VARIABLE, text)
-        value = (environment.value(variable[1]) or text) if variable else text
+        value = _expanded(text, environment.known)
         if value:
             found[_FLAGS[flag]] = Stated(value, f"{where} -{flag}")
+        elif value is None:
+            found["unseen"] = True
     return found
 
 

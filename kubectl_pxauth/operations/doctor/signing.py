@@ -74,7 +74,9 @@ def check_signing(cluster: Cluster, source: KeySource) -> SigningCheck:
     )
     asks = attempt(lambda: _asks(discovery, trusted.no_key))
     asks = None if isinstance(asks, PxauthError) else asks
-    ignored = settings.ignored if isinstance(settings, VerifierSettings) else ()
+    ignored: tuple[str, ...] = ()
+    if isinstance(settings, VerifierSettings):
+        ignored = (*settings.ignored, *settings.unseen)
     if asks is False:
         diagnoses = errors_as_diagnoses("portworx", lambda: _check_off(discovery))
     else:
