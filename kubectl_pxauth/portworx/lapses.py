@@ -19,6 +19,7 @@ _OFTEN = (
     ("*/5 * * * *", timedelta(minutes=5)),
     ("* * * * *", timedelta(minutes=1)),
 )
+_RUN = timedelta(minutes=10)  # how long a run may take until a token is written
 _LATE = timedelta(hours=1)  # a run may begin and end that much after its time
 
 
@@ -61,14 +62,14 @@ def find_lapses(
     after = next_run(settings.schedule, settings.time_zone, run)
     is_even = after is not None and _span(after - run) == _span(gap)
     comes = f"runs every {_span(gap)}" if is_even else f"pauses for up to {_span(gap)}"
-    if parse_duration(settings.within) < gap:
+    if parse_duration(settings.within) < _needed(gap):
         yield Lapse(
             f"the job {comes} and renews what ends within {settings.within}: a"
             " token can end in between",
             f"--within {math.ceil(2 * gap / timedelta(days=1))}d",
         )
     tokens = list(tokens)
-    short = sorted((one for one in tokens if one.span / 3 < gap), key=lambda one: one.span)
+    short = sorted((one for one in tokens if one.span / 3 < _needed(gap)), key=lambda one: one.span)
     if short:
         yield Lapse(
             f"the job {comes}, and the token in {short[0].display_name}"
@@ -77,7 +78,7 @@ def find_lapses(
             f'--schedule "{_often_enough(short[0].span)}"',
         )
     ending = sorted(
-        (one for one in tokens if one.span / 3 >= gap and now < one.expires_at < run),
+        (one for one in tokens if one.span / 3 >= _needed(gap) and now < one.expires_at < run),
         key=lambda one: one.expires_at,
     )
     if ending:
@@ -98,9 +99,11 @@ def renewed_in_time(
     """Those of the tokens that a job with these settings renews before they end."""
     gap = longest_gap(settings.schedule, settings.time_zone, now)
     run = next_run(settings.schedule, settings.time_zone, now)
-    if gap is None or run is None or parse_duration(settings.within) < gap:
+    if gap is None or run is None or parse_duration(settings.within) < _needed(gap):
         return set()
-    return {one for one in tokens if one.span / 3 >= gap and not now < one.expires_at < run}
+    return {
+        one for one in tokens if one.span / 3 >= _needed(gap) and not now < one.expires_at < run
+    }
 
 
 def is_overdue(settings: JobSettings, since: datetime, now: datetime) -> bool:
@@ -109,13 +112,18 @@ def is_overdue(settings: JobSettings, since: datetime, now: datetime) -> bool:
     return gap is not None and now - since > 2 * gap + _LATE
 
 
+def _needed(gap: timedelta) -> timedelta:
+    """How long before its end a token has to be due, so that one of two runs renews it in time."""
+    return gap + min(gap, _RUN)
+
+
 def _others(tokens: list[TokenTimes]) -> str:
     return f" (and {len(tokens) - 1} more)" if len(tokens) > 1 else ""
 
 
 def _often_enough(span: timedelta) -> str:
     """The rarest schedule that comes in the last third of a token's life."""
-    return next((schedule for schedule, gap in _OFTEN if gap <= span / 3), _OFTEN[-1][0])
+    return next((schedule for schedule, gap in _OFTEN if _needed(gap) <= span / 3), _OFTEN[-1][0])
 
 
 def _span(span: timedelta) -> str:

@@ -70,15 +70,20 @@ NEW = timedelta()
     ("schedule", "within", "tokens", "expected"),
     [
         ("0 3 * * *", "30d", [], []),
-        ("0 3 * * *", "30d", [(365 * DAY, NEW), (3 * DAY, NEW)], []),
+        ("0 3 * * *", "30d", [(365 * DAY, NEW), (30 * DAY, NEW), (73 * HOUR, NEW)], []),
+        # Due only when the next run begins, it would end in that.
+        ("0 3 * * *", "30d", [(3 * DAY, NEW)], ['--schedule "0 */6 * * *"']),
+        ("0 3 * * *", "1d", [], ["--within 2d"]),
+        ("0 */6 * * *", "30d", [(18 * HOUR, NEW)], ['--schedule "0 * * * *"']),
+        ("* * * * *", "30d", [(6 * MINUTE, NEW)], []),
         ("0 3 * * *", "30d", [(2 * DAY, NEW)], ['--schedule "0 */6 * * *"']),
         ("0 3 * * *", "30d", [(DAY, NEW)], ['--schedule "0 */6 * * *"']),
         ("0 3 * * *", "30d", [(12 * HOUR, NEW)], ['--schedule "0 * * * *"']),
-        ("0 3 * * *", "30d", [(3 * HOUR, NEW), (12 * HOUR, NEW)], ['--schedule "0 * * * *"']),
+        ("0 3 * * *", "30d", [(3 * HOUR, NEW), (12 * HOUR, NEW)], ['--schedule "*/15 * * * *"']),
         ("0 3 * * *", "30d", [(timedelta(minutes=1), NEW)], ['--schedule "* * * * *"']),
-        ("0 */6 * * *", "30d", [(DAY, NEW), (18 * HOUR, NEW)], []),
+        ("0 */6 * * *", "30d", [(DAY, NEW), (19 * HOUR, NEW)], []),
         # What is short, and has ended already, is short all the same.
-        ("0 3 * * *", "30d", [(18 * HOUR, DAY)], ['--schedule "0 */6 * * *"']),
+        ("0 3 * * *", "30d", [(19 * HOUR, DAY)], ['--schedule "0 */6 * * *"']),
         # Made long ago, by nobody who came again.
         (
             "0 3 * * *",
@@ -90,10 +95,10 @@ NEW = timedelta()
         ("0 3 * * *", "30d", [(365 * DAY, 366 * DAY)], []),
         ("@weekly", "3d", [], ["--within 14d"]),
         ("0 3 1 * *", "30d", [], ["--within 62d"]),
-        ("@weekly", "7d", [(365 * DAY, NEW)], []),
+        ("@weekly", "8d", [(365 * DAY, NEW)], []),
         ("@never", "1s", [(HOUR, NEW)], []),
         # From Friday evening to Monday morning.
-        ("*/5 9-17 * * 1-5", "30d", [(3 * DAY, NEW)], ['--schedule "0 3 * * *"']),
+        ("*/5 9-17 * * 1-5", "30d", [(4 * DAY, NEW)], ['--schedule "0 3 * * *"']),
         ("*/5 9-17 * * 1-5", "30d", [(8 * DAY, NEW)], []),
         ("0 3 31 2 *", "30d", [(HOUR, NEW)], ['--schedule "0 3 * * *"']),
         # Kubernetes takes them, and we can't read them.
