@@ -48,8 +48,7 @@ if TYPE_CHECKING:
 
 _LONGEST_SHOWN = 60  # of a value that is not as it was
 _USER_OF_ITS_OWN = (
-    "give this Secret a user of its own with --change-identity, which leaves the volumes to the"
-    " old one"
+    "leave the volumes to that user, and give this Secret one of its own with --change-identity"
 )
 
 
