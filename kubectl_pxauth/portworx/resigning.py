@@ -169,6 +169,43 @@ class _Holder:
     original: str | None
 
 
+class KnownHolders:
+    """Which of the Secrets that were added hold a token of a user."""
+
+    def __init__(self, trusted_namespaces: Iterable[str]) -> None:
+        """trusted_namespaces are where Portworx runs."""
+        self._trusted_namespaces = tuple(trusted_namespaces)
+        self._holders: dict[str, list[_Holder]] = {}
+
+    def add(self, sub: str, secret: Secret) -> None:
+        """Note that the Secret holds a token of this user, which the cluster's key signed."""
+        known = self._holders.setdefault(sub, [])
+        new = _Holder(
+            f"{secret.namespace}/{secret.name}",
+            is_trusted(secret.namespace, self._trusted_namespaces),
+            original_of(secret),
+        )
+        alike = [one for one in known if replace(one, name=new.name) == new]
+        if len(alike) < _KNOWN:
+            known.append(new)
+
+    def other(self, sub: str, namespace: str, name: str) -> str | None:
+        """Another Secret than this one that holds a token of that user, as NAMESPACE/NAME.
+
+        A tool's copy of this Secret is none; nor is, for one where Portworx runs, a Secret that is
+        elsewhere.
+        """
+        this, trusted = f"{namespace}/{name}", is_trusted(namespace, self._trusted_namespaces)
+        return next(
+            (
+                holder.name
+                for holder in self._holders.get(sub, ())
+                if this not in (holder.name, holder.original) and (holder.is_trusted or not trusted)
+            ),
+            None,
+        )
+
+
 class Holders:
     """Which Secrets hold a token of a user; they are read once, when that is first asked."""
 
@@ -189,51 +226,33 @@ class Holders:
         self._trusts = tuple(trusts)
         self._namespaces = dict.fromkeys([None, namespace])
         self._now = now
-        self._trusted = {USUAL_NAMESPACES[0], *trusted_namespaces}
+        self._trusted_namespaces = tuple(trusted_namespaces)
         self._lock = Lock()
-        self._holders: dict[str, list[_Holder]] | None = None
+        self._known: KnownHolders | None = None
 
     def other(self, sub: str, secret: Secret) -> str | None:
-        """Another Secret that holds a token of this user, as NAMESPACE/NAME.
+        """Another Secret that holds a token of this user, as KnownHolders has it.
 
-        A tool's copy of this Secret is none; nor is, for one where Portworx runs, a Secret that is
-        elsewhere. Raises ClusterErrors.
+        Raises ClusterErrors.
         """
         with self._lock:
-            if self._holders is None:
-                self._holders = self._read()
-        this, is_trusted = f"{secret.namespace}/{secret.name}", secret.namespace in self._trusted
-        return next(
-            (
-                holder.name
-                for holder in self._holders.get(sub, ())
-                if this not in (holder.name, holder.original)
-                and (holder.is_trusted or not is_trusted)
-            ),
-            None,
-        )
+            if self._known is None:
+                self._known = self._read()
+        return self._known.other(sub, secret.namespace, secret.name)
 
-    def _read(self) -> dict[str, list[_Holder]]:
+    def _read(self) -> KnownHolders:
         for namespace in self._namespaces:
             with suppress(ForbiddenError):
                 return self._listed(namespace)
-        return {}
+        return KnownHolders(self._trusted_namespaces)
 
-    def _listed(self, namespace: str | None) -> dict[str, list[_Holder]]:
-        holders: dict[str, list[_Holder]] = {}
+    def _listed(self, namespace: str | None) -> KnownHolders:
+        known = KnownHolders(self._trusted_namespaces)
         for secret in list_secrets(self._cluster, namespace):
             subs = {self._user_of(value.strip()) for value in secret.data.values()}
             for sub in filter(None, subs):
-                known = holders.setdefault(sub, [])
-                new = _Holder(
-                    f"{secret.namespace}/{secret.name}",
-                    secret.namespace in self._trusted,
-                    original_of(secret),
-                )
-                alike = [one for one in known if replace(one, name=new.name) == new]
-                if len(alike) < _KNOWN:
-                    known.append(new)
-        return holders
+                known.add(sub, secret)
+        return known
 
     def _user_of(self, token: bytes) -> str | None:
         if token.count(b".") != _DOTS:

@@ -1,6 +1,5 @@
 """Whether Portworx takes the tokens in Secrets, and for how long."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from kubectl_pxauth.operations.doctor.diagnosis import (
 from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of
 from kubectl_pxauth.portworx.resigning import (
     GRACE,
-    is_trusted,
+    KnownHolders,
     issued_for,
     renew_on_purpose,
     why_left_out,
@@ -126,7 +125,8 @@ def read_kept_tokens(
     found: dict[Place, Kept] = {}
     where = trusted.key.reference if trusted.key else None
     trusted_namespaces = [where.namespace] if where else []
-    unbound = set()
+    holders = KnownHolders(trusted_namespaces)
+    unbound: dict[Place, str] = {}  # tokens that name no Secret, and their users
     for namespace in (None, *usual):
         try:
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
@@ -141,8 +141,10 @@ def read_kept_tokens(
                     trusted_namespaces=trusted_namespaces,
                     other_holder=lambda *_: None,  # not known before all are read
                 )
-                if verdict.signed and issued_for(verdict) is None:
-                    unbound.add((secret.namespace, secret.name))
+                if verdict.signed and (sub := verdict.user.sub):
+                    holders.add(sub, secret)
+                    if issued_for(verdict) is None:
+                        unbound[secret.namespace, secret.name] = sub
                 found[secret.namespace, secret.name] = Kept(
                     token,
                     storage_cluster_of(secret),
@@ -156,23 +158,10 @@ def read_kept_tokens(
             continue
         if namespace is None:
             break
-    for place in _twins({place: found[place] for place in unbound}, trusted_namespaces):
-        found[place] = replace(found[place], doubtful=True)
+    for place, sub in unbound.items():
+        if holders.other(sub, *place) and not found[place].copied_by:
+            found[place] = replace(found[place], doubtful=True)
     return KeptTokens(found, refused)
-
-
-def _twins(unbound: dict[Place, Kept], trusted_namespaces: list[str]) -> Iterator[Place]:
-    """Those of which nothing says which Secret their user is for, and of whose user are others.
-
-    The rules are those of portworx/resigning.py.
-    """
-    originals = {place: one for place, one in unbound.items() if not one.copied_by}
-    trusted = {place for place in originals if is_trusted(place[0], trusted_namespaces)}
-    users = Counter(one.token.user.sub for one in originals.values())
-    trusted_users = Counter(originals[place].token.user.sub for place in trusted)
-    for place, one in originals.items():
-        if (trusted_users if place in trusted else users)[one.token.user.sub] > 1:
-            yield place
 
 
 def trouble_with(
