@@ -71,6 +71,25 @@ def with_new_names(parameters: Mapping[str, str]) -> dict[str, str]:
     return old | dict(parameters)
 
 
+def secret_of_pair(parameters: Mapping[str, str], pair: str) -> tuple[str, str] | None:
+    """The namespace and name that a class has for a pair, templates as they stand.
+
+    None where it has neither parameter. One that is empty or missing is empty here: that fails.
+    """
+    keys = f"{pair}-namespace", f"{pair}-name"
+    if not any(key in parameters for key in keys):
+        return None
+    return parameters.get(keys[0], ""), parameters.get(keys[1], "")
+
+
+def missing_parameter(pair: str, secret: tuple[str, str]) -> str | None:
+    """The parameter that a pair lacks, where there is the other one alone."""
+    namespace, name = secret
+    if bool(namespace) == bool(name):
+        return None
+    return f"{pair}-name" if namespace else f"{pair}-namespace"
+
+
 DEFAULT_PAIR = "csi.storage.k8s.io/secret"
 """The pair that stands for every other one that a StorageClass does not have."""
 

@@ -22,7 +22,13 @@ from kubectl_pxauth.operations.doctor.diagnosis import Diagnosis, ok, problem, w
 from kubectl_pxauth.operations.doctor.storage import as_guests
 from kubectl_pxauth.operations.doctor.tokens import Place
 from kubectl_pxauth.parallel import Background
-from kubectl_pxauth.portworx.volumes import GROUP_SNAPSHOT_PAIRS, SNAPSHOT_PAIRS, Provisioner
+from kubectl_pxauth.portworx.volumes import (
+    GROUP_SNAPSHOT_PAIRS,
+    SNAPSHOT_PAIRS,
+    Provisioner,
+    missing_parameter,
+    secret_of_pair,
+)
 
 # Which the operator makes. Source: Portworx operator release notes, 25.3.0.
 _OPERATORS = "px-csi-snapclass"
@@ -95,17 +101,11 @@ def _check(
     named: dict[Place, None] = {}
     found, makes = [], False
     for pair, templates in kind.templates.items():
-        keys = (f"{pair}-namespace", f"{pair}-name")
-        place = tuple(one.parameters.get(key, "") for key in keys)
-        lacks = [key for key, value in zip(keys, place, strict=True) if not value]
-        if lacks and any(key in one.parameters for key in keys):
-            nothing = f"nothing in its parameters {pair}-…" if len(lacks) > 1 else ""
-            says = nothing or f"no parameter {lacks[0]}"
-            found.append(bad(message=f"{who} has {says}: its snapshots fail"))
-        elif not lacks and (wrong := templates.wrong(*place)):
-            found.append(bad(message=f"{who} has {wrong} of {pair}, which nothing fills in"))
-        elif not lacks:
-            named[place[0], place[1]] = None
+        place = secret_of_pair(one.parameters, pair)
+        if place and (wrong := _wrong(pair, place, templates)):
+            found.append(bad(message=f"{who} has {wrong}"))
+        elif place:
+            named[place] = None
             makes = makes or pair == next(iter(kind.templates))
     for place in named:
         if not is_template("".join(place)) and (trouble := look(place)):
@@ -125,3 +125,13 @@ def _check(
             yield warning("classes", f"{message} as a guest", remedy)
         else:
             yield bad(message=f"{message} without a token")
+
+
+def _wrong(pair: str, place: Place, templates: SecretTemplates) -> str | None:
+    """What a class has for a pair that names no Secret, if so."""
+    if not any(place):
+        return f"nothing in its parameters {pair}-…: its snapshots fail"
+    if lacks := missing_parameter(pair, place):
+        return f"no parameter {lacks}: its snapshots fail"
+    wrong = templates.wrong(*place)
+    return f"{wrong} of {pair}, which nothing fills in" if wrong else None

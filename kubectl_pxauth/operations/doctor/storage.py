@@ -30,7 +30,9 @@ from kubectl_pxauth.portworx.volumes import (
     Purpose,
     in_tree_doubt,
     is_direct_access,
+    missing_parameter,
     purposes,
+    secret_of_pair,
     with_new_names,
 )
 from kubectl_pxauth.text import command_line
@@ -135,12 +137,12 @@ def _volume_class(found: StorageClass) -> VolumeClass:
     if provisioner is Provisioner.IN_TREE:
         # Kubernetes' translation to CSI does not mind their case.
         parameters = {key.lower(): value for key, value in parameters.items()}
-        place = _pair(parameters, CLAIMS_SECRET)
+        place = secret_of_pair(parameters, CLAIMS_SECRET)
         pairs = {CLAIMS_SECRET: place if place and any(place) else None}
     else:
         parameters = with_new_names(parameters)
-        default = _pair(parameters, DEFAULT_PAIR)
-        pairs = {purpose.pair: _pair(parameters, purpose.pair) or default for purpose in Purpose}
+        default = secret_of_pair(parameters, DEFAULT_PAIR)
+        pairs = {one.pair: secret_of_pair(parameters, one.pair) or default for one in Purpose}
     return VolumeClass(
         found.name,
         provisioner,
@@ -149,14 +151,6 @@ def _volume_class(found: StorageClass) -> VolumeClass:
         is_direct_access(parameters),
         is_operators=bool(_OPERATORS.fullmatch(found.name)),
     )
-
-
-def _pair(parameters: Mapping[str, str], pair: str) -> Place | None:
-    """The Secret of a pair of parameters; None where it has neither: an empty one fails."""
-    keys = f"{pair}-namespace", f"{pair}-name"
-    if not any(key in parameters for key in keys):
-        return None
-    return parameters.get(keys[0], ""), parameters.get(keys[1], "")
 
 
 def find_volume_claims(cluster: Cluster, classes: Mapping[str, VolumeClass]) -> VolumeClaims:
@@ -274,15 +268,11 @@ def _check_class(
 ) -> Iterator[Diagnosis]:
     who = f"StorageClass {one.name}"
     for pair, place in one.pairs.items():
-        lacks = [
-            f"{pair}-{part}"
-            for part, value in zip(("namespace", "name"), place, strict=True)
-            if not value
-        ]
-        if lacks:
-            nothing = f"parameters {pair}-… with nothing in them: no volume is made"
-            has = f"no parameter {lacks[0]}" if any(place) else nothing
-            yield problem("classes", f"{who} has {has}", _anew(one.name))
+        if not any(place):
+            message = f"{who} has parameters {pair}-… with nothing in them: no volume is made"
+            yield problem("classes", message, _anew(one.name))
+        elif lacks := missing_parameter(pair, place):
+            yield problem("classes", f"{who} has no parameter {lacks}", _anew(one.name))
         elif wrong := STORAGE_CLASS.wrong(*place):
             message = f"{who} has {wrong} of {pair}, which nothing fills in: no volume is made"
             yield problem("classes", message, _anew(one.name))
