@@ -229,11 +229,7 @@ def _merged(paths: list[Path]) -> Entry:
             ("contexts", "context", ()),
             ("users", "user", _USER_FILES),
         ):
-            named: set[str] = set()
             for item in _items(content, section, path):
-                if item["name"] in named:  # which kubectl refuses as well
-                    raise ClusterError(f'kubeconfig {path}: two {section} are "{item["name"]}"')
-                named.add(item["name"])
                 if item["name"] not in merged[section]:
                     entry = _entry(item, singular, path)
                     merged[section][item["name"]] = _absolute(entry, files, path.parent)
@@ -274,6 +270,10 @@ def _items(content: Entry, section: str, path: Path) -> list[Entry]:
         isinstance(item, dict) and isinstance(item.get("name"), str) for item in items
     ):
         raise ClusterError(f"kubeconfig {path}: {section} is not a list of named entries")
+    names = [item["name"] for item in items]
+    if len(set(names)) < len(names):  # which kubectl refuses as well
+        twice = max(names, key=names.count)
+        raise ClusterError(f'kubeconfig {path}: two {section} are "{twice}"')
     return items
 
 
@@ -433,7 +433,7 @@ def _address(server: str) -> tuple[str, tuple[str, str] | None]:
 
 def _with_user_flags(user: Entry, options: ConnectionOptions) -> Entry:
     # An exec without content is one, which kubectl refuses.
-    user = {key: value for key, value in user.items() if value or (value == {} and key == "exec")}
+    user = {key: value for key, value in user.items() if value or value == {}}
     flags = {
         "token": options.token,
         "client-certificate": options.client_certificate,
