@@ -96,7 +96,7 @@ def command(
         bool,
         typer.Option(
             "--ignore-owner",
-            help="Change the key also if another tool keeps its Secret, or is to replace it.",
+            help="Change the key even if another tool keeps its Secret, or fills in the real key.",
         ),
     ] = False,
     yes: Annotated[
