@@ -1,8 +1,10 @@
 """Labels and annotations that are asked for on what is made: they are there, and stay there."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import Shell
 
@@ -47,6 +49,23 @@ def test_a_policys_warning_is_said_as_kubectl_says_it(shell: Shell) -> None:
     assert many.err.count("label team is missing") == 1
     assert "label team" not in shell.issue("kubernetes", *ASKED).err
     assert "label team" not in shell.pxauth("list", "-n", shell.namespace).err
+
+
+def test_of_several_clusters_the_one_that_warns_is_named(shell: Shell, tmp_path: Path) -> None:
+    want_a_team(shell, "Warn")
+    kubeconfig = yaml.safe_load(Path(shell.environment["KUBECONFIG"]).read_text())
+    current = kubeconfig["contexts"][0]
+    kubeconfig["contexts"].append(current | {"name": "other"})
+    file = tmp_path / "two.kubeconfig"
+    file.write_text(yaml.safe_dump(kubeconfig))
+    both = [f"--kubeconfig={file}", f"--context={current['name']}", "--context=other"]
+    issue = ["issue", "kubernetes", "-n", shell.namespace, "--dry-run=server", *both]
+    for _ in range(600):  # a policy counts a little after it was made
+        done = shell.pxauth(*issue)
+        if done.err.count("warning") == len(both) - 1:
+            break
+    for context in (current["name"], "other"):
+        assert f"warning: context {context}: Validation failed" in done.err
 
 
 def test_a_policy_that_wants_a_label_gets_it(shell: Shell) -> None:

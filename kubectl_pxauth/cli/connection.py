@@ -13,14 +13,14 @@ opened: list[Cluster] = []
 
 
 @cache
-def _open(options: ConnectionOptions, *, log_requests: bool) -> Cluster:
+def _open(options: ConnectionOptions, *, log_requests: bool, shown: str) -> Cluster:
     log = output.log if log_requests else None
     cluster = Cluster(
         read(options).target(),
         options.request_timeout,
         log,
-        tell=output.note,
-        warn=output.warning,
+        tell=lambda text: output.note(text, shown),
+        warn=lambda text: output.warnings([text], shown),
     )
     opened.append(cluster)
     return cluster
@@ -28,10 +28,14 @@ def _open(options: ConnectionOptions, *, log_requests: bool) -> Cluster:
 
 @dataclass(frozen=True)
 class Connection:
-    """The cluster that the flags name; nothing is read before it is asked for."""
+    """The cluster that the flags name; nothing is read before it is asked for.
+
+    shown is the context's name, where several are worked on.
+    """
 
     options: ConnectionOptions
     log_requests: bool = False
+    shown: str = ""
 
     @property
     def kubeconfig(self) -> Kubeconfig:
@@ -40,4 +44,4 @@ class Connection:
 
     def open(self) -> Cluster:
         """A cluster to send requests to; raises ClusterError."""
-        return _open(self.options, log_requests=self.log_requests)
+        return _open(self.options, log_requests=self.log_requests, shown=self.shown)

@@ -371,7 +371,7 @@ class ConnectionFlags:
             if given is not None:
                 raise UsageError(f"{flag} is for one cluster, but you name several contexts")
         output.choose_cluster(self._flags(None))
-        return {name: self._connection(name) for name in contexts}
+        return {name: self._connection(name, shown=name) for name in contexts}
 
     def _flags(self, context: str | None) -> str:
         """The flags that choose cluster and user, for a shell; not those with a secret."""
@@ -397,7 +397,7 @@ class ConnectionFlags:
         words += ["--insecure-skip-tls-verify"] if self.insecure_skip_tls_verify else []
         return command_line(*words) if words else ""
 
-    def _connection(self, context: str | None) -> "Connection":
+    def _connection(self, context: str | None, shown: str = "") -> "Connection":
         from kubectl_pxauth.cli.connection import Connection
         from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, parse_timeout
 
@@ -425,7 +425,7 @@ class ConnectionFlags:
             kuberc=self.kuberc,
             request_timeout=parse_timeout(self.request_timeout),
         )
-        return Connection(options, log_requests=self.verbosity >= _LOG_REQUESTS)
+        return Connection(options, self.verbosity >= _LOG_REQUESTS, shown)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -74,15 +74,10 @@ def tell_failures(answers: Mapping[str, object]) -> bool:
     return bool(failed)
 
 
-def in_context(context: str) -> str:
-    """What goes before a message of that cluster."""
-    return f"context {context}: " if context else ""
-
-
 def note_nothing(context: str, namespace: str | None) -> None:
     """Say, as kubectl does, that nothing was found in that namespace, or in any."""
     where = f" in {namespace} namespace" if namespace else ""
-    output.note(f"{in_context(context)}No resources found{where}.")
+    output.note(f"No resources found{where}.", context)
 
 
 def of_context(context: str) -> dict[str, str]:

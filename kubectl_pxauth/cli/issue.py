@@ -187,7 +187,7 @@ def _issue_in_each(
     concurrency: int,
 ) -> None:
     """Issue in several clusters, in the same namespaces of each; one's failure is no other's."""
-    from kubectl_pxauth.cli.fleet import in_context, outcomes_of_each
+    from kubectl_pxauth.cli.fleet import outcomes_of_each
     from kubectl_pxauth.cli.many import interruptible
     from kubectl_pxauth.operations.issue import issue_into_many
 
@@ -204,7 +204,7 @@ def _issue_in_each(
                 request, namespaces, source, connection.open, concurrency=concurrency, stop=stop
             )
             if not issues.total:
-                output.note(f"{in_context(context)}No namespaces found")
+                output.note("No namespaces found", context)
                 return ()
             output.warnings(issues.warnings, context)
             told.update((context, warning) for warning in issues.warnings)
@@ -224,7 +224,6 @@ def _show_many(
 
     told are the warnings and notes that were said before, each with its context.
     """
-    from kubectl_pxauth.cli.fleet import in_context
     from kubectl_pxauth.cli.many import (
         count_again,
         counter,
@@ -253,10 +252,10 @@ def _show_many(
             manifests[outcome.namespace] = outcome.manifest
         else:
             change = _told(outcome, f"{outcome.change} in namespace {outcome.namespace}")
-            what = f"{in_context(context)}secret/{outcome.secret}"
+            what = f"{output.in_context(context)}secret/{outcome.secret}"
             output.written(what, change, {}, write.dry_run, write.form)
         if outcome.note and (context, outcome.note) not in told:
-            output.note(f"{in_context(context)}{outcome.note}")
+            output.note(outcome.note, context)
             told.add((context, outcome.note))
     if write.form in (output.Format.JSON, output.Format.YAML):
         output.objects(

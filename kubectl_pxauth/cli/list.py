@@ -21,7 +21,6 @@ from kubectl_pxauth.cli.flags import (
 )
 from kubectl_pxauth.cli.fleet import (
     ask_each,
-    in_context,
     note_nothing,
     of_context,
     tell_failures,
@@ -154,12 +153,10 @@ def _warn(answers: Mapping[str, _Answer | PxauthError], found: list[_Listed]) ->
     for context, answer in answers.items():
         if isinstance(answer, _Answer) and answer.tokens:  # which the warnings are about
             output.warnings(answer.warnings, context)
-    output.warnings(
-        f"{in_context(one.context)}Secret {one.token.namespace}/{one.token.secret}: an unfilled"
-        f" placeholder: {', '.join(blanks)}"
-        for one in found
-        if (blanks := placeholders(one.token.user))
-    )
+    for one in found:
+        if blanks := ", ".join(placeholders(one.token.user)):
+            where = f"Secret {one.token.namespace}/{one.token.secret}"
+            output.warnings([f"{where}: an unfilled placeholder: {blanks}"], one.context)
 
 
 def _note_nothing(answers: Mapping[str, _Answer | PxauthError]) -> None:

@@ -123,17 +123,24 @@ def warning(message: str) -> None:
     _line("warning", for_this_cluster(message))
 
 
+def in_context(context: str) -> str:
+    """What goes before a message of that cluster, where there are several."""
+    return f"context {context}: " if context else ""
+
+
 def warnings(messages: Iterable[str], context: str = "") -> None:
     """A `warning:` line for each, which begins with the context where there are several."""
     for message in messages:
-        said = f"context {context}: {message}" if context else message
-        _line("warning", for_this_cluster(said, context))
+        _line("warning", f"{in_context(context)}{for_this_cluster(message, context)}")
 
 
-def note(message: str) -> None:
-    """One line on standard error that is neither wrong nor asked for, as kubectl has them."""
+def note(message: str, context: str = "") -> None:
+    """One line on standard error that is neither wrong nor asked for, as kubectl has them.
+
+    It begins with the context where there are several.
+    """
     if not _quiet:
-        _to_stderr(for_this_cluster(message))
+        _to_stderr(f"{in_context(context)}{for_this_cluster(message, context)}")
 
 
 def log(message: str) -> None:

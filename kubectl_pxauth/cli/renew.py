@@ -20,7 +20,7 @@ from kubectl_pxauth.cli.flags import (
     WithinFlag,
     duration_option,
 )
-from kubectl_pxauth.cli.fleet import in_context, note_nothing, outcomes_of_each
+from kubectl_pxauth.cli.fleet import note_nothing, outcomes_of_each
 from kubectl_pxauth.cli.inputs import (
     read_duration,
     read_scope,
@@ -187,5 +187,5 @@ def _show(
     line = f"secret/{outcome.secret} {outcome.outcome} in namespace {outcome.namespace}"
     line += f": {outcome.reason}" if outcome.reason else output.expiry(outcome.expires_at)
     line += output.SUFFIXES[dry_run] if outcome.outcome is Outcome.RENEWED else ""
-    output.line(f"{in_context(context)}{line}")
+    output.line(f"{output.in_context(context)}{line}")
     return outcome.outcome
