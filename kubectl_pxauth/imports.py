@@ -1,9 +1,18 @@
-"""Import one module of a package without all the others that its __init__ brings along."""
+"""Import other people's modules without what a run never uses of them.
+
+That is what a package's __init__ brings along, and the regular expressions that a module compiles.
+"""
 
 import importlib.util
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
+
+_compile: Any = re.compile
 
 
 def register_without_init(*packages: str) -> None:
@@ -30,3 +39,28 @@ def _find(name: str) -> ModuleSpec:
     if spec is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     return spec
+
+
+@contextmanager
+def compiling_later() -> Iterator[None]:
+    """Let what is imported meanwhile compile its regular expressions when it first uses them.
+
+    Compiling those of yaml and urllib3 takes a tenth of a run, which uses few of them: the largest
+    are for YAML that is read by Python itself, and for IPv6. Only for modules that use a pattern's
+    methods and nothing else: re's own functions take no such pattern.
+    """
+    re.compile = _LaterPattern  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        re.compile = _compile  # not what was there before: another thread may have begun the same
+
+
+class _LaterPattern:
+    """What re.compile returns, but not compiled yet; re itself keeps it once it is."""
+
+    def __init__(self, pattern: str | bytes, flags: int = 0) -> None:
+        self._arguments = (pattern, flags)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_compile(*self._arguments), name)

@@ -3,13 +3,16 @@
 Ours and kubernetes' by the module, other packages by name: which modules they have is theirs.
 """
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.main import get_command
 
 from kubectl_pxauth.cli.app import application
+from kubectl_pxauth.imports import compiling_later
 from tests.conftest import BIN, Shell
 
 LISTED = Path(__file__).with_name("imports_of_issue.txt")
@@ -48,6 +51,30 @@ def test_help_loads_nothing_of_connections(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={"HOME": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
     assert "Find what is wrong" in done.stdout
+
+
+def test_a_pattern_is_compiled_when_it_is_first_used() -> None:
+    with compiling_later():
+        word = re.compile("B(.)", re.IGNORECASE)
+        broken = re.compile("(")
+        assert re.search("b", "abc")
+    assert not isinstance(word, re.Pattern)
+    assert word.sub(r"\1", "abc") == "ac"
+    with pytest.raises(re.error):
+        broken.search("abc")
+    assert isinstance(re.compile("B"), re.Pattern)
+
+
+def test_reading_a_kubeconfig_compiles_nothing_for_yaml_in_python(shell: Shell) -> None:
+    program = (
+        "import re, sys\n"
+        "from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, read_kubeconfig\n"
+        "assert read_kubeconfig(ConnectionOptions()).cluster\n"
+        "assert not isinstance(sys.modules['yaml.reader'].Reader.NON_PRINTABLE, re.Pattern)\n"
+    )
+    command = [str(BIN / "python"), "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=shell.environment)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_typer_is_told_of_the_called_command_alone() -> None:

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from kubectl_pxauth.errors import ClusterError, NoClusterError, UsageError
 from kubectl_pxauth.frozen import dataclass
+from kubectl_pxauth.imports import compiling_later
 
 Entry = dict[str, Any]
 
@@ -246,8 +247,8 @@ def _read(path: Path) -> Entry:
         raise ClusterError(f"kubeconfig {path}: {error.strerror}") from None
     if not data:  # such as /dev/null: then nothing has to be loaded that reads YAML
         return {}
-    import yaml
-
+    with compiling_later():
+        import yaml
     try:
         content = read_yaml(data)
     except yaml.MarkedYAMLError as error:

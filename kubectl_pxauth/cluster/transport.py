@@ -17,7 +17,7 @@ from urllib.parse import quote
 from kubectl_pxauth.cluster.kubeconfig import Credentials, Entry, Target
 from kubectl_pxauth.cluster.proxy import find_proxy
 from kubectl_pxauth.errors import ClusterError
-from kubectl_pxauth.imports import register_without_init
+from kubectl_pxauth.imports import compiling_later, register_without_init
 
 if TYPE_CHECKING:
     import socket
@@ -56,6 +56,8 @@ class Transport:
         register_without_init(
             "kubernetes", "kubernetes.client", "kubernetes.utils", "urllib3.http2"
         )
+        with compiling_later():
+            import urllib3  # noqa: F401
         cluster = target.cluster
         self._target, self._authority = target, _content(cluster, "certificate-authority")
         self._secure = target.server.startswith("https://")
