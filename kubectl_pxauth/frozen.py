@@ -15,14 +15,16 @@ __all__ = ["dataclass"]
 class _Methods:
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     __match_args__: ClassVar[tuple[str, ...]]  # the names of the fields, without class variables
+    __field_defaults__: ClassVar[dict[str, object]]
+    __field_factories__: ClassVar[dict[str, Callable[[], object]]]
 
     def __init__(self, *values: object, **named: object) -> None:
-        fields, names = self.__dataclass_fields__, self.__match_args__
-        given: dict[str, Any] = dict(zip(names, values, strict=False)) | named
-        for name in set(names) - given.keys():
-            default, factory = fields[name].default, fields[name].default_factory
-            given[name] = default if factory is MISSING else factory()
-        if given.keys() != set(names) or any(value is MISSING for value in given.values()):
+        names = self.__match_args__
+        given = {**self.__field_defaults__, **dict(zip(names, values, strict=False)), **named}
+        for name, factory in self.__field_factories__.items():
+            if name not in given:
+                given[name] = factory()
+        if len(given) != len(names) or not all(map(given.__contains__, names)):
             raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
         self.__dict__.update(given)
         if hasattr(self, "__post_init__"):
@@ -54,10 +56,17 @@ def _compared(one: Any) -> tuple[object, ...]:
     return tuple([values[name] for name in one.__match_args__ if fields[name].compare])
 
 
-def _dataclass(*, frozen: Literal[True]) -> Callable[[type], type]:
-    def made(kind: type) -> type:
+def _dataclass(*, frozen: Literal[True]) -> Callable[[type], Any]:
+    def made(kind: Any) -> Any:
         kind.__doc__ = kind.__doc__ or kind.__name__  # else a signature would be put together
         kind = with_fields(init=False, repr=False, eq=False)(kind)
+        fields = [kind.__dataclass_fields__[name] for name in kind.__match_args__]
+        kind.__field_defaults__ = {
+            one.name: one.default for one in fields if one.default is not MISSING
+        }
+        kind.__field_factories__ = {
+            one.name: one.default_factory for one in fields if one.default_factory is not MISSING
+        }
         for name, method in _SHARED.items():
             setattr(kind, name, method)
         return kind

@@ -57,10 +57,12 @@ def compiling_later() -> Iterator[None]:
 
 
 class _LaterPattern:
-    """What re.compile returns, but not compiled yet; re itself keeps it once it is."""
+    """What re.compile returns, but not compiled before one of its methods is used."""
 
     def __init__(self, pattern: str | bytes, flags: int = 0) -> None:
         self._arguments = (pattern, flags)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_compile(*self._arguments), name)
+        method = getattr(_compile(*self._arguments), name)
+        setattr(self, name, method)  # so that it is asked for once
+        return method

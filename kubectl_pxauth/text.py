@@ -9,6 +9,8 @@ def printable(text: str, longest: int = _LONGEST_LINE) -> str:
     line = " ".join(text.split())
     if len(line) > longest:
         line = f"{line[:longest]}…"
+    if line.isprintable():  # as almost every one is
+        return line
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in line
@@ -21,6 +23,8 @@ def shown(text: str) -> str:
     Where the whole of it matters, it is in what `inspect` and -o json show.
     """
     short = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    if short.isprintable():
+        return f'"{short}"'
     return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in short) + '"'
 
 

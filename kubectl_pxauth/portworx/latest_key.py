@@ -8,6 +8,7 @@ key, and the writer signs the token again. So a rotation needs to know of no wri
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import field
 from typing import TypeVar
 
 from kubectl_pxauth.cluster.connection import Cluster
@@ -38,7 +39,7 @@ class WrittenToken:
     namespace: str
     secret: str
     key: str
-    signer: Signer
+    signer: Signer = field(compare=False)
 
 
 def look_at_the_key_again(

@@ -70,6 +70,9 @@ class Severity(StrEnum):
     PROBLEM = "problem"
 
 
+_SEVERITIES = tuple(Severity)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one check found.
@@ -222,7 +225,7 @@ class _Notes:
 
     def _join(self, check: str) -> Finding:
         found = self._found[check]
-        worst = max((severity for severity, _ in found), key=list(Severity).index)
+        worst = max((severity for severity, _ in found), key=_SEVERITIES.index)
         return Finding(worst, check, "; ".join(message for _, message in found))
 
 
