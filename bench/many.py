@@ -18,8 +18,11 @@ _LOOPED = 50
 _LABEL = "bench-tenant"
 _ISSUE = f"kubectl pxauth issue kubernetes --namespace-selector {_LABEL} -o name"
 _NAMES = "get secrets -A -o name"
+# In a Secret of its own: the pipeline gives each namespace the same user, and to write over such a
+# token issue would read all Secrets for that user.
 _LOOP = """\
 set -eu
+export SECRET=looped
 for NAMESPACE in $(head -n %d tenants); do
   export NAMESPACE
   bash pipeline.sh

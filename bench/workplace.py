@@ -23,7 +23,7 @@ PORTWORX_AUTH_SHARED_SECRET=$(kubectl -n kube-system get secret pxkeys -o json |
   jq -r '.data."shared-secret"' | base64 -d)
 KUBE_TOKEN=$(generate --auth-config=kubernetes.yaml --issuer=portworx.com \
   --shared-secret="$PORTWORX_AUTH_SHARED_SECRET" --token-duration=1y)
-kubectl -n $NAMESPACE create secret generic px-k8s-user --from-literal=auth-token="$KUBE_TOKEN" \
+kubectl -n $NAMESPACE create secret generic $SECRET --from-literal=auth-token="$KUBE_TOKEN" \
   --dry-run=client -o yaml | kubectl apply -f -
 """
 
@@ -57,6 +57,7 @@ def prepare(plane: ControlPlane, folder: Path, shared_secret: str) -> Workplace:
         "HOME": str(folder),
         "KUBECONFIG": str(plane.kubeconfig()),
         "NAMESPACE": "pipeline",
+        "SECRET": "px-k8s-user",
         "PATH": f"{programs}:{path_without_the_checkout()}",
     }
     for command in (
