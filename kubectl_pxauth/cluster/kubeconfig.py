@@ -433,7 +433,7 @@ def _address(server: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _with_user_flags(user: Entry, options: ConnectionOptions) -> Entry:
-    # An exec without content is one, which kubectl refuses.
+    # An exec or auth-provider without content is one, which kubectl refuses.
     user = {key: value for key, value in user.items() if value or value == {}}
     flags = {
         "token": options.token,
@@ -476,7 +476,7 @@ def _check_user(user: Entry) -> None:
                 raise ClusterError(f"kubeconfig: {key} and {key}-data can't be used together")
         if not (user.get("client-key") or user.get("client-key-data")):
             raise ClusterError("kubeconfig: the user has a client-certificate and no client-key")
-    if "exec" in user and user.get("auth-provider"):
+    if "exec" in user and "auth-provider" in user:
         raise ClusterError("kubeconfig: the user's exec and auth-provider can't be used together")
     if not user.get("as") and any(user.get(f"as-{key}") for key in ("uid", "groups", "user-extra")):
         raise ClusterError(

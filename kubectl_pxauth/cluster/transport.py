@@ -177,8 +177,8 @@ def _credentials(target: Target, authority: bytes | None) -> Credentials:
         certificate=_content(user, "client-certificate"),
         key=_content(user, "client-key"),
     )
-    if provider := user.get("auth-provider"):
-        login = _login(provider)
+    if "auth-provider" in user:
+        login = _login(user["auth-provider"])
         return replace(own, token=own.token or login)
     if "exec" in user:
         from kubectl_pxauth.cluster.exec_credential import check_plugin, run_plugin
@@ -195,7 +195,7 @@ def _login(provider: Entry) -> str:
     It is not renewed: that takes writing the kubeconfig, and kubectl does it as well.
     Source: kubernetes/client-go, plugin/pkg/client/auth.
     """
-    name = provider.get("name")
+    name = provider.get("name") or ""
     if name != "oidc":
         hint = _REMOVED_PROVIDERS.get(str(name))
         gone = "has been removed from Kubernetes" if hint else "is not known"

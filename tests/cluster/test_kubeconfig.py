@@ -121,6 +121,8 @@ ROWS = [
     (CLUSTER, "auth-provider: {name: gcp, config: {access-token: ROBOT}}\ntoken: ROBOT"),
     (CLUSTER, "auth-provider: {name: azure}\n" + USER),
     (CLUSTER, "auth-provider: null\ntoken: ROBOT"),
+    (CLUSTER, "auth-provider: {}\ntoken: ROBOT"),
+    (CLUSTER, f"auth-provider: {{}}\nexec: {{apiVersion: {PLUGIN}, command: x}}"),
     (CLUSTER, f"auth-provider: {{name: oidc}}\nexec: {{apiVersion: {PLUGIN}, command: x}}"),
 ]
 FLAGS = [
