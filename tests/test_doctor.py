@@ -414,33 +414,44 @@ def test_a_public_key_that_only_the_nodes_have(patient: Patient) -> None:
 
 
 BAD_TOKENS = {
-    "expired": (claims_of("a", days=10, age_days=11), "expiry: expired: ", ""),
+    "expired": (claims_of("a", days=10, age_days=11), "expiry: expired: ", "renew expired -n red"),
     "wrong-issuer": (
         claims_of("a", iss="other.com"),
         'issuer: "other.com"; the cluster trusts "portworx.com"',
-        "",
+        "renew wrong-issuer -n red",
     ),
-    "invalid": (claims_of("a", email=7), "claims: email is a number, not text", ""),
+    "invalid": (
+        claims_of("a", email=7),
+        "claims: email is a number, not text",
+        "issue kubernetes --secret invalid -n red",
+    ),
+    "nobodys": (
+        claims_of(""),
+        "username: the cluster takes it from sub, which is empty",
+        "issue kubernetes --secret nobodys -n red",
+    ),
     "bad-signature": (
         claims_of("a"),
         "signature: not made with the cluster's key, or the token was changed",
-        " --resign",
+        "renew bad-signature -n red --resign",
     ),
 }
 
 
 @pytest.mark.parametrize("name", BAD_TOKENS)
 def test_a_token_that_portworx_refuses(patient: Patient, name: str) -> None:
-    claims, says, flag = BAD_TOKENS[name]
-    patient.lay(token(f"red/{name}", forge(claims, OTHERS if flag else OURS)))
+    claims, says, remedy = BAD_TOKENS[name]
+    key = OTHERS if name == "bad-signature" else OURS
+    patient.lay(token(f"red/{name}", forge(claims, key)))
     said = patient.ill("problem tokens")
     assert said.message.startswith(f"Secret red/{name}: {says}")
     assert said.hint
-    assert said.hint.endswith(f"kubectl pxauth renew {name} -n red{flag}")
+    assert said.hint.endswith(f"kubectl pxauth {remedy}")
 
 
-def test_what_to_do_about_a_token_does_it(patient: Patient) -> None:
-    patient.lay(token("red/late", forge(claims_of("late", days=10, age_days=11), OURS)))
+@pytest.mark.parametrize("claims", [claims_of("late", days=10, age_days=11), claims_of("")])
+def test_what_to_do_about_a_token_does_it(patient: Patient, claims: dict[str, Any]) -> None:
+    patient.lay(token("red/late", forge(claims, OURS)))
     hint = patient.ill("problem tokens").hint
     assert hint
     patient.done(*hint.split()[1:])

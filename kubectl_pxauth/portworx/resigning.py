@@ -33,7 +33,7 @@ from kubectl_pxauth.portworx.settings import USUAL_NAMESPACES
 from kubectl_pxauth.text import command_line, printable, shown
 from kubectl_pxauth.token.claims import SECRET_CLAIM
 from kubectl_pxauth.token.duration import format_duration
-from kubectl_pxauth.token.identity import default_secret
+from kubectl_pxauth.token.identity import OWNER_CLAIMS, default_secret
 from kubectl_pxauth.token.roles import ADMIN, EVERY_GROUP, VIEW
 from kubectl_pxauth.token.verdict import Trust, Verdict, judge
 
@@ -153,7 +153,11 @@ def renew_on_purpose(secret: Secret, verdict: Verdict, *, not_due: bool = False)
     """The command that signs the token in that Secret again all the same.
 
     not_due is whether it is to be signed though it is good for long, which `renew` leaves alone.
+    Where the token does not say whose it is, it is the command that makes another one.
     """
+    if None in (getattr(verdict.user, claim) for claim in OWNER_CLAIMS):
+        place = ["--secret", secret.name, "-n", secret.namespace]
+        return command_line("kubectl", "pxauth", "issue", "kubernetes", *place)
     doubtful = not verdict.signed or issued_elsewhere(verdict, secret)
     command = ["kubectl", "pxauth", "renew", secret.name, "-n", secret.namespace]
     command += ["--resign"] if doubtful else []
@@ -186,7 +190,7 @@ class KnownHolders:
             original_of(secret),
         )
         alike = [one for one in known if replace(one, name=new.name) == new]
-        if len(alike) < _KNOWN:
+        if new not in known and len(alike) < _KNOWN:
             known.append(new)
 
     def other(self, sub: str, namespace: str, name: str) -> str | None:

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from kubectl_pxauth.cluster.secrets import Secret
-from kubectl_pxauth.portworx.resigning import GRACE, issued_for, renew_on_purpose, why_left_out
+from kubectl_pxauth.portworx.resigning import (
+    GRACE,
+    KnownHolders,
+    issued_for,
+    renew_on_purpose,
+    why_left_out,
+)
 from kubectl_pxauth.token.verdict import Verdict, judge
 from tests.token.odd_tokens import NOW, SECOND, make, trust
 
@@ -125,6 +131,15 @@ def test_of_two_with_one_user_neither_is_signed_again_unless_it_says_whose_it_is
     assert reason(sub="other") is None
     assert "Secret blue/theirs holds a token of the same user" in (reason(sub="s") or "")
     assert reason(sub="s", **bound(HERE)) is None
+
+
+def test_a_secret_that_is_read_twice_is_one_holder() -> None:
+    known = KnownHolders(trusted_namespaces=())
+    for place in (HERE, HERE, "blue/theirs"):
+        known.add("s", secret(place))
+    assert known.other("s", "red", "px-k8s-user") == "blue/theirs"
+    assert known.other("s", "blue", "theirs") == HERE
+    assert known.other("other", "blue", "theirs") is None
 
 
 def test_a_long_name_in_a_claim_does_not_flood() -> None:

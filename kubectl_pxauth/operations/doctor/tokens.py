@@ -103,10 +103,9 @@ class Kept:
             return "name its public key: --rsa-public-keyfile or --ecdsa-public-keyfile"
         if self.token.status is Status.OTHER_KEY:
             return "the rotation signs it again; the next command: kubectl pxauth keys status"
-        command = f"{self.renewal} --all" if self.padded else self.renewal
         if self.token.status is Status.BAD_SIGNATURE:
-            return f"if you know that it is genuine: {command}"
-        return f"if it is meant to be there: {command}" if self.doubtful else command
+            return f"if you know that it is genuine: {self.renewal}"
+        return f"if it is meant to be there: {self.renewal}" if self.doubtful else self.renewal
 
 
 @dataclass(frozen=True)
@@ -131,6 +130,7 @@ def read_kept_tokens(
         try:
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
                 data = secret.data[AUTH_TOKEN]
+                padded = data != data.strip()
                 token = stored(secret, verdict, trusted, now, within)
                 keeper = keeper_of(secret)
                 doubtful = verdict.signed and why_left_out(
@@ -148,8 +148,8 @@ def read_kept_tokens(
                 found[secret.namespace, secret.name] = Kept(
                     token,
                     storage_cluster_of(secret),
-                    padded=data != data.strip(),
-                    renewal=renew_on_purpose(secret, verdict),
+                    padded=padded,
+                    renewal=renew_on_purpose(secret, verdict, not_due=padded),
                     doubtful=bool(doubtful),
                     copied_by=keeper.name if keeper and keeper.is_copy else None,
                 )
