@@ -96,7 +96,7 @@ def command(
         bool,
         typer.Option(
             "--ignore-owner",
-            help="Change the key even if another tool keeps its Secret, or fills in the real key.",
+            help="Change the key although a tool seems to keep its Secret or to fill it in.",
         ),
     ] = False,
     yes: Annotated[
