@@ -153,9 +153,9 @@ def renew_on_purpose(secret: Secret, verdict: Verdict, *, not_due: bool = False)
     """The command that signs the token in that Secret again all the same.
 
     not_due is whether it is to be signed though it is good for long, which `renew` leaves alone.
-    Where the token does not say whose it is, it is the command that makes another one.
+    Where a token of the cluster's key does not say whose it is, it makes another one.
     """
-    if None in (getattr(verdict.user, claim) for claim in OWNER_CLAIMS):
+    if verdict.signed and None in (getattr(verdict.user, claim) for claim in OWNER_CLAIMS):
         place = ["--secret", secret.name, "-n", secret.namespace]
         return command_line("kubectl", "pxauth", "issue", "kubernetes", *place)
     doubtful = not verdict.signed or issued_elsewhere(verdict, secret)
