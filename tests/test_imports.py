@@ -65,12 +65,14 @@ def test_a_pattern_is_compiled_when_it_is_first_used() -> None:
     assert isinstance(re.compile("B"), re.Pattern)
 
 
-def test_reading_a_kubeconfig_compiles_nothing_for_yaml_in_python(shell: Shell) -> None:
+def test_connecting_compiles_nothing_for_yaml_in_python_or_for_ipv6(shell: Shell) -> None:
     program = (
         "import re, sys\n"
+        "from kubectl_pxauth.cluster.connection import Cluster\n"
         "from kubectl_pxauth.cluster.kubeconfig import ConnectionOptions, read_kubeconfig\n"
-        "assert read_kubeconfig(ConnectionOptions()).cluster\n"
+        "Cluster(read_kubeconfig(ConnectionOptions()).target())\n"
         "assert not isinstance(sys.modules['yaml.reader'].Reader.NON_PRINTABLE, re.Pattern)\n"
+        "assert not isinstance(sys.modules['urllib3.util.url']._IPV6_RE, re.Pattern)\n"
     )
     command = [str(BIN / "python"), "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, env=shell.environment)

@@ -58,13 +58,15 @@ def test_of_several_clusters_the_one_that_warns_is_named(shell: Shell, tmp_path:
     kubeconfig["contexts"].append(current | {"name": "other"})
     file = tmp_path / "two.kubeconfig"
     file.write_text(yaml.safe_dump(kubeconfig))
-    both = [f"--kubeconfig={file}", f"--context={current['name']}", "--context=other"]
-    issue = ["issue", "kubernetes", "-n", shell.namespace, "--dry-run=server", *both]
+    contexts = [current["name"], "other"]
+    flags = [f"--kubeconfig={file}", *(f"--context={context}" for context in contexts)]
     for _ in range(600):  # a policy counts a little after it was made
-        done = shell.pxauth(*issue)
-        if done.err.count("warning") == len(both) - 1:
+        done = shell.pxauth(
+            "issue", "kubernetes", "-n", shell.namespace, "--dry-run=server", *flags
+        )
+        if done.err.count("warning") == len(contexts):
             break
-    for context in (current["name"], "other"):
+    for context in contexts:
         assert f"warning: context {context}: Validation failed" in done.err
 
 
