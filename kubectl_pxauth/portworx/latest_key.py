@@ -39,6 +39,7 @@ class WrittenToken:
     namespace: str
     secret: str
     key: str
+    # A place is one whoever signs, and to hash a signer is to hash all that it trusts.
     signer: Signer = field(compare=False)
 
 

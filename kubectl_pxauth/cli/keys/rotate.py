@@ -96,7 +96,7 @@ def command(
         bool,
         typer.Option(
             "--ignore-owner",
-            help="Change the key although a tool seems to keep its Secret or to fill it in.",
+            help="Change the key although a tool seems to keep its Secret or replace its value.",
         ),
     ] = False,
     yes: Annotated[
