@@ -449,7 +449,11 @@ def test_a_token_that_portworx_refuses(patient: Patient, name: str) -> None:
     assert said.hint.endswith(f"kubectl pxauth {remedy}")
 
 
-@pytest.mark.parametrize("claims", [claims_of("late", days=10, age_days=11), claims_of("")])
+@pytest.mark.parametrize(
+    "claims",
+    [claims_of("late", days=10, age_days=11), claims_of(""), claims_of("a", email=7)],
+    ids=["expired", "of nobody", "without email"],
+)
 def test_what_to_do_about_a_token_does_it(patient: Patient, claims: dict[str, Any]) -> None:
     patient.lay(token("red/late", forge(claims, OURS)))
     hint = patient.ill("problem tokens").hint

@@ -30,9 +30,11 @@ from kubectl_pxauth.portworx.owners import (
 )
 from kubectl_pxauth.portworx.resigning import (
     Holders,
+    issue_anew,
     issued_elsewhere,
     left_out,
     renew_on_purpose,
+    unnamed_claims,
     why_left_out,
 )
 from kubectl_pxauth.portworx.signing import find_signer, made_elsewhere
@@ -40,7 +42,7 @@ from kubectl_pxauth.portworx.token_content import duration_of, token_secret_cont
 from kubectl_pxauth.portworx.token_secrets import Scope
 from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.claims import LONGEST, lifetime
-from kubectl_pxauth.token.identity import OWNER_CLAIMS, Identity
+from kubectl_pxauth.token.identity import Identity
 from kubectl_pxauth.token.minting import Signer, mint_claims
 from kubectl_pxauth.token.verdict import Verdict, judge
 
@@ -279,15 +281,12 @@ def _check_place(
 
 
 def _identity(secret: Secret, verdict: Verdict) -> Identity:
-    user = verdict.user
-    missing = [claim for claim in OWNER_CLAIMS if getattr(user, claim) is None]
-    if missing:
+    if missing := unnamed_claims(verdict):
         raise IdentityError(
             f"{secret.display_name}: the token names no {' and no '.join(missing)}",
-            hint="issue another one: kubectl pxauth issue kubernetes"
-            f" --secret {secret.name} -n {secret.namespace}",
+            hint=f"issue another one: {issue_anew(secret.namespace, secret.name)}",
         )
-    return user.over(Identity("", "", "", roles=(), groups=None))
+    return verdict.user.over(Identity("", "", "", roles=(), groups=None))
 
 
 def _duration(request: RenewRequest, secret: Secret, verdict: Verdict) -> timedelta:

@@ -153,15 +153,23 @@ def renew_on_purpose(secret: Secret, verdict: Verdict, *, not_due: bool = False)
     """The command that signs the token in that Secret again all the same.
 
     not_due is whether it is to be signed though it is good for long, which `renew` leaves alone.
-    Where a token of the cluster's key does not say whose it is, it makes another one.
     """
-    if verdict.signed and None in (getattr(verdict.user, claim) for claim in OWNER_CLAIMS):
-        place = ["--secret", secret.name, "-n", secret.namespace]
-        return command_line("kubectl", "pxauth", "issue", "kubernetes", *place)
     doubtful = not verdict.signed or issued_elsewhere(verdict, secret)
     command = ["kubectl", "pxauth", "renew", secret.name, "-n", secret.namespace]
     command += ["--resign"] if doubtful else []
     return command_line(*command, *(["--all"] if not_due and verdict.accepted else []))
+
+
+def issue_anew(namespace: str, name: str) -> str:
+    """The command that issues a token into that Secret, for users of volumes."""
+    return command_line(
+        "kubectl", "pxauth", "issue", "kubernetes", "--secret", name, "-n", namespace
+    )
+
+
+def unnamed_claims(verdict: Verdict) -> list[str]:
+    """The claims that say whose a token is, and are not in it: such a token is not signed again."""
+    return [claim for claim in OWNER_CLAIMS if getattr(verdict.user, claim) is None]
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from kubectl_pxauth.portworx.owners import keeper_of, storage_cluster_of
 from kubectl_pxauth.portworx.resigning import (
     GRACE,
     KnownHolders,
+    issue_anew,
     issued_for,
     renew_on_purpose,
+    unnamed_claims,
     why_left_out,
 )
 from kubectl_pxauth.portworx.settings import OPERATORS_TOKENS
@@ -37,7 +39,7 @@ from kubectl_pxauth.portworx.token_secrets import (
     stored,
     unusable,
 )
-from kubectl_pxauth.text import command_line, shown
+from kubectl_pxauth.text import shown
 from kubectl_pxauth.token.identity import placeholders
 from kubectl_pxauth.token.verdict import NO_KEY, Severity
 
@@ -60,9 +62,9 @@ class Kept:
     """A token in a Secret; padded is whether white space is around it.
 
     storage_cluster is the StorageCluster whose operator keeps the Secret, if one does. renewal is
-    the command that signs it again, and doubtful is whether no job does, as it may be there for
-    somebody who has no right to it. copied_by is the tool that copies the Secret from another one,
-    if one does.
+    the command that signs it again, or issues another one where none does. doubtful is whether no
+    job signs it again, as it may be there for somebody who has no right to it. copied_by is the
+    tool that copies the Secret from another one, if one does.
     """
 
     token: StoredToken
@@ -131,6 +133,12 @@ def read_kept_tokens(
             for secret, verdict in read_tokens(cluster, Scope(namespace), trusted, now):
                 data = secret.data[AUTH_TOKEN]
                 padded = data != data.strip()
+                # renew refuses one of the cluster's that does not say whose it is.
+                renewal = (
+                    issue_anew(secret.namespace, secret.name)
+                    if verdict.signed and unnamed_claims(verdict)
+                    else renew_on_purpose(secret, verdict, not_due=padded)
+                )
                 token = stored(secret, verdict, trusted, now, within)
                 keeper = keeper_of(secret)
                 doubtful = verdict.signed and why_left_out(
@@ -149,7 +157,7 @@ def read_kept_tokens(
                     token,
                     storage_cluster_of(secret),
                     padded=padded,
-                    renewal=renew_on_purpose(secret, verdict, not_due=padded),
+                    renewal=renewal,
                     doubtful=bool(doubtful),
                     copied_by=keeper.name if keeper and keeper.is_copy else None,
                 )
@@ -183,10 +191,7 @@ def trouble_with(
         says = f"{one.display_name} holds no valid token: {problems}"
         return one.trouble(says) if problems else None
     namespace, name = place
-    issue = once_there_is_a_key(
-        trusted,
-        command_line("kubectl", "pxauth", "issue", "kubernetes", "--secret", name, "-n", namespace),
-    )
+    issue = once_there_is_a_key(trusted, issue_anew(namespace, name))
     try:
         secret = find_secret(cluster, namespace, name)
     except ClusterError as error:
